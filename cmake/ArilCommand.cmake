@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+# The command aril, from public headers alone, and the benchmark.
+
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+
+file(GLOB command_sources CONFIGURE_DEPENDS "${source_dir}/cmd/aril/*.c")
+if(command_sources)
+    add_executable(aril_command ${command_sources})
+    set_target_properties(aril_command PROPERTIES OUTPUT_NAME aril)
+    target_include_directories(aril_command PRIVATE
+        "${source_dir}/include" "${source_dir}/cmd/aril")
+    if(ARIL_SANITIZE)
+        target_link_libraries(aril_command PRIVATE aril_test_lib)
+    else()
+        target_link_libraries(aril_command PRIVATE aril_static)
+        set_target_properties(aril_command PROPERTIES LINK_DEPENDS "${static_lib}")
+    endif()
+    target_link_libraries(aril_command PRIVATE aril_flags PkgConfig::JANSSON dl m pthread)
+endif()
+
+file(GLOB bench_sources CONFIGURE_DEPENDS "${source_dir}/bench/*.c")
+if(ARIL_BENCH AND bench_sources)
+    add_executable(aril_bench ${bench_sources})
+    target_include_directories(aril_bench PRIVATE
+        "${source_dir}/include" "${source_dir}/src" "${source_dir}/bench")
+    target_link_libraries(aril_bench PRIVATE
+        aril_flags aril_test_lib aril_openssl_headers PkgConfig::JANSSON)
+endif()
