@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/memory.h"
+#include "base/ensure.h"
+#include "base/mem.h"
+#include <pthread.h>
+#include <string.h>
+
+#define EVENTS_MAX ((size_t)1 << 24)
+#define KINDS_ALL  ((UINT32_C(1) << ARIL_EVENT_KINDS) - 1)
+
+/* One kept event. The tenant id is inside, because an event's own pointer ends
+ * with the call that carried it. */
+struct arili_audit_slot {
+    uint64_t order; /* counts all events: merges both rooms in time */
+    uint64_t unix_s, boot_ns, sequence, foreign_tag, records, bytes, interval_start_ns;
+    uint32_t status;
+    uint32_t epoch;
+    uint8_t session_id[ARIL_SESSION_ID_BYTES];
+    uint8_t kind, reason, direction;
+    uint8_t tenant_len;
+    uint8_t tenant[ARIL_TENANT_ID_BYTES_MAX];
+};
+_Static_assert(sizeof(struct arili_audit_slot) <= 352, "aril/audit.h states 352 bytes per event");
+
+/* A ring of slots. Slots that were never used were never touched either, so the
+ * system has not given pages for them. */
+struct room {
+    struct arili_audit_slot *slots; /* owned */
+    size_t max, count;
+    size_t first; /* the oldest */
+    size_t used;  /* most slots ever used at a time; the rest is still zero */
+};
+
+struct aril_audit_memory {
+    pthread_mutex_t mutex; /* guards all below but the sink */
+    struct room security, summaries;
+    uint64_t next_order;
+    aril_audit_totals totals;
+    aril_audit_sink sink;
+};
+
+/* The mutex changes in an object that is const to readers. */
+static void lock(const aril_audit_memory *memory)
+{
+    (void)pthread_mutex_lock((pthread_mutex_t *)&memory->mutex);
+}
+
+static void unlock(const aril_audit_memory *memory)
+{
+    (void)pthread_mutex_unlock((pthread_mutex_t *)&memory->mutex);
+}
+
+static bool room_init(struct room *room, size_t max)
+{
+    room->slots = arili_alloc(max * sizeof(struct arili_audit_slot));
+    room->max = max;
+    return room->slots != NULL;
+}
+
+static void room_clear(struct room *room)
+{
+    arili_wipe(room->slots, room->used * sizeof(struct arili_audit_slot));
+    room->count = 0;
+    room->first = 0;
+    room->used = 0;
+}
+
+static void room_done(struct room *room)
+{
+    arili_free(room->slots, room->used * sizeof(struct arili_audit_slot));
+    room->slots = NULL;
+}
+
+static const struct arili_audit_slot *room_at(const struct room *room, size_t index)
+{
+    const size_t to_end = room->max - room->first;
+    return &room->slots[index < to_end ? room->first + index : index - to_end];
+}
+
+/* The slot for one more event; in a full room that of the oldest. */
+static struct arili_audit_slot *room_push(struct room *room)
+{
+    if (room->count == room->max) {
+        struct arili_audit_slot *oldest = &room->slots[room->first];
+        room->first = room->first + 1 < room->max ? room->first + 1 : 0;
+        return oldest;
+    }
+    room->count++;
+    if (room->used < room->count) {
+        room->used = room->count;
+    }
+    return (struct arili_audit_slot *)room_at(room, room->count - 1);
+}
+
+static bool is_summary(aril_event_kind kind)
+{
+    return kind == ARIL_EVENT_ENCRYPT || kind == ARIL_EVENT_DECRYPT;
+}
+
+static void slot_store(struct arili_audit_slot *slot, const aril_event *event, uint64_t order)
+{
+    const size_t len = event->tenant.len <= ARIL_TENANT_ID_BYTES_MAX ? event->tenant.len
+                                                                     : ARIL_TENANT_ID_BYTES_MAX;
+    *slot = (struct arili_audit_slot){
+        .order = order,
+        .unix_s = event->unix_s,
+        .boot_ns = event->boot_ns,
+        .sequence = event->sequence,
+        .foreign_tag = event->foreign_tag,
+        .records = event->records,
+        .bytes = event->bytes,
+        .interval_start_ns = event->interval_start_ns,
+        .status = (uint32_t)event->status,
+        .epoch = event->epoch,
+        .kind = (uint8_t)event->kind,
+        .reason = (uint8_t)event->reason,
+        .direction = (uint8_t)event->direction,
+        .tenant_len = (uint8_t)len,
+    };
+    memcpy(slot->session_id, event->session_id, sizeof slot->session_id);
+    if (len > 0) {
+        memcpy(slot->tenant, event->tenant.data, len);
+    }
+}
+
+static aril_event slot_event(const struct arili_audit_slot *slot)
+{
+    aril_event event = {
+        .kind = (aril_event_kind)slot->kind,
+        .status = (aril_status)slot->status,
+        .reason = (aril_rotate_reason)slot->reason,
+        .direction = (aril_direction)slot->direction,
+        .unix_s = slot->unix_s,
+        .boot_ns = slot->boot_ns,
+        .tenant = { slot->tenant, slot->tenant_len },
+        .epoch = slot->epoch,
+        .sequence = slot->sequence,
+        .foreign_tag = slot->foreign_tag,
+        .records = slot->records,
+        .bytes = slot->bytes,
+        .interval_start_ns = slot->interval_start_ns,
+    };
+    memcpy(event.session_id, slot->session_id, sizeof event.session_id);
+    return event;
+}
+
+static void count_totals(aril_audit_totals *totals, const aril_event *event)
+{
+    totals->events[event->kind]++;
+    if (event->kind == ARIL_EVENT_ENCRYPT) {
+        totals->records_sealed += event->records;
+        totals->bytes_sealed += event->bytes;
+    } else if (event->kind == ARIL_EVENT_DECRYPT) {
+        totals->records_opened += event->records;
+        totals->bytes_opened += event->bytes;
+    }
+}
+
+static void keep(aril_audit_memory *memory, const aril_event *event)
+{
+    count_totals(&memory->totals, event);
+    struct room *room = is_summary(event->kind) ? &memory->summaries : &memory->security;
+    if (room->count == room->max) {
+        if (room == &memory->security) {
+            memory->totals.lost_security++;
+            return;
+        }
+        memory->totals.merged_summaries++;
+    }
+    slot_store(room_push(room), event, memory->next_order++);
+}
+
+static void on_event(void *state, const aril_event *event)
+{
+    aril_audit_memory *memory = state;
+    lock(memory);
+    if ((unsigned)event->kind < ARIL_EVENT_KINDS) {
+        keep(memory, event);
+    } else {
+        memory->totals.lost_security++; /* no kind of ours: say at least that there was one */
+    }
+    unlock(memory);
+}
+
+static void memory_freep(aril_audit_memory **memory)
+{
+    aril_audit_memory_free(*memory);
+}
+
+aril_status aril_audit_memory_new(size_t security_max, size_t summaries_max,
+                                  aril_audit_memory **ret_memory)
+{
+    ARILI_ENSURE(ret_memory != NULL, ARIL_E_USAGE_NULL);
+    *ret_memory = NULL;
+    ARILI_ENSURE(security_max >= 1 && security_max <= EVENTS_MAX, ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE(summaries_max >= 1 && summaries_max <= EVENTS_MAX, ARIL_E_USAGE_RANGE);
+    aril_audit_memory *fresh = arili_alloc(sizeof *fresh);
+    ARILI_ENSURE(fresh != NULL, ARIL_E_NOMEM);
+    (void)pthread_mutex_init(&fresh->mutex, NULL); /* default attributes: cannot fail */
+    ARILI_DEFER(memory_freep) aril_audit_memory *memory = fresh;
+    ARILI_ENSURE(room_init(&memory->security, security_max), ARIL_E_NOMEM);
+    ARILI_ENSURE(room_init(&memory->summaries, summaries_max), ARIL_E_NOMEM);
+    memory->sink =
+        (aril_audit_sink){ .abi = ARIL_AUDIT_SINK_ABI, .state = memory, .event = on_event };
+    *ret_memory = ARILI_TAKE(memory);
+    return ARIL_OK;
+}
+
+void aril_audit_memory_free(aril_audit_memory *memory)
+{
+    if (memory != NULL) {
+        room_done(&memory->security);
+        room_done(&memory->summaries);
+        (void)pthread_mutex_destroy(&memory->mutex);
+        arili_free(memory, sizeof *memory);
+    }
+}
+
+const aril_audit_sink *aril_audit_memory_sink(aril_audit_memory *memory)
+{
+    return memory != NULL ? &memory->sink : NULL;
+}
+
+static aril_status filter_check(const aril_audit_filter *filter)
+{
+    ARILI_ENSURE(filter->tenant.len == 0 || filter->tenant.data != NULL, ARIL_E_USAGE_NULL);
+    ARILI_ENSURE(filter->tenant.len <= ARIL_TENANT_ID_BYTES_MAX, ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE((filter->kinds & ~KINDS_ALL) == 0, ARIL_E_USAGE_RANGE);
+    return ARIL_OK;
+}
+
+/* Tenant ids are no secret, so memcmp is fine. */
+static bool matches(const aril_audit_filter *filter, const struct arili_audit_slot *slot)
+{
+    if (filter->kinds != 0 && (filter->kinds & UINT32_C(1) << slot->kind) == 0) {
+        return false;
+    }
+    return filter->tenant.len == 0 ||
+           (filter->tenant.len == slot->tenant_len &&
+            memcmp(filter->tenant.data, slot->tenant, slot->tenant_len) == 0);
+}
+
+/* Goes through both rooms from the newest event to the oldest. */
+struct backwards {
+    const aril_audit_memory *memory;
+    size_t security, summaries; /* how many are still to come */
+};
+
+static struct backwards backwards_init(const aril_audit_memory *memory)
+{
+    return (struct backwards){ memory, memory->security.count, memory->summaries.count };
+}
+
+/* The next one that matches, or NULL. */
+static const struct arili_audit_slot *backwards_next(struct backwards *walk,
+                                                     const aril_audit_filter *filter)
+{
+    while (walk->security > 0 || walk->summaries > 0) {
+        const struct arili_audit_slot *a =
+            walk->security > 0 ? room_at(&walk->memory->security, walk->security - 1) : NULL;
+        const struct arili_audit_slot *b =
+            walk->summaries > 0 ? room_at(&walk->memory->summaries, walk->summaries - 1) : NULL;
+        const bool take_a = b == NULL || (a != NULL && a->order > b->order);
+        walk->security -= take_a;
+        walk->summaries -= !take_a;
+        const struct arili_audit_slot *slot = take_a ? a : b;
+        if (matches(filter, slot)) {
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+static size_t count_matches(const aril_audit_memory *memory, const aril_audit_filter *filter)
+{
+    struct backwards walk = backwards_init(memory);
+    size_t count = 0;
+    while ((filter->limit == 0 || count < filter->limit) && backwards_next(&walk, filter) != NULL) {
+        count++;
+    }
+    return count;
+}
+
+static aril_status copy_matches(const aril_audit_memory *memory, const aril_audit_filter *filter,
+                                struct arili_audit_copy *ret)
+{
+    const size_t count = count_matches(memory, filter);
+    if (count == 0) {
+        return ARIL_OK;
+    }
+    ret->slots = arili_alloc(count * sizeof(struct arili_audit_slot));
+    ARILI_ENSURE(ret->slots != NULL, ARIL_E_NOMEM);
+    ret->count = count;
+    struct backwards walk = backwards_init(memory);
+    for (size_t i = count; i > 0; i--) {
+        ret->slots[i - 1] = *backwards_next(&walk, filter);
+    }
+    return ARIL_OK;
+}
+
+aril_status arili_audit_copy_new(const aril_audit_memory *memory, const aril_audit_filter *filter,
+                                 struct arili_audit_copy *ret)
+{
+    *ret = (struct arili_audit_copy){ 0 };
+    ARILI_ENSURE(memory != NULL, ARIL_E_USAGE_NULL);
+    const aril_audit_filter all = { 0 };
+    const aril_audit_filter *wanted = filter != NULL ? filter : &all;
+    ARILI_TRY(filter_check(wanted));
+    lock(memory);
+    const aril_status st = copy_matches(memory, wanted, ret);
+    ret->totals = memory->totals;
+    unlock(memory);
+    return st;
+}
+
+aril_event arili_audit_copy_event(const struct arili_audit_copy *copy, size_t index)
+{
+    return slot_event(&copy->slots[index]);
+}
+
+void arili_audit_copy_done(struct arili_audit_copy *copy)
+{
+    arili_free(copy->slots, copy->count * sizeof(struct arili_audit_slot));
+    *copy = (struct arili_audit_copy){ 0 };
+}
+
+aril_status aril_audit_memory_query(const aril_audit_memory *memory,
+                                    const aril_audit_filter *filter, aril_audit_visit_fn *visit,
+                                    void *user)
+{
+    ARILI_ENSURE(visit != NULL, ARIL_E_USAGE_NULL);
+    ARILI_DEFER(arili_audit_copy_done) struct arili_audit_copy copy = { 0 };
+    ARILI_TRY(arili_audit_copy_new(memory, filter, &copy));
+    for (size_t i = 0; i < copy.count; i++) {
+        const aril_event event = arili_audit_copy_event(&copy, i);
+        if (visit(user, &event) != 0) {
+            break;
+        }
+    }
+    return ARIL_OK;
+}
+
+aril_status aril_audit_memory_totals(const aril_audit_memory *memory, aril_audit_totals *ret_totals)
+{
+    ARILI_ENSURE(memory != NULL && ret_totals != NULL, ARIL_E_USAGE_NULL);
+    lock(memory);
+    *ret_totals = memory->totals;
+    unlock(memory);
+    return ARIL_OK;
+}
+
+void aril_audit_memory_clear(aril_audit_memory *memory)
+{
+    if (memory != NULL) {
+        lock(memory);
+        room_clear(&memory->security);
+        room_clear(&memory->summaries);
+        memory->totals = (aril_audit_totals){ 0 };
+        unlock(memory);
+    }
+}
