@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ARILI_CRYPTO_OPENSSL_INTERNAL_H
+#define ARILI_CRYPTO_OPENSSL_INTERNAL_H
+#include "crypto/crypto.h"
+#include <openssl/evp.h>
+#include <openssl/provider.h>
+
+/* Shared by crypto/openssl_*.c only. */
+
+struct arili_provider {
+    OSSL_LIB_CTX *lib;
+    OSSL_PROVIDER *module;
+    const char *properties; /* of every fetch; NULL for any */
+    EVP_CIPHER *gcm;
+    EVP_CIPHER *ecb;
+    EVP_MD *md[ARILI_SHAKE256 + 1]; /* by enum arili_hash */
+    EVP_MAC *hmac;
+    EVP_MAC_CTX *hmac_proto[ARILI_SHA384 + 1]; /* without a key; copied per use */
+    EVP_SIGNATURE *ml_dsa_65;
+    EVP_SIGNATURE *ml_dsa_87;
+};
+
+struct arili_key_type {
+    const char *name; /* OpenSSL's */
+    size_t seed_bytes;
+    size_t public_bytes;
+    size_t output_bytes; /* ciphertext or signature */
+    enum { ARILI_KEY_KEM, ARILI_KEY_DH, ARILI_KEY_SIGN } use;
+};
+
+struct arili_pkey {
+    struct arili_provider *provider;
+    const struct arili_key_type *type;
+    EVP_PKEY *evp;
+    bool is_private;
+};
+
+/* OpenSSL answers 1 for success, 0 or less for failure; here that becomes a status.
+ * ARILI_TRY(ARILI_OSSL(EVP_..(), ARIL_E_CRYPTO)). */
+#define ARILI_OSSL(expr, code) \
+    ((expr) > 0 ? ARIL_OK : arili_openssl_fail((code), __FILE__, __LINE__))
+
+/* Empties OpenSSL's error queue of this thread, so that no failure shows up in a
+ * later call, and returns code, or ARIL_E_NOMEM when that was the reason. */
+aril_status arili_openssl_fail(aril_status code, const char *file, int line);
+
+/* Some calls of OpenSSL take NULL for "not given", which an empty span is not. */
+static inline const uint8_t *arili_openssl_data(aril_bytes b)
+{
+    static const uint8_t nothing[1] = { 0 };
+    return b.len > 0 ? b.data : nothing;
+}
+
+void arili_evp_pkey_ctx_freep(EVP_PKEY_CTX **ctx);
+
+/* arili_openssl_new() with a property query, for other provider modules and to
+ * test what happens without an algorithm. properties is borrowed. */
+ARIL_MUST_USE aril_status arili_openssl_new_with(const char *properties, struct arili_crypto *ret,
+                                                 const char **ret_missing);
+
+/* Each part's share of the table, in openssl_provider.c. */
+#define ARILI_DECLARE(name) \
+    extern __typeof__(*((struct arili_crypto_ops *)0)->name) arili_openssl_##name
+ARILI_DECLARE(aead_new);
+ARILI_DECLARE(aead_free);
+ARILI_DECLARE(aead_key);
+ARILI_DECLARE(aead_wipe);
+ARILI_DECLARE(aead_seal);
+ARILI_DECLARE(aead_open);
+ARILI_DECLARE(aes_blocks);
+ARILI_DECLARE(hash);
+ARILI_DECLARE(xof);
+ARILI_DECLARE(hmac);
+ARILI_DECLARE(hkdf_extract);
+ARILI_DECLARE(hkdf_expand);
+ARILI_DECLARE(kem_import_seed);
+ARILI_DECLARE(kem_import_public);
+ARILI_DECLARE(kem_encaps);
+ARILI_DECLARE(kem_decaps);
+ARILI_DECLARE(x25519);
+ARILI_DECLARE(pkey_public);
+ARILI_DECLARE(pkey_free);
+ARILI_DECLARE(sign_import_seed);
+ARILI_DECLARE(sign_import_public);
+ARILI_DECLARE(sign);
+ARILI_DECLARE(verify);
+ARILI_DECLARE(sign_check_expanded);
+#undef ARILI_DECLARE
+
+/* Both check the length (ARIL_E_FORMAT_LENGTH); a key that OpenSSL refuses is
+ * ARIL_E_FORMAT_FIELD. */
+ARIL_MUST_USE aril_status arili_openssl_import_seed(struct arili_provider *p,
+                                                    const struct arili_key_type *type,
+                                                    aril_bytes seed, struct arili_pkey **ret);
+ARIL_MUST_USE aril_status arili_openssl_import_public(struct arili_provider *p,
+                                                      const struct arili_key_type *type,
+                                                      aril_bytes public_key,
+                                                      struct arili_pkey **ret);
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ARILI_CRYPTO_RUNTIME_H
+#define ARILI_CRYPTO_RUNTIME_H
+#include "base/secure.h"
+#include "crypto/contexts.h"
+#include "crypto/crypto.h"
+#include <aril/runtime.h>
+
+/* What every part above takes from its runtime. All members are fixed after
+ * creation; what they point to is thread-safe. */
+struct aril_runtime {
+    struct arili_crypto crypto;
+    struct arili_secure *secure;
+    struct arili_contexts *contexts;
+    aril_clock clock;
+    const aril_audit_sink *audit; /* NULL: nobody listens */
+    bool owns_provider;           /* false when a test handed its own in */
+};
+
+/* aril_runtime_new() over a provider of the caller's, which must outlive the
+ * runtime. For tests that make primitives fail; not exported. */
+ARIL_MUST_USE aril_status arili_runtime_new_over(const struct arili_crypto *crypto,
+                                                 const aril_runtime_config *config,
+                                                 aril_runtime **ret_rt);
+#endif
