@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ARILI_RECORD_BATCH_H
+#define ARILI_RECORD_BATCH_H
+#include "record/chain.h"
+#include <aril/executor.h>
+
+/* What a use supplies to have its records sealed in a batch. Items that were refused
+ * beforehand still have a place, of length 0, and are passed over by seal. */
+struct arili_batch {
+    struct arili_chain *chain;
+    const aril_executor *executor; /* NULL: the caller's thread */
+    void *items;                   /* handed to the functions */
+    size_t count;                  /* at least 1 */
+    arili_length_fn *length;
+    /* Seal item i at sequence of the pinned epoch. Runs on any thread. */
+    void (*seal)(void *items, size_t i, struct arili_epoch *epoch, uint32_t number,
+                 uint64_t sequence);
+    /* No place was to be had for item i. */
+    void (*refuse)(void *items, size_t i, aril_status why);
+};
+/* Reserve places epoch by epoch and seal them all; a place that cannot be had refuses its item
+ * and, unless it is the item's own fault (ARIL_E_LIMIT_RECORD), all that follow. */
+void arili_batch_seal(const struct arili_batch *b, uint64_t now_ns);
+
+/* Run fn(arg, i) for all i below count, in pieces of at least ARILI_BATCH_PIECE_BYTES where
+ * bytes is the sum over all; on the executor when there is more than one piece. */
+#define ARILI_BATCH_PIECE_BYTES (UINT64_C(256) << 10)
+void arili_batch_run(const aril_executor *executor, size_t count, uint64_t bytes,
+                     void (*fn)(void *arg, size_t i), void *arg);
+#endif

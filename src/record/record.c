@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "record/record.h"
+#include "base/bytes.h"
+#include "base/ensure.h"
+#include "base/mem.h"
+
+_Static_assert(ARILI_AEAD_TAG_BYTES == ARILI_SEAL_TAG_BYTES, "the seal ends with the tag");
+
+/* Associated data: the header of the seal, then the context. */
+struct associated {
+    uint8_t bytes[ARILI_SEAL_HEADER_BYTES + ARILI_CONTEXT_BYTES_MAX];
+    size_t len;
+};
+
+static void associate(struct associated *a, const struct arili_record *r)
+{
+    memcpy(a->bytes + ARILI_SEAL_HEADER_BYTES, r->context, r->context_len);
+    a->len = ARILI_SEAL_HEADER_BYTES + r->context_len;
+}
+
+static void make_nonce(const struct arili_epoch_keys *keys, uint64_t sequence,
+                       uint8_t ret[ARILI_AEAD_NONCE_BYTES])
+{
+    memcpy(ret, keys->nonce_prefix, ARILI_NONCE_PREFIX_BYTES);
+    arili_store64(ret + ARILI_NONCE_PREFIX_BYTES, sequence);
+}
+
+aril_status aril_seal_inspect(const uint8_t seal[ARIL_SEAL_BYTES], aril_seal_info *ret_info)
+{
+    ARILI_ENSURE(seal != NULL && ret_info != NULL, ARIL_E_USAGE_NULL);
+    struct arili_seal_header h;
+    ARILI_TRY(arili_seal_parse(seal, &h));
+    *ret_info = (aril_seal_info){ .version = ARILI_SEAL_LEVEL & 0x0f,
+                                  .use = h.use,
+                                  .direction = h.direction,
+                                  .epoch = h.epoch,
+                                  .tenant_tag = h.tenant_tag,
+                                  .sequence = h.sequence,
+                                  .body_bytes = h.body_bytes };
+    memcpy(ret_info->key_id, h.key_id, sizeof ret_info->key_id);
+    return ARIL_OK;
+}
+
+/* --- Arguments ------------------------------------------------------------------ */
+
+static aril_status check_overlap(const struct arili_record *r, const aril_span *span)
+{
+    const bool itself = r->in_place && span->data == r->body;
+    ARILI_ENSURE(itself || !arili_overlap(span->data, span->len, r->body, r->body_len),
+                 ARIL_E_USAGE_OVERLAP);
+    ARILI_ENSURE(!arili_overlap(span->data, span->len, r->seal, ARIL_SEAL_BYTES),
+                 ARIL_E_USAGE_OVERLAP);
+    return ARIL_OK;
+}
+
+static aril_status check_staging(const struct arili_record *r, bool opening)
+{
+    if (r->staging == NULL) {
+        return ARIL_OK;
+    }
+    ARILI_ENSURE(opening && !r->in_place, ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE(!arili_overlap(r->staging, r->body_len, r->body, r->body_len) &&
+                     !arili_overlap(r->staging, r->body_len, r->seal, ARIL_SEAL_BYTES),
+                 ARIL_E_USAGE_OVERLAP);
+    for (size_t i = 0; i < r->span_count; i++) {
+        ARILI_ENSURE(!arili_overlap(r->staging, r->body_len, r->spans[i].data, r->spans[i].len),
+                     ARIL_E_USAGE_OVERLAP);
+    }
+    return ARIL_OK;
+}
+
+aril_status arili_record_check(const struct arili_record *r, bool opening)
+{
+    ARILI_ENSURE(r->seal != NULL && (r->body != NULL || r->body_len == 0), ARIL_E_USAGE_NULL);
+    ARILI_ENSURE(r->spans != NULL || r->span_count == 0, ARIL_E_USAGE_NULL);
+    ARILI_ENSURE(r->body_len <= ARIL_BODY_BYTES_MAX && r->span_count <= ARIL_SPANS_MAX,
+                 ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE(!r->in_place || r->span_count == 1, ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE(!arili_overlap(r->body, r->body_len, r->seal, ARIL_SEAL_BYTES),
+                 ARIL_E_USAGE_OVERLAP);
+    size_t left = r->body_len;
+    for (size_t i = 0; i < r->span_count; i++) {
+        const aril_span *s = &r->spans[i];
+        ARILI_ENSURE(s->data != NULL || s->len == 0, ARIL_E_USAGE_NULL);
+        ARILI_ENSURE(s->len <= left, ARIL_E_USAGE_RANGE);
+        left -= s->len;
+        ARILI_TRY(check_overlap(r, s));
+    }
+    ARILI_ENSURE(left == 0, ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE(!r->in_place || r->spans[0].data == r->body, ARIL_E_USAGE_RANGE);
+    return check_staging(r, opening);
+}
+
+/* --- Sealing ------------------------------------------------------------------ */
+
+static aril_status encrypt(const struct arili_record_scope *scope, const struct arili_record *r,
+                           const struct arili_epoch *epoch, uint64_t sequence,
+                           const struct associated *aad)
+{
+    aril_runtime *rt = scope->chain->rt;
+    uint8_t nonce[ARILI_AEAD_NONCE_BYTES];
+    make_nonce(epoch->keys, sequence, nonce);
+    aril_bytes plain[ARIL_SPANS_MAX]; /* the spans again, read-only */
+    for (size_t i = 0; i < r->span_count; i++) {
+        plain[i] = (aril_bytes){ r->spans[i].data, r->spans[i].len };
+    }
+    struct arili_context_lease lease;
+    ARILI_TRY(arili_contexts_get(rt->contexts, epoch->uid, epoch->keys->key, &lease));
+    const aril_status st = rt->crypto.ops->aead_seal(
+        lease.ctx, nonce, (aril_bytes){ aad->bytes, aad->len }, plain, r->span_count, r->body,
+        r->seal + ARILI_SEAL_HEADER_BYTES);
+    arili_contexts_put(rt->contexts, &lease);
+    if (st != ARIL_OK) {
+        /* The cipher stopped half-way: what it left is neither plaintext nor a record. */
+        arili_wipe(r->body, r->body_len);
+        arili_wipe(r->seal, ARIL_SEAL_BYTES);
+    }
+    return st;
+}
+
+aril_status arili_record_seal(const struct arili_record_scope *scope, const struct arili_record *r,
+                              struct arili_epoch *epoch, uint32_t number, uint64_t sequence)
+{
+    struct arili_seal_header h = { .use = scope->use,
+                                   .direction = (uint8_t)scope->chain->direction,
+                                   .epoch = number,
+                                   .tenant_tag = scope->tenant_tag,
+                                   .sequence = sequence,
+                                   .body_bytes = r->body_len };
+    memcpy(h.key_id, epoch->key_id, sizeof h.key_id);
+    struct associated aad;
+    arili_seal_write(&h, aad.bytes);
+    associate(&aad, r);
+    const aril_status st = encrypt(scope, r, epoch, sequence, &aad);
+    if (st != ARIL_OK) {
+        arili_epoch_unused(epoch, r->body_len);
+        return st;
+    }
+    memcpy(r->seal, aad.bytes, ARILI_SEAL_HEADER_BYTES);
+    return ARIL_OK;
+}
+
+/* --- Opening ------------------------------------------------------------------ */
+
+aril_status arili_record_header(const struct arili_record_scope *scope,
+                                const struct arili_record *r, uint8_t ret_seal[ARIL_SEAL_BYTES],
+                                struct arili_seal_header *ret)
+{
+    memcpy(ret_seal, r->seal, ARIL_SEAL_BYTES);
+    ARILI_TRY(arili_seal_parse(ret_seal, ret));
+    ARILI_ENSURE(ret->use == scope->use, ARIL_E_FORMAT_KIND);
+    ARILI_ENSURE(ret->tenant_tag == scope->tenant_tag, ARIL_E_ISOLATION);
+    ARILI_ENSURE(ret->body_bytes == r->body_len, ARIL_E_FORMAT_LENGTH);
+    ARILI_ENSURE(ret->direction == (uint8_t)scope->chain->direction, ARIL_E_AUTH);
+    return ARIL_OK;
+}
+
+aril_status arili_record_decrypt(const struct arili_record_scope *scope,
+                                 const struct arili_record *r, const uint8_t seal[ARIL_SEAL_BYTES],
+                                 const struct arili_seal_header *h,
+                                 const struct arili_opening *opening)
+{
+    aril_runtime *rt = scope->chain->rt;
+    struct associated aad;
+    memcpy(aad.bytes, seal, ARILI_SEAL_HEADER_BYTES);
+    associate(&aad, r);
+    uint8_t nonce[ARILI_AEAD_NONCE_BYTES];
+    make_nonce(opening->keys, h->sequence, nonce);
+    struct arili_context_lease lease;
+    ARILI_TRY(arili_contexts_get(rt->contexts, opening->uid, opening->keys->key, &lease));
+    const aril_span staging = { r->staging, r->body_len };
+    const aril_status st = rt->crypto.ops->aead_open(
+        lease.ctx, nonce, (aril_bytes){ aad.bytes, aad.len }, (aril_bytes){ r->body, r->body_len },
+        seal + ARILI_SEAL_HEADER_BYTES, r->staging != NULL ? &staging : r->spans,
+        r->staging != NULL ? 1 : r->span_count);
+    arili_contexts_put(rt->contexts, &lease);
+    if (st != ARIL_OK) {
+        arili_record_wipe(r);
+    }
+    return st;
+}
+
+void arili_record_publish(const struct arili_record *r)
+{
+    if (r->staging == NULL) {
+        return;
+    }
+    const uint8_t *from = r->staging;
+    for (size_t i = 0; i < r->span_count; i++) {
+        if (r->spans[i].len > 0) {
+            memcpy(r->spans[i].data, from, r->spans[i].len);
+            from += r->spans[i].len;
+        }
+    }
+    arili_wipe(r->staging, r->body_len);
+}
+
+void arili_record_wipe(const struct arili_record *r)
+{
+    if (r->staging != NULL) {
+        arili_wipe(r->staging, r->body_len);
+        return; /* the spans were never touched */
+    }
+    for (size_t i = 0; i < r->span_count; i++) {
+        arili_wipe(r->spans[i].data, r->spans[i].len);
+    }
+}
