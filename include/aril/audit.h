@@ -113,8 +113,8 @@ typedef int aril_audit_visit_fn(void *user, const aril_event *event);
 
 /**
  * Visit the kept events that match, oldest first. The visitor runs outside the
- * sink's lock on a copy and may call the library. While the copy is made, new events
- * wait: about 0.1 ms for each thousand events kept; a limit shortens it.
+ * sink's lock on a copy and may call the library. New events wait while the copy is
+ * made; where many are kept, a limit shortens that.
  *
  * @param filter  NULL: all events.
  * @retval ARIL_OK             All were visited, or the visitor stopped.

@@ -53,28 +53,28 @@ typedef struct aril_kv_block {
  * decides what it counts; zero is a legal value everywhere.
  */
 typedef struct aril_kv_layout {
-    const char *name;       /* the engine's name: "llama.cpp/seq-state/2", "vllm/flash/NHD";
-                               at most 255 bytes */
-    const char *dtype;      /* "f16", "bf16", "fp8_e4m3", ...; at most 31 bytes */
-    uint32_t block_tokens;  /* tokens per block */
-    uint32_t layers;        /* of the whole model */
-    uint32_t kv_heads;      /* per rank; 1 for MLA */
-    uint32_t key_dim;       /* elements per head; MLA: latent and rope part together */
-    uint32_t value_dim;     /* elements per head; 0 for MLA */
-    uint32_t world_size;    /* ranks that share the model */
+    const char *name;      /* the engine's name: "llama.cpp/seq-state/2", "vllm/flash/NHD";
+                              at most 255 bytes */
+    const char *dtype;     /* "f16", "bf16", "fp8_e4m3", ...; at most 31 bytes */
+    uint32_t block_tokens; /* tokens per block */
+    uint32_t layers;       /* of the whole model */
+    uint32_t kv_heads;     /* per rank; 1 for MLA */
+    uint32_t key_dim;      /* elements per head; MLA: latent and rope part together */
+    uint32_t value_dim;    /* elements per head; 0 for MLA */
+    uint32_t world_size;   /* ranks that share the model */
 } aril_kv_layout;
 
 /** All zero but model and layout is a repeatable view of our own records. */
 typedef struct aril_kv_config {
-    aril_bytes model;               /* what identifies the weights: a digest or a name with
-                                       its revision; 1 to 4096 bytes */
+    aril_bytes model; /* what identifies the weights: a digest or a name with
+                         its revision; 1 to 4096 bytes */
     aril_kv_layout layout;
     aril_kv_source source;
     aril_kv_mode mode;
-    size_t slot_pins;               /* slots whose newest block is remembered, at most 2^24;
-                                       0: ARIL_KV_SLOT blocks are refused */
-    const aril_executor *executor;  /* spreads batches; NULL: the caller's thread does all.
-                                       Borrowed until the view is freed. */
+    size_t slot_pins;              /* slots whose newest block is remembered, at most 2^24;
+                                      0: ARIL_KV_SLOT blocks are refused */
+    const aril_executor *executor; /* spreads batches; NULL: the caller's thread does all.
+                                      Borrowed until the view is freed. */
 } aril_kv_config;
 
 /**
@@ -136,7 +136,8 @@ typedef struct aril_kv_item {
  *
  * @retval ARIL_E_USAGE (class)  A wrong argument; item->status says the same.
  * @retval ARIL_E_LIMIT_RECORD   Longer than rotate_bytes.
- * @retval ARIL_E_LIMIT_PINS     A slot block, and the table of pins is full.
+ * @retval ARIL_E_LIMIT_PINS     A slot block of a view of own records, and the table of pins
+ *                               is full.
  * @retval ARIL_E_EXPIRED        The session's time to live is over.
  * @retval ARIL_E_KEY_CLOSED     The session was closed.
  * @retval ARIL_E_FORKED         This is a forked child.
@@ -157,6 +158,7 @@ ARIL_API ARIL_MUST_USE aril_status aril_kv_seal(aril_kv *kv, aril_kv_item *item)
  * @retval ARIL_E_KEY_UNKNOWN     Sealed in another session of this tenant: a miss.
  * @retval ARIL_E_REPLAY          Opened before (ARIL_KV_ONCE).
  * @retval ARIL_E_REPLAY_STALE    Not the newest block of its slot.
+ * @retval ARIL_E_LIMIT_PINS      A slot block of the peer, and the table of pins is full.
  * @retval ARIL_E_AUTH            Block, model, direction or data is wrong; never says which.
  * @retval ARIL_E_EXPIRED, ARIL_E_KEY_CLOSED, ARIL_E_FORKED  As above.
  * Threads: any. Blocks: never for long. Allocates: no. Since: 0.1

@@ -32,6 +32,9 @@ typedef struct aril_runtime_config {
 /**
  * What all objects of one process share: an own OpenSSL library context, cipher
  * contexts, secure memory, clocks and the audit sink. Most programs have one.
+ *
+ * A runtime belongs to the process that made it. A forked child frees what it inherited, makes
+ * its own runtime, and establishes sessions of its own; everything else answers ARIL_E_FORKED.
  */
 typedef struct aril_runtime aril_runtime;
 
@@ -58,13 +61,13 @@ ARIL_API void aril_runtime_free(aril_runtime *rt);
 
 /** What the runtime found on this host. Strings are static or live as long as the runtime. */
 typedef struct aril_runtime_info {
-    const char *version;           /* of aril */
-    const char *openssl;           /* version text of the embedded libcrypto */
-    const char *cpu;               /* comma separated: "aes,pclmul,vaes,avx512f" */
-    size_t secure_bytes;           /* secure memory in use for secrets, whole pages */
-    size_t secure_locked_bytes;    /* the part that is locked against swapping */
-    int wipes_on_fork;             /* 1: a forked child sees zeros instead of secrets */
-    int excluded_from_core_dumps;  /* 1: secure pages are left out of core files */
+    const char *version;          /* of aril */
+    const char *openssl;          /* version text of the embedded libcrypto */
+    const char *cpu;              /* comma separated: "aes,pclmul,vaes,avx512f" */
+    size_t secure_bytes;          /* secure memory in use for secrets, whole pages */
+    size_t secure_locked_bytes;   /* the part that is locked against swapping */
+    int wipes_on_fork;            /* 1: a forked child sees zeros instead of secrets */
+    int excluded_from_core_dumps; /* 1: core files hold neither secure pages nor libcrypto's heap */
 } aril_runtime_info;
 
 /** Fill @p ret_info. Threads: any. Since: 0.1 */

@@ -15,9 +15,9 @@ extern "C" {
  * back by itself.
  */
 typedef enum aril_profile {
-    ARIL_PROFILE_HYBRID = 1,    /* X-Wing, SHA-256, ML-DSA-65: the default */
+    ARIL_PROFILE_HYBRID = 1,     /* X-Wing, SHA-256, ML-DSA-65: the default */
     ARIL_PROFILE_ML_KEM_768 = 2, /* ML-KEM-768, SHA-256, ML-DSA-65 */
-    ARIL_PROFILE_STRICT = 3     /* ML-KEM-1024, SHA-384, ML-DSA-87: CNSA 2.0 */
+    ARIL_PROFILE_STRICT = 3      /* ML-KEM-1024, SHA-384, ML-DSA-87: CNSA 2.0 */
 } aril_profile;
 
 /** "hybrid", "mlkem768", "strict"; never NULL. */
@@ -54,11 +54,11 @@ typedef struct aril_handshake aril_handshake;
 
 /** What the tenant's end knows beforehand. All zero but tenant_id and server_did is allowed. */
 typedef struct aril_offer_config {
-    aril_profile profile;           /* 0: ARIL_PROFILE_HYBRID */
-    aril_bytes tenant_id;           /* 1 to 255 bytes without NUL */
-    const aril_identity *identity;  /* signs the offer; NULL when the transport vouches for
-                                       the tenant id. Its algorithm must be the profile's. */
-    const char *server_did;         /* the server's pinned DID; required */
+    aril_profile profile;          /* 0: ARIL_PROFILE_HYBRID */
+    aril_bytes tenant_id;          /* 1 to 255 bytes without NUL */
+    const aril_identity *identity; /* signs the offer; NULL when the transport vouches for
+                                      the tenant id. Its algorithm must be the profile's. */
+    const char *server_did;        /* the server's pinned DID; required */
 } aril_offer_config;
 
 /** What the server's end knows beforehand. */
@@ -114,8 +114,7 @@ ARIL_API ARIL_MUST_USE aril_status aril_session_accept(aril_runtime *rt,
  */
 ARIL_API ARIL_MUST_USE aril_status aril_session_finish(aril_handshake *hs, aril_bytes accept,
                                                        uint8_t *ret_confirm, size_t cap,
-                                                       size_t *ret_len,
-                                                       aril_session **ret_session);
+                                                       size_t *ret_len, aril_session **ret_session);
 
 /**
  * Server, step 4: check the confirm; the server's session is then established, and only
@@ -168,11 +167,11 @@ ARIL_API ARIL_MUST_USE aril_status aril_session_retire(aril_session *session,
 
 /** One direction of a session, as it is now. */
 typedef struct aril_direction_info {
-    uint32_t epoch;           /* newest */
-    uint32_t oldest_readable; /* oldest that still opens */
+    uint32_t epoch;                        /* newest */
+    uint32_t oldest_readable;              /* oldest that still opens */
     uint64_t records_sealed, bytes_sealed; /* by this end, since the session began */
     uint64_t records_opened, bytes_opened;
-    uint64_t refused;         /* records that were not opened */
+    uint64_t refused; /* records that were not opened */
 } aril_direction_info;
 
 typedef struct aril_session_info {
@@ -180,7 +179,7 @@ typedef struct aril_session_info {
     aril_direction sends; /* the direction that this end seals in */
     uint8_t session_id[ARIL_SESSION_ID_BYTES];
     uint64_t tenant_tag;
-    aril_policy policy;   /* with defaults filled in */
+    aril_policy policy; /* with defaults filled in */
     uint64_t age_s, ttl_left_s;
     aril_direction_info direction[2]; /* by aril_direction */
 } aril_session_info;

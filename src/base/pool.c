@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/pool.h"
+#include <aril/executor.h>
 #include "base/ensure.h"
 #include "base/mem.h"
 #include <pthread.h>
@@ -115,21 +115,13 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static void run_serial(void *state, void (*task)(void *arg, size_t index), void *arg, size_t count)
-{
-    (void)state;
-    for (size_t i = 0; i < count; i++) {
-        task(arg, i);
-    }
-}
-
-const aril_executor arili_executor_serial = { .abi = ARIL_EXECUTOR_ABI, .run = run_serial };
-
 static void run(void *state, void (*task)(void *arg, size_t index), void *arg, size_t count)
 {
     aril_pool *pool = state;
     if (count <= 1) {
-        run_serial(NULL, task, arg, count);
+        for (size_t i = 0; i < count; i++) {
+            task(arg, i);
+        }
         return;
     }
     struct job job = { .left = PTHREAD_COND_INITIALIZER, .task = task, .arg = arg, .count = count };

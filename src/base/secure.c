@@ -39,7 +39,7 @@ struct arili_secure {
     volatile uint64_t *marker;
 };
 
-static bool forked(const struct arili_secure *arena)
+bool arili_secure_forked(const struct arili_secure *arena)
 {
     return *arena->marker == 0 || getpid() != arena->pid;
 }
@@ -256,18 +256,21 @@ void arili_secure_free(struct arili_secure *arena)
     if (arena == NULL) {
         return;
     }
-    /* In a child another thread's hold on the mutex is for ever: leave it be. */
-    if (!forked(arena)) {
+    if (!arili_secure_forked(arena)) {
         /* All back but the marker. */
         assert(arena->count <= 2 && arena->empty_count == arena->count - 1);
         (void)pthread_mutex_destroy(&arena->mutex);
+    } else if (pthread_mutex_trylock(&arena->mutex) != 0) {
+        /* The fork caught another thread at work in here. That thread is not in this
+         * process, so the lists stay half-done: give up pages of zeros, not sense. */
+        return;
     }
     arena_free(arena);
 }
 
 void *arili_secure_take(struct arili_secure *arena)
 {
-    if (forked(arena)) {
+    if (arili_secure_forked(arena)) {
         return NULL;
     }
     (void)pthread_mutex_lock(&arena->mutex);
@@ -278,7 +281,7 @@ void *arili_secure_take(struct arili_secure *arena)
 
 void arili_secure_give(struct arili_secure *arena, void *cell)
 {
-    if (cell == NULL || forked(arena)) {
+    if (cell == NULL || arili_secure_forked(arena)) {
         return;
     }
     (void)pthread_mutex_lock(&arena->mutex);
@@ -288,7 +291,7 @@ void arili_secure_give(struct arili_secure *arena, void *cell)
 
 struct arili_secure_stats arili_secure_stats(struct arili_secure *arena)
 {
-    const bool child = forked(arena); /* the counts cannot move there */
+    const bool child = arili_secure_forked(arena); /* the counts cannot move there */
     if (!child) {
         (void)pthread_mutex_lock(&arena->mutex);
     }

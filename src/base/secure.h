@@ -14,13 +14,16 @@ struct arili_secure;
 
 /* One arena. ARIL_E_NOMEM when no page can be had. */
 ARIL_MUST_USE aril_status arili_secure_new(struct arili_secure **ret_arena);
-/* Every cell must be back. NULL is fine. */
+/* Every cell must be back, but not in a forked child. NULL is fine. */
 void arili_secure_free(struct arili_secure *arena);
 /* A zeroed cell of ARILI_SECURE_CELL_BYTES, aligned to 64, or NULL. */
 void *arili_secure_take(struct arili_secure *arena);
 /* Wipes the cell and takes it back. NULL is fine. In a forked child it only
  * forgets the cell: the pages are not shared state there. */
 void arili_secure_give(struct arili_secure *arena, void *cell);
+
+/* Whether this is a child of the process that made the arena. */
+bool arili_secure_forked(const struct arili_secure *arena);
 
 struct arili_secure_stats {
     size_t bytes;        /* mapped pages */

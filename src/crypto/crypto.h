@@ -165,4 +165,6 @@ size_t arili_sign_signature_bytes(int alg);
 ARIL_MUST_USE aril_status arili_openssl_new(struct arili_crypto *ret, const char **ret_missing);
 void arili_openssl_free(struct arili_crypto *crypto);
 const char *arili_openssl_version(void);
+/* Whether libcrypto's own memory is left out of core files and wiped when freed. */
+bool arili_openssl_heap_in_use(void);
 #endif

@@ -96,4 +96,8 @@ ARIL_MUST_USE aril_status arili_openssl_import_public(struct arili_provider *p,
                                                       const struct arili_key_type *type,
                                                       aril_bytes public_key,
                                                       struct arili_pkey **ret);
+
+/* Give libcrypto the heap of base/heap.h. Before any other call of it; the first call decides.
+ * arili_openssl_heap_in_use() in crypto/crypto.h tells whether it worked. */
+void arili_openssl_heap_begin(void);
 #endif

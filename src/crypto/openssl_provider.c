@@ -166,6 +166,7 @@ static const struct arili_crypto_ops openssl_ops = {
 aril_status arili_openssl_new_with(const char *properties, struct arili_crypto *ret,
                                    const char **ret_missing)
 {
+    arili_openssl_heap_begin();
     /* Before anything else of OpenSSL: no openssl.cnf, which the environment could
      * point elsewhere, and no cleanup at exit under threads that still run. */
     ARILI_TRY(

@@ -75,6 +75,12 @@ void aril_runtime_free(aril_runtime *rt)
     arili_free(rt, sizeof *rt);
 }
 
+aril_status arili_runtime_check(const aril_runtime *rt)
+{
+    ARILI_ENSURE(!arili_secure_forked(rt->secure), ARIL_E_FORKED);
+    return ARIL_OK;
+}
+
 aril_status aril_runtime_get_info(const aril_runtime *rt, aril_runtime_info *ret_info)
 {
     ARILI_ENSURE(rt != NULL && ret_info != NULL, ARIL_E_USAGE_NULL);
@@ -86,7 +92,7 @@ aril_status aril_runtime_get_info(const aril_runtime *rt, aril_runtime_info *ret
         .secure_bytes = s.bytes,
         .secure_locked_bytes = s.locked_bytes,
         .wipes_on_fork = s.wipes_on_fork,
-        .excluded_from_core_dumps = s.no_core,
+        .excluded_from_core_dumps = s.no_core && arili_openssl_heap_in_use(),
     };
     return ARIL_OK;
 }

@@ -17,6 +17,10 @@ struct aril_runtime {
     bool owns_provider;           /* false when a test handed its own in */
 };
 
+/* ARIL_E_FORKED in a child of the process that made the runtime: locks of the parent's other
+ * threads may be held there for ever, so nothing new may begin. */
+ARIL_MUST_USE aril_status arili_runtime_check(const aril_runtime *rt);
+
 /* aril_runtime_new() over a provider of the caller's, which must outlive the
  * runtime. For tests that make primitives fail; not exported. */
 ARIL_MUST_USE aril_status arili_runtime_new_over(const struct arili_crypto *crypto,

@@ -20,8 +20,8 @@ struct arili_offer {
     uint8_t nonce[ARILI_HANDSHAKE_NONCE_BYTES];
     aril_bytes tenant_id;
     aril_bytes kem_public;
-    aril_bytes sign_public; /* empty unless signed */
-    aril_bytes signature;   /* empty unless signed */
+    aril_bytes sign_public;  /* empty unless signed */
+    aril_bytes signature;    /* empty unless signed */
     aril_bytes to_be_signed; /* parse only: the message up to its signature */
 };
 

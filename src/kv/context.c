@@ -7,8 +7,9 @@
 #define NAME_BYTES_MAX  255u
 #define DTYPE_BYTES_MAX 31u
 /* Label, three vectors and six numbers. */
-#define SCOPE_BYTES_MAX (64u + 2 + ARIL_TENANT_ID_BYTES_MAX + 2 + MODEL_BYTES_MAX + 2 + \
-                         NAME_BYTES_MAX + 2 + DTYPE_BYTES_MAX + 6 * 4)
+#define SCOPE_BYTES_MAX                                                                  \
+    (64u + 2 + ARIL_TENANT_ID_BYTES_MAX + 2 + MODEL_BYTES_MAX + 2 + NAME_BYTES_MAX + 2 + \
+     DTYPE_BYTES_MAX + 6 * 4)
 
 static aril_status check_text(const char *text, size_t max, aril_bytes *ret)
 {

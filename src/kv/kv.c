@@ -68,8 +68,8 @@ aril_status aril_kv_new(aril_session *session, const aril_kv_config *config, ari
     kv->source = config->source;
     kv->once = config->mode == ARIL_KV_ONCE;
     kv->executor = config->executor;
-    const aril_direction peer = session->sends == ARIL_TENANT_TO_SERVER ? ARIL_SERVER_TO_TENANT
-                                                                        : ARIL_TENANT_TO_SERVER;
+    const aril_direction peer =
+        session->sends == ARIL_TENANT_TO_SERVER ? ARIL_SERVER_TO_TENANT : ARIL_TENANT_TO_SERVER;
     kv->opens_direction = config->source == ARIL_KV_FROM_SELF ? session->sends : peer;
     kv->seals = (struct arili_record_scope){ .chain = &session->chain[session->sends],
                                              .use = ARILI_USE_KV,
@@ -141,8 +141,10 @@ static aril_status check_item(const aril_kv *kv, const aril_kv_item *item, bool 
 static aril_status seal_at(const aril_kv *kv, const aril_kv_item *item, struct arili_epoch *epoch,
                            uint32_t number, uint64_t sequence)
 {
-    const bool by_slot = item->block->identity == ARIL_KV_SLOT;
-    aril_status st = by_slot ? arili_pins_reserve(kv->pins, item->block) : ARIL_OK;
+    /* The pins are those of the records that the view opens: the other end pins what a view of
+     * the peer's records seals, and the ages of two directions do not compare. */
+    const bool pinned = item->block->identity == ARIL_KV_SLOT && kv->source == ARIL_KV_FROM_SELF;
+    aril_status st = pinned ? arili_pins_reserve(kv->pins, item->block) : ARIL_OK;
     if (st != ARIL_OK) {
         arili_epoch_unused(epoch, item->body_len);
         return st;
@@ -151,9 +153,9 @@ static aril_status seal_at(const aril_kv *kv, const aril_kv_item *item, struct a
     arili_kv_context_write(&kv->scope, item->block, context);
     const struct arili_record r = record_of(item, context);
     st = arili_record_seal(&kv->seals, &r, epoch, number, sequence);
-    if (by_slot && st == ARIL_OK) {
+    if (pinned && st == ARIL_OK) {
         arili_pins_sealed(kv->pins, item->block, (struct arili_pin_age){ number, sequence });
-    } else if (by_slot) {
+    } else if (pinned) {
         arili_pins_unreserve(kv->pins, item->block);
     }
     return st;
@@ -205,7 +207,8 @@ static aril_status commit(const aril_kv *kv, const aril_kv_block *block, uint64_
 {
     ARILI_TRY(arili_chain_verified(kv->opens.chain, now, h, kv->once, opening));
     if (block->identity == ARIL_KV_SLOT && kv->source == ARIL_KV_FROM_PEER) {
-        return arili_pins_verified(kv->pins, block, (struct arili_pin_age){ h->epoch, h->sequence });
+        return arili_pins_verified(kv->pins, block,
+                                   (struct arili_pin_age){ h->epoch, h->sequence });
     }
     return ARIL_OK;
 }
@@ -361,12 +364,14 @@ aril_status aril_kv_open_batch(aril_kv *kv, aril_kv_item *items, size_t count, s
         fail_all(items, count, st);
         return sum_up(items, count, ret_failed);
     }
+    /* The threads of a pool do not exist in a forked child, where every item is refused. */
+    const aril_executor *executor = arili_chain_forked(kv->opens.chain) ? NULL : kv->executor;
     uint64_t bytes = 0;
-    for (size_t i = 0; i < count && kv->executor != NULL; i++) {
+    for (size_t i = 0; i < count && executor != NULL; i++) {
         /* Unchecked lengths: they only decide how the work is cut. */
         bytes += items[i].body_len <= ARIL_BODY_BYTES_MAX ? items[i].body_len : 0;
     }
-    arili_batch_run(kv->executor, count, bytes, run_open, &run);
+    arili_batch_run(executor, count, bytes, run_open, &run);
     arili_session_tick(kv->session, run.now);
     return sum_up(items, count, ret_failed);
 }

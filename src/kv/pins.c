@@ -18,7 +18,7 @@ struct arili_pins {
     uint64_t seed;
     size_t capacity; /* places that may be used */
     size_t used;
-    size_t mask;     /* table size less one; the table is at most 3/4 full */
+    size_t mask;                /* table size less one; the table is at most 3/4 full */
     struct arili_pin_age floor; /* newest record that was ever forgotten */
     struct pin *table;
 };

@@ -87,8 +87,8 @@ void arili_batch_seal(const struct arili_batch *b, uint64_t now_ns)
             }
             return;
         }
-        arili_batch_run(b->executor, s.place.count,
-                        b->executor != NULL ? segment_bytes(&s) : 0, seal_in_segment, &s);
+        arili_batch_run(b->executor, s.place.count, b->executor != NULL ? segment_bytes(&s) : 0,
+                        seal_in_segment, &s);
         arili_epoch_unpin(b->chain, s.place.epoch);
         s.first_item += s.place.count;
     }

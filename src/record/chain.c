@@ -44,23 +44,26 @@ static void report_count(struct arili_chain *chain, aril_event_kind kind, uint32
     }
 }
 
+/* What came on top of *told, which follows. Counts fall when a reserved place is not used after
+ * all; what was told too much is then made good by the next records. */
+static uint64_t news(uint64_t count, uint64_t *told)
+{
+    const uint64_t more = count > *told ? count - *told : 0;
+    *told += more;
+    return more;
+}
+
 /* With the lock held: report what e counted since the last time. */
 void arili_epoch_tell(struct arili_chain *chain, struct arili_epoch *e, uint32_t number)
 {
-    const uint64_t sealed = arili_epoch_sealed(e);
-    const uint64_t bytes = atomic_load(&e->bytes);
-    const uint64_t opened = atomic_load(&e->opened);
-    const uint64_t opened_bytes = atomic_load(&e->opened_bytes);
+    const uint64_t sealed = news(arili_epoch_sealed(e), &e->told_sealed);
+    const uint64_t bytes = news(atomic_load(&e->bytes), &e->told_sealed_bytes);
+    const uint64_t opened = news(atomic_load(&e->opened), &e->told_opened);
+    const uint64_t opened_bytes = news(atomic_load(&e->opened_bytes), &e->told_opened_bytes);
     if (chain->seals) {
-        report_count(chain, ARIL_EVENT_ENCRYPT, number, sealed - e->told_sealed,
-                     bytes - e->told_sealed_bytes);
+        report_count(chain, ARIL_EVENT_ENCRYPT, number, sealed, bytes);
     }
-    report_count(chain, ARIL_EVENT_DECRYPT, number, opened - e->told_opened,
-                 opened_bytes - e->told_opened_bytes);
-    e->told_sealed = sealed;
-    e->told_sealed_bytes = bytes;
-    e->told_opened = opened;
-    e->told_opened_bytes = opened_bytes;
+    report_count(chain, ARIL_EVENT_DECRYPT, number, opened, opened_bytes);
 }
 
 /* The last use of a retired epoch is over: destroy its key, wherever it is. */
@@ -83,7 +86,8 @@ static void wipe_epoch(struct arili_chain *chain, struct arili_epoch *e, uint32_
 void arili_epoch_unpin(struct arili_chain *chain, struct arili_epoch *epoch)
 {
     const uint64_t before = atomic_fetch_sub_explicit(&epoch->state, 1, memory_order_acq_rel);
-    if ((before & (ARILI_EPOCH_LIVE | ARILI_EPOCH_PINS)) == 1) {
+    const bool last = (before & (ARILI_EPOCH_LIVE | ARILI_EPOCH_PINS)) == 1;
+    if (last && !arili_chain_forked(chain)) { /* a child has no keys, and may not wait for locks */
         wipe_epoch(chain, epoch, arili_epoch_number(before));
     }
 }

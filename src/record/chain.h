@@ -20,10 +20,10 @@
  * Pinning, reserving and counting are atomic operations without a lock. The mutex
  * guards rotation, retiring and the reports, all rare.
  */
-#define ARILI_NONCE_PREFIX_BYTES  4u
-#define ARILI_RATCHET_BYTES       48u /* room; the profile's hash says how much is used */
-#define ARILI_EPOCH_RECORDS_MAX   (UINT64_C(1) << 32)
-#define ARILI_EPOCH_BYTES_MAX     (UINT64_C(1) << 38)
+#define ARILI_NONCE_PREFIX_BYTES 4u
+#define ARILI_RATCHET_BYTES      48u /* room; the profile's hash says how much is used */
+#define ARILI_EPOCH_RECORDS_MAX  (UINT64_C(1) << 32)
+#define ARILI_EPOCH_BYTES_MAX    (UINT64_C(1) << 38)
 
 /* Secrets of one epoch, in a secure cell. */
 struct arili_epoch_keys {
@@ -80,17 +80,17 @@ struct arili_chain {
     void *owner;
     aril_runtime *rt;
     aril_direction direction;
-    bool seals; /* this end seals in this direction */
+    bool seals;         /* this end seals in this direction */
     aril_policy policy; /* complete */
     uint64_t expires_ns;
-    struct arili_ratchet *ratchet; /* secure cell; the state after the newest epoch */
+    struct arili_ratchet *ratchet;         /* secure cell; the state after the newest epoch */
     _Atomic(struct arili_epoch *) current; /* newest; NULL when ended */
-    _Atomic uint32_t newest;       /* its number */
-    _Atomic uint32_t oldest;       /* oldest that may be readable */
-    _Atomic int ended;             /* ARIL_OK while in use, else why not */
+    _Atomic uint32_t newest;               /* its number */
+    _Atomic uint32_t oldest;               /* oldest that may be readable */
+    _Atomic int ended;                     /* ARIL_OK while in use, else why not */
     _Atomic uint64_t refused;
     pthread_mutex_t lock;
-    struct arili_epoch *all;       /* every epoch struct ever made */
+    struct arili_epoch *all;             /* every epoch struct ever made */
     _Atomic(struct arili_epoch *) *ring; /* by number modulo readable_epochs */
     /* Sums of epochs that are gone, for the counters. */
     uint64_t past_sealed, past_sealed_bytes, past_opened, past_opened_bytes;
@@ -147,7 +147,7 @@ void arili_epoch_unused(struct arili_epoch *epoch, uint64_t body_bytes);
 struct arili_opening {
     struct arili_epoch *epoch; /* pinned; NULL: ahead */
     uint32_t number;
-    uint64_t uid;                       /* 0 for scratch keys */
+    uint64_t uid; /* 0 for scratch keys */
     const struct arili_epoch_keys *keys;
     struct arili_epoch_keys *scratch; /* secure cell, or NULL */
 };

@@ -43,9 +43,9 @@ static size_t take_bytes(struct arili_chain *chain, struct arili_epoch *e, arili
             }
             sum += len;
         }
-    } while (fit > 0 && !atomic_compare_exchange_weak_explicit(&e->bytes, &before, before + sum,
-                                                               memory_order_relaxed,
-                                                               memory_order_relaxed));
+    } while (fit > 0 &&
+             !atomic_compare_exchange_weak_explicit(&e->bytes, &before, before + sum,
+                                                    memory_order_relaxed, memory_order_relaxed));
     *ret_bytes = sum;
     return fit;
 }
@@ -60,9 +60,9 @@ static size_t take_sequences(struct arili_chain *chain, struct arili_epoch *e, s
         const uint64_t left =
             next > chain->policy.rotate_records ? 0 : chain->policy.rotate_records - next + 1;
         n = count < left ? count : left;
-    } while (n > 0 && !atomic_compare_exchange_weak_explicit(&e->next_sequence, &next, next + n,
-                                                             memory_order_relaxed,
-                                                             memory_order_relaxed));
+    } while (n > 0 &&
+             !atomic_compare_exchange_weak_explicit(&e->next_sequence, &next, next + n,
+                                                    memory_order_relaxed, memory_order_relaxed));
     *ret_first = next;
     return (size_t)n;
 }
@@ -99,9 +99,8 @@ static aril_status rotate_from(struct arili_chain *chain, uint32_t number, uint6
     return st;
 }
 
-aril_status arili_chain_reserve(struct arili_chain *chain, uint64_t now_ns,
-                                arili_length_fn *length, const void *records, size_t count,
-                                struct arili_reservation *ret)
+aril_status arili_chain_reserve(struct arili_chain *chain, uint64_t now_ns, arili_length_fn *length,
+                                const void *records, size_t count, struct arili_reservation *ret)
 {
     ARILI_TRY(arili_chain_check(chain, now_ns));
     ARILI_ENSURE(length(records, 0) <= chain->policy.rotate_bytes, ARIL_E_LIMIT_RECORD);
@@ -177,19 +176,24 @@ static aril_status find_ahead(struct arili_chain *chain, const struct arili_seal
 }
 
 /* Pin the epoch of that number. */
-static struct arili_epoch *pin_number(struct arili_chain *chain, uint32_t number)
+static aril_status pin_number(struct arili_chain *chain, uint32_t number, struct arili_epoch **ret)
 {
     struct arili_epoch *e = atomic_load_explicit(
         &chain->ring[number % chain->policy.readable_epochs], memory_order_acquire);
     uint32_t got;
-    return e != NULL && arili_epoch_pin(e, &number, &got) ? e : NULL;
+    if (e == NULL || !arili_epoch_pin(e, &number, &got)) {
+        const int ended = atomic_load(&chain->ended); /* perhaps since the caller asked */
+        ARILI_FAIL(ended != ARIL_OK ? (aril_status)ended : ARIL_E_KEY_RETIRED);
+    }
+    *ret = e;
+    return ARIL_OK;
 }
 
 static aril_status find_known(struct arili_chain *chain, const struct arili_seal_header *h,
                               bool once, struct arili_opening *ret)
 {
-    struct arili_epoch *e = pin_number(chain, h->epoch);
-    ARILI_ENSURE(e != NULL, ARIL_E_KEY_RETIRED);
+    struct arili_epoch *e = NULL;
+    ARILI_TRY(pin_number(chain, h->epoch, &e));
     aril_status st = ARIL_OK;
     if (memcmp(e->key_id, h->key_id, sizeof e->key_id) != 0) {
         st = ARIL_E_KEY_UNKNOWN;
@@ -200,9 +204,7 @@ static aril_status find_known(struct arili_chain *chain, const struct arili_seal
         arili_epoch_unpin(chain, e);
         ARILI_FAIL(st);
     }
-    *ret = (struct arili_opening){
-        .epoch = e, .number = h->epoch, .uid = e->uid, .keys = e->keys
-    };
+    *ret = (struct arili_opening){ .epoch = e, .number = h->epoch, .uid = e->uid, .keys = e->keys };
     return ARIL_OK;
 }
 
@@ -217,12 +219,13 @@ aril_status arili_chain_find(struct arili_chain *chain, uint64_t now_ns,
     }
     ARILI_ENSURE(h->epoch - newest <= ARIL_EPOCHS_AHEAD_MAX, ARIL_E_KEY_FUTURE);
     ARILI_ENSURE(!chain->seals, ARIL_E_KEY_UNKNOWN); /* not ours: we have not been there */
-    return find_ahead(chain, h, ret);
+    const aril_status st = find_ahead(chain, h, ret);
+    /* Another thread has followed the peer since we looked: the epoch is a known one now. */
+    return st == ARIL_E_KEY_RETIRED ? find_known(chain, h, once, ret) : st;
 }
 
 /* The peer has rotated: follow it, and hold the epoch that it is in. */
-static aril_status follow(struct arili_chain *chain, uint64_t now_ns,
-                          struct arili_opening *opening)
+static aril_status follow(struct arili_chain *chain, uint64_t now_ns, struct arili_opening *opening)
 {
     struct arili_epoch *dying = NULL;
     aril_status st = ARIL_OK;
@@ -233,9 +236,7 @@ static aril_status follow(struct arili_chain *chain, uint64_t now_ns,
     (void)pthread_mutex_unlock(&chain->lock);
     arili_chain_bury(chain, dying);
     ARILI_TRY(st);
-    opening->epoch = pin_number(chain, opening->number);
-    ARILI_ENSURE(opening->epoch != NULL, ARIL_E_KEY_RETIRED);
-    return ARIL_OK;
+    return pin_number(chain, opening->number, &opening->epoch);
 }
 
 aril_status arili_chain_verified(struct arili_chain *chain, uint64_t now_ns,

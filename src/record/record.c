@@ -106,9 +106,9 @@ static aril_status encrypt(const struct arili_record_scope *scope, const struct 
     }
     struct arili_context_lease lease;
     ARILI_TRY(arili_contexts_get(rt->contexts, epoch->uid, epoch->keys->key, &lease));
-    const aril_status st = rt->crypto.ops->aead_seal(
-        lease.ctx, nonce, (aril_bytes){ aad->bytes, aad->len }, plain, r->span_count, r->body,
-        r->seal + ARILI_SEAL_HEADER_BYTES);
+    const aril_status st =
+        rt->crypto.ops->aead_seal(lease.ctx, nonce, (aril_bytes){ aad->bytes, aad->len }, plain,
+                                  r->span_count, r->body, r->seal + ARILI_SEAL_HEADER_BYTES);
     arili_contexts_put(rt->contexts, &lease);
     if (st != ARIL_OK) {
         /* The cipher stopped half-way: what it left is neither plaintext nor a record. */
@@ -121,6 +121,11 @@ static aril_status encrypt(const struct arili_record_scope *scope, const struct 
 aril_status arili_record_seal(const struct arili_record_scope *scope, const struct arili_record *r,
                               struct arili_epoch *epoch, uint32_t number, uint64_t sequence)
 {
+    if (arili_chain_forked(scope->chain)) {
+        /* An executor's task may fork after the place was reserved. */
+        arili_epoch_unused(epoch, r->body_len);
+        ARILI_FAIL(ARIL_E_FORKED);
+    }
     struct arili_seal_header h = { .use = scope->use,
                                    .direction = (uint8_t)scope->chain->direction,
                                    .epoch = number,

@@ -33,9 +33,8 @@ ARIL_MUST_USE aril_status arili_record_check(const struct arili_record *r, bool 
 /* Seal into a place of a reservation. On failure body and seal are zeros or unchanged, and the
  * place stays unused. r was checked. */
 ARIL_MUST_USE aril_status arili_record_seal(const struct arili_record_scope *scope,
-                                            const struct arili_record *r,
-                                            struct arili_epoch *epoch, uint32_t number,
-                                            uint64_t sequence);
+                                            const struct arili_record *r, struct arili_epoch *epoch,
+                                            uint32_t number, uint64_t sequence);
 
 /* Read the header of r's seal into a copy that the caller may trust not to change, and check
  * what can be checked without a key. ARIL_E_FORMAT (class), ARIL_E_ISOLATION, ARIL_E_AUTH for

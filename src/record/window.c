@@ -32,7 +32,9 @@ static bool too_old(uint64_t top, uint64_t sequence)
 
 bool arili_window_seen(const struct arili_window *w, uint64_t sequence)
 {
-    const uint64_t top = atomic_load_explicit(&w->top, memory_order_relaxed);
+    /* Acquire: with a new top, the words it moved over are seen as zeros, so that no record
+     * is refused for what a word said of an older one. */
+    const uint64_t top = atomic_load_explicit(&w->top, memory_order_acquire);
     if (sequence > top) {
         return false;
     }
@@ -52,7 +54,7 @@ static void slide(struct arili_window *w, uint64_t top, uint64_t sequence)
         const uint64_t at = ((sequence >> 6) - i) & MASK;
         atomic_store_explicit(&w->bits[at], 0, memory_order_relaxed);
     }
-    atomic_store_explicit(&w->top, sequence, memory_order_relaxed);
+    atomic_store_explicit(&w->top, sequence, memory_order_release);
 }
 
 static aril_status mark_locked(struct arili_window *w, uint64_t sequence)

@@ -18,8 +18,8 @@
 #define ARILI_WINDOW_RECORDS ((ARILI_WINDOW_WORDS - 1) * 64u)
 
 struct arili_window {
-    pthread_mutex_t lock;          /* serializes _mark */
-    _Atomic uint64_t top;          /* highest sequence marked; 0: none */
+    pthread_mutex_t lock; /* serializes _mark */
+    _Atomic uint64_t top; /* highest sequence marked; 0: none */
     _Atomic uint64_t bits[ARILI_WINDOW_WORDS];
 };
 

@@ -21,6 +21,7 @@ aril_status arili_tenant_id_check(aril_bytes tenant_id)
 aril_status arili_handshake_new(aril_runtime *rt, const struct arili_profile *profile,
                                 aril_bytes tenant_id, aril_handshake **ret)
 {
+    ARILI_TRY(arili_runtime_check(rt));
     ARILI_DEFER(arili_handshake_freep) aril_handshake *hs = arili_alloc(sizeof *hs);
     ARILI_ENSURE(hs != NULL, ARIL_E_NOMEM);
     hs->rt = rt;

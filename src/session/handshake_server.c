@@ -107,7 +107,7 @@ static aril_status accept_offer(aril_runtime *rt, const aril_accept_config *conf
                                 aril_bytes offer, const struct arili_offer *m,
                                 aril_handshake **ret_hs, uint8_t *ret, size_t cap, size_t *ret_len)
 {
-    const struct arili_profile *p;
+    const struct arili_profile *p = NULL;
     ARILI_TRY(check_offer(rt, config, m, &p));
     ARILI_DEFER(arili_handshake_freep) aril_handshake *hs = NULL;
     ARILI_TRY(arili_handshake_new(rt, p, m->tenant_id, &hs));
@@ -160,8 +160,7 @@ static aril_status establish(aril_handshake *hs, const struct arili_confirm *m,
     return arili_session_new(hs->rt, &seed, ret_session);
 }
 
-aril_status aril_session_confirm(aril_handshake *hs, aril_bytes confirm,
-                                 aril_session **ret_session)
+aril_status aril_session_confirm(aril_handshake *hs, aril_bytes confirm, aril_session **ret_session)
 {
     ARILI_ENSURE(ret_session != NULL, ARIL_E_USAGE_NULL);
     *ret_session = NULL;

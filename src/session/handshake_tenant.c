@@ -68,7 +68,7 @@ aril_status aril_session_offer(aril_runtime *rt, const aril_offer_config *config
     *ret_hs = NULL;
     ARILI_ENSURE(rt != NULL && config != NULL && ret_len != NULL, ARIL_E_USAGE_NULL);
     ARILI_ENSURE(ret_offer != NULL || cap == 0, ARIL_E_USAGE_NULL);
-    const struct arili_profile *p;
+    const struct arili_profile *p = NULL;
     ARILI_TRY(check_offer_config(config, &p));
 
     ARILI_DEFER(arili_handshake_freep) aril_handshake *hs = NULL;

@@ -4,7 +4,10 @@
 #include "record/chain.h"
 
 static const struct arili_profile profiles[] = {
-    { ARIL_PROFILE_HYBRID, "hybrid", { ARILI_HPKE_X_WING, ARILI_HPKE_HKDF_SHA256 }, ARILI_SHA256,
+    { ARIL_PROFILE_HYBRID,
+      "hybrid",
+      { ARILI_HPKE_X_WING, ARILI_HPKE_HKDF_SHA256 },
+      ARILI_SHA256,
       ARIL_ML_DSA_65 },
     { ARIL_PROFILE_ML_KEM_768,
       "mlkem768",

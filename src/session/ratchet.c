@@ -50,9 +50,9 @@ aril_status arili_ratchet_keys(const struct arili_crypto *c, enum arili_hash has
                    "no padding");
     const struct label l = make_label(ARILI_LITERAL("aril record key v1"), direction, r->number);
     ARILI_TRY(expand(c, hash, r->secret, &l, (uint8_t *)ret_keys, sizeof *ret_keys));
-    const aril_status st = c->ops->hkdf_expand(
-        c->provider, hash, (aril_bytes){ ret_keys->key, sizeof ret_keys->key },
-        ARILI_LITERAL("aril key id v1"), ret_key_id, ARILI_KEY_ID_BYTES);
+    const aril_status st =
+        c->ops->hkdf_expand(c->provider, hash, (aril_bytes){ ret_keys->key, sizeof ret_keys->key },
+                            ARILI_LITERAL("aril key id v1"), ret_key_id, ARILI_KEY_ID_BYTES);
     if (st != ARIL_OK) {
         arili_wipe(ret_keys, sizeof *ret_keys);
     }

@@ -71,8 +71,8 @@ static aril_status begin_chain(aril_session *s, const struct arili_session_seed 
 {
     struct arili_ratchet *ratchet = arili_secure_take(s->rt->secure);
     ARILI_ENSURE(ratchet != NULL, ARIL_E_NOMEM);
-    aril_status st = arili_ratchet_begin(&s->rt->crypto, s->profile->hash, seed->secret, direction,
-                                         ratchet);
+    aril_status st =
+        arili_ratchet_begin(&s->rt->crypto, s->profile->hash, seed->secret, direction, ratchet);
     if (st == ARIL_OK) {
         st = arili_chain_init(&s->chain[direction], s->rt, &session_chain_ops, s, direction,
                               direction == s->sends, &s->policy, s->began_ns, ratchet);
@@ -147,8 +147,8 @@ aril_status arili_session_now(const aril_session *s, uint64_t *ret_ns)
 void arili_session_tick(aril_session *s, uint64_t now_ns)
 {
     uint64_t due = atomic_load_explicit(&s->tell_at_ns, memory_order_relaxed);
-    if (now_ns < due || s->rt->audit == NULL) {
-        return;
+    if (now_ns < due || s->rt->audit == NULL || arili_chain_forked(&s->chain[0])) {
+        return; /* in a forked child a lock may be held for ever */
     }
     /* One of the threads that see it due does the work. */
     if (atomic_compare_exchange_strong(&s->tell_at_ns, &due, now_ns + ARILI_TELL_INTERVAL_NS)) {

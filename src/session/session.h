@@ -16,19 +16,19 @@ struct aril_session {
     uint8_t id[ARIL_SESSION_ID_BYTES];
     uint64_t tenant_tag;
     uint64_t began_ns;
-    aril_policy policy;           /* complete */
-    struct arili_chain chain[2];  /* by aril_direction */
-    _Atomic uint64_t tell_at_ns;  /* when the next summaries are due */
-    _Atomic uint32_t references;  /* the owner's, and one per view */
+    aril_policy policy;          /* complete */
+    struct arili_chain chain[2]; /* by aril_direction */
+    _Atomic uint64_t tell_at_ns; /* when the next summaries are due */
+    _Atomic uint32_t references; /* the owner's, and one per view */
     size_t tenant_len;
-    uint8_t tenant[];             /* the tenant id */
+    uint8_t tenant[]; /* the tenant id */
 };
 
 /* Everything that makes a session, agreed on by the handshake. */
 struct arili_session_seed {
     const struct arili_profile *profile;
     aril_direction sends;
-    const uint8_t *id;     /* ARIL_SESSION_ID_BYTES */
+    const uint8_t *id; /* ARIL_SESSION_ID_BYTES */
     uint64_t tenant_tag;
     aril_bytes tenant_id;
     const aril_policy *policy; /* complete */

@@ -4,12 +4,12 @@
 #include "base/ensure.h"
 #include "base/mem.h"
 
-#define LABEL_INFO    ARILI_LITERAL("aril session v1")
-#define LABEL_SECRET  ARILI_LITERAL("aril session secret v1")
-#define LABEL_SERVER  ARILI_LITERAL("aril server confirm v1")
-#define LABEL_TENANT  ARILI_LITERAL("aril tenant confirm v1")
-#define LABEL_TAG     ARILI_LITERAL("aril tenant tag v1")
-#define INFO_BYTES    64u
+#define LABEL_INFO   ARILI_LITERAL("aril session v1")
+#define LABEL_SECRET ARILI_LITERAL("aril session secret v1")
+#define LABEL_SERVER ARILI_LITERAL("aril server confirm v1")
+#define LABEL_TENANT ARILI_LITERAL("aril tenant confirm v1")
+#define LABEL_TAG    ARILI_LITERAL("aril tenant tag v1")
+#define INFO_BYTES   64u
 
 _Static_assert(sizeof("aril session v1") - 1 + ARILI_HASH_BYTES_MAX <= INFO_BYTES, "info fits");
 

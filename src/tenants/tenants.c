@@ -13,11 +13,11 @@
 #define TAG_KEY_BYTES       32u
 
 struct aril_tenant {
-    aril_tenant *next;            /* in its bucket */
+    aril_tenant *next; /* in its bucket */
     uint64_t hash;
-    _Atomic uint32_t references;  /* the registry's, and one per hold */
-    aril_session *session;        /* owned */
-    size_t view_count;            /* one per model */
+    _Atomic uint32_t references; /* the registry's, and one per hold */
+    aril_session *session;       /* owned */
+    size_t view_count;           /* one per model */
     aril_kv *views[];
 };
 
