@@ -67,7 +67,7 @@ typedef struct aril_runtime_info {
     size_t secure_bytes;          /* secure memory in use for secrets, whole pages */
     size_t secure_locked_bytes;   /* the part that is locked against swapping */
     int wipes_on_fork;            /* 1: a forked child sees zeros instead of secrets */
-    int excluded_from_core_dumps; /* 1: core files hold neither secure pages nor libcrypto's heap */
+    int excluded_from_core_dumps; /* 1: for secure pages and for libcrypto's heap */
 } aril_runtime_info;
 
 /** Fill @p ret_info. Threads: any. Since: 0.1 */

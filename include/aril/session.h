@@ -93,8 +93,9 @@ ARIL_API ARIL_MUST_USE aril_status aril_session_offer(aril_runtime *rt,
  *
  * @retval ARIL_E_FORMAT (class)  Not an offer.
  * @retval ARIL_E_PROFILE         Its profile is not accepted here.
- * @retval ARIL_E_TRUST (class)   Signed by nobody we trust, or unsigned and not vouched for.
- * @retval ARIL_E_AUTH            The signature is wrong, or tenant id and signer differ.
+ * @retval ARIL_E_TRUST (class)   Signed by nobody we trust, or unsigned and nobody vouches.
+ * @retval ARIL_E_AUTH            The signature is wrong, or the tenant id is not that of the
+ *                                signer or not the one that is vouched for.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_session_accept(aril_runtime *rt,
                                                        const aril_accept_config *config,

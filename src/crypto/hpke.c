@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "crypto/hpke.h"
 #include "crypto/hpke_kem.h"
 #include "base/bytes.h"
 #include "base/ensure.h"

@@ -33,6 +33,7 @@ static void identity_freep(aril_identity **identity)
 /* Without a seed: fill secret->seed, then call identity_expand(). */
 static aril_status identity_new(aril_runtime *rt, aril_sign_alg alg, aril_identity **ret)
 {
+    ARILI_TRY(arili_runtime_check(rt));
     ARILI_DEFER(identity_freep) aril_identity *id = arili_alloc(sizeof *id);
     ARILI_ENSURE(id != NULL, ARIL_E_NOMEM);
     id->rt = rt;

@@ -61,6 +61,7 @@ aril_status aril_kv_new(aril_session *session, const aril_kv_config *config, ari
     *ret_kv = NULL;
     ARILI_ENSURE(session != NULL && config != NULL, ARIL_E_USAGE_NULL);
     ARILI_TRY(check_config(config));
+    ARILI_TRY(arili_runtime_check(session->rt));
     ARILI_DEFER(kv_freep) aril_kv *kv = arili_alloc(sizeof *kv);
     ARILI_ENSURE(kv != NULL, ARIL_E_NOMEM);
     arili_session_hold(session);

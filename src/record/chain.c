@@ -154,7 +154,7 @@ static aril_status make_epoch(struct arili_chain *chain, const struct arili_ratc
 /* With the lock held: the epoch of number r->number goes live as the newest one. */
 static void publish(struct arili_chain *chain, struct arili_epoch *e, uint32_t number)
 {
-    atomic_store_explicit(&e->state, (uint64_t)number << 32 | ARILI_EPOCH_LIVE,
+    atomic_store_explicit(&e->state, (uint64_t)number << 32 | ARILI_EPOCH_LIVE | ARILI_EPOCH_TAKEN,
                           memory_order_release);
     atomic_store(&chain->ring[number % chain->policy.readable_epochs], e);
     atomic_store(&chain->newest, number);

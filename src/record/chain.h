@@ -41,7 +41,8 @@ struct arili_ratchet {
 _Static_assert(sizeof(struct arili_ratchet) <= ARILI_SECURE_CELL_BYTES, "fits a cell");
 
 struct arili_epoch {
-    /* Number in the high half, bit 31 "live", pins below. 0: free for reuse. */
+    /* Number in the high half, bit 31 "live", bit 30 "taken" until it is wiped, pins below.
+     * 0: free for reuse. */
     _Atomic uint64_t state;
     _Atomic uint64_t next_sequence; /* sealing: the next one; 1 first */
     _Atomic uint64_t bytes;         /* sealing: plaintext reserved */

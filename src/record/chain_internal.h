@@ -5,8 +5,9 @@
 
 /* Shared by chain.c (epochs come and go) and chain_use.c (records use them). */
 
-#define ARILI_EPOCH_LIVE (UINT64_C(1) << 31)
-#define ARILI_EPOCH_PINS (ARILI_EPOCH_LIVE - 1)
+#define ARILI_EPOCH_LIVE  (UINT64_C(1) << 31)
+#define ARILI_EPOCH_TAKEN (UINT64_C(1) << 30)
+#define ARILI_EPOCH_PINS  (ARILI_EPOCH_TAKEN - 1)
 
 static inline uint32_t arili_epoch_number(uint64_t state)
 {

@@ -130,6 +130,7 @@ aril_status aril_session_accept(aril_runtime *rt, const aril_accept_config *conf
     ARILI_ENSURE(offer.data != NULL || offer.len == 0, ARIL_E_USAGE_NULL);
     ARILI_ENSURE(ret_accept != NULL || cap == 0, ARIL_E_USAGE_NULL);
     ARILI_TRY(check_accept_config(config));
+    ARILI_TRY(arili_runtime_check(rt));
     struct arili_offer m = { 0 };
     aril_status st = arili_offer_parse(offer, &m);
     if (st == ARIL_OK) {
@@ -167,6 +168,7 @@ aril_status aril_session_confirm(aril_handshake *hs, aril_bytes confirm, aril_se
     ARILI_ENSURE(hs != NULL, ARIL_E_USAGE_NULL);
     ARILI_ENSURE(confirm.data != NULL || confirm.len == 0, ARIL_E_USAGE_NULL);
     ARILI_ENSURE(hs->state == ARILI_HANDSHAKE_ACCEPTED, ARIL_E_USAGE_STATE);
+    ARILI_TRY(arili_runtime_check(hs->rt)); /* a child reads zeros for the MAC that it expects */
     struct arili_confirm m;
     aril_status st = arili_confirm_parse(confirm, &m);
     if (st == ARIL_OK) {

@@ -167,6 +167,7 @@ aril_status aril_session_finish(aril_handshake *hs, aril_bytes accept, uint8_t *
     ARILI_ENSURE(accept.data != NULL || accept.len == 0, ARIL_E_USAGE_NULL);
     ARILI_ENSURE(ret_confirm != NULL || cap == 0, ARIL_E_USAGE_NULL);
     ARILI_ENSURE(hs->state == ARILI_HANDSHAKE_OFFERED, ARIL_E_USAGE_STATE);
+    ARILI_TRY(arili_runtime_check(hs->rt));
     struct arili_accept m;
     aril_status st = arili_accept_parse(accept, &m);
     if (st == ARIL_OK) {

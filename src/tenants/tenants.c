@@ -257,6 +257,7 @@ aril_status aril_tenants_new(aril_runtime *rt, const aril_tenants_config *config
     *ret_tenants = NULL;
     ARILI_ENSURE(rt != NULL && config != NULL, ARIL_E_USAGE_NULL);
     ARILI_TRY(check_config(config));
+    ARILI_TRY(arili_runtime_check(rt));
     ARILI_DEFER(tenants_freep) aril_tenants *t = arili_alloc(sizeof *t);
     ARILI_ENSURE(t != NULL, ARIL_E_NOMEM);
     t->rt = rt;

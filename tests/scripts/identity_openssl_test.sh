@@ -33,7 +33,8 @@ not() { # COMMAND... fails, as a refusal and not as a crash
 
 [[ -x $aril ]] || skip "this build has no command aril"
 prefix=$("$ARIL_SOURCE_DIR/tools/setup.sh" where openssl 2>/dev/null) || prefix=
-[[ -n $prefix && -x $prefix/bin/openssl ]] || skip "there is no OpenSSL of at least 3.5 with its command"
+[[ -n $prefix && -x $prefix/bin/openssl ]] ||
+    skip "there is no OpenSSL of at least 3.5 with its command"
 
 # Only the openssl command needs its own shared libraries.
 openssl() {
@@ -74,7 +75,8 @@ both_ways() { # NAME KEYFILE PUBLIC CONTEXT
     rm -f aril.sig openssl.sig
     check "$name: aril signs" \
         "$aril" identity sign "$key" --context "$context" --in message --out aril.sig
-    check "$name: openssl verifies what aril signed" openssl_verify "$public" "$context" message aril.sig
+    check "$name: openssl verifies what aril signed" \
+        openssl_verify "$public" "$context" message aril.sig
     check "$name: openssl refuses it for another message" \
         not openssl_verify "$public" "$context" other aril.sig
     check "$name: openssl refuses it under another context" \
@@ -83,9 +85,11 @@ both_ways() { # NAME KEYFILE PUBLIC CONTEXT
     check "$name: aril verifies what openssl signed" \
         "$aril" identity verify --key "$public" --context "$context" --in message --sig openssl.sig
     check "$name: aril refuses it for another message" \
-        not "$aril" identity verify --key "$public" --context "$context" --in other --sig openssl.sig
+        not "$aril" identity verify --key "$public" --context "$context" --in other \
+        --sig openssl.sig
     check "$name: aril refuses it under another context" \
-        not "$aril" identity verify --key "$public" --context "${context}x" --in message --sig openssl.sig
+        not "$aril" identity verify --key "$public" --context "${context}x" --in message \
+        --sig openssl.sig
 }
 
 for alg in 65 87; do
