@@ -102,6 +102,17 @@ foreach(script IN LISTS test_scripts)
         WORKING_DIRECTORY "${source_dir}")
 endforeach()
 
+# --- the generator of tests/data/vectors; tests/scripts/vectors_test.sh runs it
+
+file(GLOB maker_sources CONFIGURE_DEPENDS
+     "${tests_dir}/tools/make_vectors.c" "${tests_dir}/tools/maker*.c")
+if(maker_sources)
+    add_executable(make_vectors ${maker_sources})
+    target_link_libraries(make_vectors PRIVATE aril_test_support aril_test_lib)
+    set_target_properties(make_vectors PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/tools")
+endif()
+
 # --- fuzz targets: the corpus is replayed in every build, fuzzers need clang
 
 file(GLOB fuzz_sources CONFIGURE_DEPENDS "${tests_dir}/fuzz/*_fuzz.c")

@@ -148,7 +148,7 @@ libcmocka-dev|test||the unit tests
 g++|test|g++|checks that the public headers are C++
 python3|test|python3|scripts of the build and test oracles
 python3-cryptography|test||an independent implementation to test against
-npm|test|npm|fetches test oracles and the demo's llama.cpp
+npm|test demo|npm|fetches test oracles and the demo's llama.cpp
 clang|check|clang|the second compiler, sanitizers and libFuzzer
 libclang-rt-dev|check||the runtime of clang's sanitizers
 clang-format|check|clang-format|the format of the code
@@ -178,8 +178,8 @@ TABLE
 mode_wants() {
     case $2 in
     build) [[ $1 == build ]] ;;
-    test) [[ $1 == build || $1 == test ]] ;;
-    demo) [[ $1 == build || $1 == demo ]] ;;
+    test) [[ $1 == build || $1 == *test* ]] ;;
+    demo) [[ $1 == build || $1 == *demo* ]] ;;
     check) true ;;
     esac
 }
@@ -375,7 +375,7 @@ main() {
         setup_npm oracles "npm test oracles (@noble, @hpke)"
         ;;
     esac
-    if [[ $mode == demo || $mode == check ]]; then
+    if [[ $mode != build ]]; then
         if [[ $(uname -m) == x86_64 ]]; then
             setup_npm llama "llama.cpp for the demo (@node-llama-cpp/linux-x64)"
         else

@@ -208,6 +208,12 @@ static bool seen(const struct model_chain *c, uint32_t epoch, uint64_t sequence)
     return e->top - sequence >= MODEL_WINDOW || e->opened[sequence];
 }
 
+bool model_left_window(const struct model_chain *c, const struct model_shown *r)
+{
+    const struct model_epoch *e = &c->epochs[r->epoch];
+    return seen(c, r->epoch, r->sequence) && !e->opened[r->sequence];
+}
+
 static void mark(struct model_chain *c, uint32_t epoch, uint64_t sequence)
 {
     struct model_epoch *e = &c->epochs[epoch];

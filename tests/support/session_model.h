@@ -97,6 +97,8 @@ struct model_view {
     struct model_pins pins;
 };
 
+/* Whether the record was never opened but is too old to tell. */
+bool model_left_window(const struct model_chain *c, const struct model_shown *r);
 /* Status of opening, and everything that opening changes. The session may be used. */
 aril_status model_open(struct model_view *v, uint64_t now_ns, const struct model_shown *r);
 #endif
