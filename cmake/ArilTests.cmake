@@ -20,7 +20,7 @@ execute_process(COMMAND "${source_dir}/tools/setup.sh" where llama
 set(test_environment
     "ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:allocator_may_return_null=1"
     "UBSAN_OPTIONS=print_stacktrace=1"
-    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1"
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=${tests_dir}/tsan.supp"
     "ARIL_BUILD_DIR=${CMAKE_CURRENT_BINARY_DIR}"
     "ARIL_SOURCE_DIR=${source_dir}"
     "ARIL_NODE_MODULES=${node_modules}"
@@ -112,6 +112,13 @@ if(maker_sources)
     set_target_properties(make_vectors PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/tools")
 endif()
+
+# --- what tests/scripts/oracles_test.sh talks to
+
+add_executable(oracle_helper "${tests_dir}/tools/oracle_helper.c")
+target_link_libraries(oracle_helper PRIVATE aril_test_support aril_test_lib)
+set_target_properties(oracle_helper PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/tools")
 
 # --- fuzz targets: the corpus is replayed in every build, fuzzers need clang
 

@@ -93,8 +93,11 @@ bool file_begins(const char *path, const char *text)
 {
     char head[64] = { 0 };
     const size_t len = strlen(text);
+    if (len > sizeof head) {
+        return false;
+    }
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 || len > sizeof head) {
+    if (fd < 0) {
         return false;
     }
     const ssize_t n = read(fd, head, len);

@@ -82,13 +82,14 @@ typedef struct aril_audit_memory aril_audit_memory;
 /**
  * Create a memory sink.
  *
- * Security events and summaries have separate room, so that load cannot push
- * security events out. When the room for security events is full, the older ones
- * stay, the new one is counted as lost, and the counters per kind still count it:
- * an attacker can not flood the evidence of how the attack began away. Summaries
- * keep the newest; older ones are merged into the counters.
+ * There are three rooms, so that load can not push violations out, nor handshakes that
+ * strangers have refused. Violations (isolation, replay, authentication): when their room is
+ * full the older ones stay, and the new one is counted as lost; a flood does not wash away
+ * how the attack began. Lifecycle (session, rotate, retire, close): keeps the newest, and counts
+ * those that were replaced. Summaries: keeps the newest; the totals hold all. The counters per
+ * kind count every event in any case.
  *
- * @param security_max   Security events kept, 1 to 2^24.
+ * @param security_max   Violations kept, and lifecycle events kept, each 1 to 2^24.
  * @param summaries_max  Summaries kept, 1 to 2^24.
  *
  * Threads: any. Blocks: no. Allocates: all it will ever use, 352 bytes for each
@@ -128,7 +129,8 @@ ARIL_API ARIL_MUST_USE aril_status aril_audit_memory_query(const aril_audit_memo
 /** Totals since creation or the last clear. Lost events are counted too. */
 typedef struct aril_audit_totals {
     uint64_t events[ARIL_EVENT_KINDS]; /* events per kind, lost ones included */
-    uint64_t lost_security;            /* security events that found no room */
+    uint64_t lost_security;            /* violations that found no room */
+    uint64_t lost_lifecycle;           /* older lifecycle events that newer ones replaced */
     uint64_t merged_summaries;         /* summaries that live on in the totals only */
     uint64_t records_sealed, bytes_sealed;
     uint64_t records_opened, bytes_opened;

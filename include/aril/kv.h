@@ -98,7 +98,7 @@ ARIL_API void aril_kv_free(aril_kv *kv);
  */
 enum {
     /** Encrypt or decrypt where the bytes are: the one span is the body. Only for memory that
-     * nobody else reads meanwhile. A failed open leaves zeros there. */
+     * nobody else reads meanwhile. A failed open leaves zeros there, or the body as it was. */
     ARIL_KV_IN_PLACE = 1u << 0
 };
 
@@ -109,6 +109,13 @@ enum {
  * cross-layer block, or one buffer. How it is cut into spans is not part of the record: it
  * may be sealed from two spans and opened into one. spans may not overlap body or seal,
  * except with ARIL_KV_IN_PLACE.
+ *
+ * The cipher goes over the body twice. So without staging, spans and body must not be written
+ * by others during the call: another thread or process that can do so can make the call accept
+ * other bytes than those that the tag was made for. Nor may others read the spans of an opening
+ * item, which hold unverified bytes for a moment. With staging both are allowed: opening copies
+ * the body there first, checks and decrypts it there, copies to the spans only what was verified,
+ * and wipes it; sealing encrypts there and copies the ciphertext to the body.
  */
 typedef struct aril_kv_item {
     const aril_kv_block *block;
@@ -119,10 +126,9 @@ typedef struct aril_kv_item {
     size_t body_len;        /* exactly the sum of the spans */
     uint8_t *seal;          /* ARIL_SEAL_BYTES; sealing writes it, opening reads it. May be
                                body + body_len (attached) or lie anywhere (side by side). */
-    uint8_t *staging;       /* opening only, optional: body_len bytes of private memory. The
-                               plaintext is made there and copied to the spans after the tag
-                               was checked, so that shared memory never shows unverified
-                               bytes. Wiped afterwards. */
+    uint8_t *staging;       /* optional: body_len bytes of memory that nobody else can touch,
+                               for records in memory that others can read or write; costs a
+                               copy. See above. */
     uint32_t flags;         /* ARIL_KV_IN_PLACE or 0 */
     aril_status status;     /* out: each item gets its own, whatever happened to others */
 } aril_kv_item;

@@ -64,7 +64,8 @@ typedef struct aril_offer_config {
 /** What the server's end knows beforehand. */
 typedef struct aril_accept_config {
     uint32_t profiles;             /* bit (1u << profile) of each one accepted; 0: hybrid only */
-    const aril_identity *identity; /* signs; required; its algorithm must be the profile's */
+    const aril_identity *identity; /* signs; required; profiles with another algorithm than
+                                      its own are refused */
     const aril_trust *trust;       /* whom signed offers may come from; NULL: nobody */
     aril_bytes vouched_tenant_id;  /* the tenant id that an authenticated transport vouches for;
                                       len 0: the offer must be signed */
@@ -120,7 +121,8 @@ ARIL_API ARIL_MUST_USE aril_status aril_session_finish(aril_handshake *hs, aril_
 /**
  * Server, step 4: check the confirm; the server's session is then established, and only
  * now may it displace an older one of the same tenant.
- * @retval ARIL_E_AUTH  The tenant did not derive the same keys.
+ * @retval ARIL_E_AUTH     The tenant did not derive the same keys.
+ * @retval ARIL_E_EXPIRED  The accept is older than 60 s.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_session_confirm(aril_handshake *hs, aril_bytes confirm,
                                                         aril_session **ret_session);

@@ -45,6 +45,8 @@ ARIL_API ARIL_MUST_USE aril_status aril_tenants_create(aril_tenants *tenants, ar
  * Take over the server's end of a session that aril_session_confirm() returned. An older
  * session of the same tenant is displaced and closed, after operations under way are done.
  * On success the registry owns @p session; on failure the caller keeps it.
+ * @retval ARIL_E_EXISTS  The session in place was accepted later than this one, whose confirm
+ *                        somebody held back; it stays.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_tenants_adopt(aril_tenants *tenants, aril_session *session);
 

@@ -101,6 +101,7 @@ static void write_totals(struct arili_json *j, const aril_audit_totals *totals)
         write_number(j, aril_event_kind_name((aril_event_kind)kind), totals->events[kind]);
     }
     arili_json_object_end(j);
+    write_number(j, "lost_lifecycle", totals->lost_lifecycle);
     write_number(j, "merged_summaries", totals->merged_summaries);
     write_number(j, "records_sealed", totals->records_sealed);
     write_number(j, "bytes_sealed", totals->bytes_sealed);

@@ -31,9 +31,12 @@ struct room {
     size_t used;  /* most slots ever used at a time; the rest is still zero */
 };
 
+/* Events of one room never push out those of another. */
+enum room_name { VIOLATIONS, LIFECYCLE, SUMMARIES, ROOMS };
+
 struct aril_audit_memory {
     pthread_mutex_t mutex; /* guards all below but the sink */
-    struct room security, summaries;
+    struct room rooms[ROOMS];
     uint64_t next_order;
     aril_audit_totals totals;
     aril_audit_sink sink;
@@ -92,9 +95,23 @@ static struct arili_audit_slot *room_push(struct room *room)
     return (struct arili_audit_slot *)room_at(room, room->count - 1);
 }
 
-static bool is_summary(aril_event_kind kind)
+static enum room_name room_of(aril_event_kind kind)
 {
-    return kind == ARIL_EVENT_ENCRYPT || kind == ARIL_EVENT_DECRYPT;
+    switch (kind) {
+    case ARIL_EVENT_ENCRYPT:
+    case ARIL_EVENT_DECRYPT:
+        return SUMMARIES;
+    case ARIL_EVENT_SESSION:
+    case ARIL_EVENT_ROTATE:
+    case ARIL_EVENT_RETIRE:
+    case ARIL_EVENT_CLOSE:
+        return LIFECYCLE;
+    case ARIL_EVENT_ISOLATION_VIOLATION:
+    case ARIL_EVENT_REPLAY:
+    case ARIL_EVENT_AUTH_FAILURE:
+        break;
+    }
+    return VIOLATIONS;
 }
 
 static void slot_store(struct arili_audit_slot *slot, const aril_event *event, uint64_t order)
@@ -156,17 +173,19 @@ static void count_totals(aril_audit_totals *totals, const aril_event *event)
     }
 }
 
+/* A full room of violations keeps how the attack began; the others keep the newest. */
 static void keep(aril_audit_memory *memory, const aril_event *event)
 {
-    count_totals(&memory->totals, event);
-    struct room *room = is_summary(event->kind) ? &memory->summaries : &memory->security;
-    if (room->count == room->max) {
-        if (room == &memory->security) {
-            memory->totals.lost_security++;
-            return;
-        }
-        memory->totals.merged_summaries++;
+    aril_audit_totals *totals = &memory->totals;
+    count_totals(totals, event);
+    const enum room_name name = room_of(event->kind);
+    struct room *room = &memory->rooms[name];
+    if (room->count == room->max && name == VIOLATIONS) {
+        totals->lost_security++;
+        return;
     }
+    totals->lost_lifecycle += room->count == room->max && name == LIFECYCLE;
+    totals->merged_summaries += room->count == room->max && name == SUMMARIES;
     slot_store(room_push(room), event, memory->next_order++);
 }
 
@@ -198,8 +217,9 @@ aril_status aril_audit_memory_new(size_t security_max, size_t summaries_max,
     ARILI_ENSURE(fresh != NULL, ARIL_E_NOMEM);
     (void)pthread_mutex_init(&fresh->mutex, NULL); /* default attributes: cannot fail */
     ARILI_DEFER(memory_freep) aril_audit_memory *memory = fresh;
-    ARILI_ENSURE(room_init(&memory->security, security_max), ARIL_E_NOMEM);
-    ARILI_ENSURE(room_init(&memory->summaries, summaries_max), ARIL_E_NOMEM);
+    ARILI_ENSURE(room_init(&memory->rooms[VIOLATIONS], security_max), ARIL_E_NOMEM);
+    ARILI_ENSURE(room_init(&memory->rooms[LIFECYCLE], security_max), ARIL_E_NOMEM);
+    ARILI_ENSURE(room_init(&memory->rooms[SUMMARIES], summaries_max), ARIL_E_NOMEM);
     memory->sink =
         (aril_audit_sink){ .abi = ARIL_AUDIT_SINK_ABI, .state = memory, .event = on_event };
     *ret_memory = ARILI_TAKE(memory);
@@ -209,8 +229,9 @@ aril_status aril_audit_memory_new(size_t security_max, size_t summaries_max,
 void aril_audit_memory_free(aril_audit_memory *memory)
 {
     if (memory != NULL) {
-        room_done(&memory->security);
-        room_done(&memory->summaries);
+        for (size_t i = 0; i < ROOMS; i++) {
+            room_done(&memory->rooms[i]);
+        }
         (void)pthread_mutex_destroy(&memory->mutex);
         arili_free(memory, sizeof *memory);
     }
@@ -240,35 +261,47 @@ static bool matches(const aril_audit_filter *filter, const struct arili_audit_sl
             memcmp(filter->tenant.data, slot->tenant, slot->tenant_len) == 0);
 }
 
-/* Goes through both rooms from the newest event to the oldest. */
+/* Goes through all rooms from the newest event to the oldest. */
 struct backwards {
     const aril_audit_memory *memory;
-    size_t security, summaries; /* how many are still to come */
+    size_t left[ROOMS]; /* how many are still to come */
 };
 
 static struct backwards backwards_init(const aril_audit_memory *memory)
 {
-    return (struct backwards){ memory, memory->security.count, memory->summaries.count };
+    struct backwards walk = { .memory = memory };
+    for (size_t i = 0; i < ROOMS; i++) {
+        walk.left[i] = memory->rooms[i].count;
+    }
+    return walk;
+}
+
+/* The newest event that is still to come, or NULL. */
+static const struct arili_audit_slot *backwards_step(struct backwards *walk)
+{
+    const struct arili_audit_slot *newest = NULL;
+    size_t from = 0;
+    for (size_t i = 0; i < ROOMS; i++) {
+        const struct arili_audit_slot *slot =
+            walk->left[i] > 0 ? room_at(&walk->memory->rooms[i], walk->left[i] - 1) : NULL;
+        if (slot != NULL && (newest == NULL || slot->order > newest->order)) {
+            newest = slot;
+            from = i;
+        }
+    }
+    walk->left[from] -= newest != NULL;
+    return newest;
 }
 
 /* The next one that matches, or NULL. */
 static const struct arili_audit_slot *backwards_next(struct backwards *walk,
                                                      const aril_audit_filter *filter)
 {
-    while (walk->security > 0 || walk->summaries > 0) {
-        const struct arili_audit_slot *a =
-            walk->security > 0 ? room_at(&walk->memory->security, walk->security - 1) : NULL;
-        const struct arili_audit_slot *b =
-            walk->summaries > 0 ? room_at(&walk->memory->summaries, walk->summaries - 1) : NULL;
-        const bool take_a = b == NULL || (a != NULL && a->order > b->order);
-        walk->security -= take_a;
-        walk->summaries -= !take_a;
-        const struct arili_audit_slot *slot = take_a ? a : b;
-        if (matches(filter, slot)) {
-            return slot;
-        }
-    }
-    return NULL;
+    const struct arili_audit_slot *slot;
+    do {
+        slot = backwards_step(walk);
+    } while (slot != NULL && !matches(filter, slot));
+    return slot;
 }
 
 static size_t count_matches(const aril_audit_memory *memory, const aril_audit_filter *filter)
@@ -353,8 +386,9 @@ void aril_audit_memory_clear(aril_audit_memory *memory)
 {
     if (memory != NULL) {
         lock(memory);
-        room_clear(&memory->security);
-        room_clear(&memory->summaries);
+        for (size_t i = 0; i < ROOMS; i++) {
+            room_clear(&memory->rooms[i]);
+        }
         memory->totals = (aril_audit_totals){ 0 };
         unlock(memory);
     }

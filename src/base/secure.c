@@ -44,6 +44,12 @@ bool arili_secure_forked(const struct arili_secure *arena)
     return *arena->marker == 0 || getpid() != arena->pid;
 }
 
+struct arili_fork_guard arili_secure_guard(const struct arili_secure *arena)
+{
+    return (struct arili_fork_guard){ .marker = arena->marker,
+                                      .pid = arena->wipes_on_fork ? 0 : arena->pid };
+}
+
 static void chunk_free(struct chunk *c)
 {
     if (c != NULL) {

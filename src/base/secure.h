@@ -3,6 +3,8 @@
 #define ARILI_BASE_SECURE_H
 #include <aril/base.h>
 #include <stdbool.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 /* Fixed-size cells for secrets, in pages that are left out of core files, read as
  * zeros in a forked child, and are locked against swapping as far as
@@ -22,7 +24,18 @@ void *arili_secure_take(struct arili_secure *arena);
  * forgets the cell: the pages are not shared state there. */
 void arili_secure_give(struct arili_secure *arena, void *cell);
 
-/* Whether this is a child of the process that made the arena. */
+/* Tells a forked child, and is read before every use of a key: one load, and a system call
+ * only where the kernel cannot wipe pages on fork. Copy it; valid as long as the arena. */
+struct arili_fork_guard {
+    const volatile uint64_t *marker; /* in a page of the arena: reads as 0 in a child */
+    pid_t pid;                       /* 0: the page is enough */
+};
+struct arili_fork_guard arili_secure_guard(const struct arili_secure *arena);
+static inline bool arili_is_forked(const struct arili_fork_guard *guard)
+{
+    return *guard->marker == 0 || (guard->pid != 0 && getpid() != guard->pid);
+}
+/* The same, and always with the system call. */
 bool arili_secure_forked(const struct arili_secure *arena);
 
 struct arili_secure_stats {

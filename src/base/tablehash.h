@@ -3,12 +3,15 @@
 #define ARILI_BASE_TABLEHASH_H
 #include <aril/base.h>
 
-/* Hashes for tables in memory, not for anything that must resist an attacker who sees
- * results: multiply and fold, started from a seed that the table draws at random. */
-static inline uint64_t arili_table_mix(uint64_t state, uint64_t word)
+/*
+ * Hashes for tables in memory: each word is multiplied by a secret, to 128 bits, and folded.
+ * Who does not know the seed, which the table draws at random, can not choose keys that meet
+ * in one place. Not for anything whose results an attacker sees.
+ */
+static inline uint64_t arili_table_mix(uint64_t seed, uint64_t state, uint64_t word)
 {
-    const uint64_t x = (state ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-    return x ^ x >> 32;
+    __extension__ const unsigned __int128 product = (unsigned __int128)(state ^ word) * (seed | 1);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 uint64_t arili_table_hash(uint64_t seed, aril_bytes key);
 #endif

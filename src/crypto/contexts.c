@@ -6,12 +6,14 @@
 #include <stdatomic.h>
 
 struct slot {
-    struct arili_aead_ctx *ctx; /* NULL until first needed */
-    uint64_t uid;               /* 0: holds no key */
-    uint64_t used;              /* tick of its shard */
+    atomic_bool lent;           /* set under the shard's lock, cleared by _put */
+    struct arili_aead_ctx *ctx; /* NULL until first needed; belongs to whoever has the lease */
+    _Atomic uint64_t uid;       /* 0: holds no key */
+    uint64_t used;              /* tick of its shard; under its lock */
 };
 
-/* One lease at a time: whoever set `taken` has the whole shard until _put. */
+/* The lock is held while a slot is looked up, never while a cipher runs: so forgetting a key
+ * does not wait for records of other keys, however long they are. */
 struct shard {
     uint8_t apart[64]; /* the lock on a cache line that no other thread writes */
     atomic_bool taken;
@@ -68,65 +70,100 @@ static struct shard *shard_at(struct arili_contexts *cache, unsigned index)
     return s;
 }
 
-/* A shard that is now ours: the thread's own, else the next that is free. */
-static aril_status shard_take(struct arili_contexts *cache, struct shard **ret)
+static void shard_lock(struct shard *s)
 {
-    for (unsigned i = first_shard();; i++) {
-        struct shard *const s = shard_at(cache, i % ARILI_CONTEXT_SHARDS);
-        ARILI_ENSURE(s != NULL, ARIL_E_NOMEM);
-        if (shard_try(s)) {
-            *ret = s;
-            return ARIL_OK;
-        }
-        if ((i - thread_number) % ARILI_CONTEXT_SHARDS == ARILI_CONTEXT_SHARDS - 1) {
-            sched_yield(); /* all are lent out */
-        }
+    while (!shard_try(s)) {
+        sched_yield(); /* held for a look-up only */
     }
 }
 
-/* Where to put a key that is not cached: a context without a key, else a place
- * without a context, else the one used longest ago. */
+/* Where to put a key that is not cached: a context without a key, else a place without a
+ * context, else the one used longest ago. NULL when all are lent. */
 static struct slot *victim(struct slot *set)
 {
-    struct slot *best = &set[0];
+    struct slot *best = NULL;
     for (size_t i = 0; i < ARILI_CONTEXT_WAYS; i++) {
-        if (set[i].ctx != NULL && set[i].uid == 0) {
-            return &set[i];
+        struct slot *s = &set[i];
+        if (atomic_load_explicit(&s->lent, memory_order_acquire)) {
+            continue;
         }
-        if (best->ctx != NULL && (set[i].ctx == NULL || set[i].used < best->used)) {
-            best = &set[i];
+        if (s->ctx != NULL && atomic_load_explicit(&s->uid, memory_order_relaxed) == 0) {
+            return s;
+        }
+        if (best == NULL || (best->ctx != NULL && (s->ctx == NULL || s->used < best->used))) {
+            best = s;
         }
     }
     return best;
 }
 
+/* With the shard locked: lend the slot that holds uid, else one that may. NULL when there is
+ * none to be had. *ret_keyed: it holds the key already. */
+static struct slot *lend(struct shard *s, uint64_t uid, bool *ret_keyed)
+{
+    struct slot *const set = s->sets[uid % ARILI_CONTEXT_SETS];
+    struct slot *found = NULL;
+    *ret_keyed = false;
+    if (uid == 0) {
+        found = atomic_load_explicit(&s->once.lent, memory_order_acquire) ? NULL : &s->once;
+    }
+    for (size_t i = 0; i < ARILI_CONTEXT_WAYS && uid != 0; i++) {
+        if (atomic_load_explicit(&set[i].uid, memory_order_relaxed) == uid &&
+            !atomic_load_explicit(&set[i].lent, memory_order_acquire)) {
+            found = &set[i];
+            *ret_keyed = true;
+            break;
+        }
+    }
+    if (found == NULL && uid != 0) {
+        found = victim(set);
+    }
+    if (found != NULL) {
+        atomic_store_explicit(&found->lent, true, memory_order_relaxed);
+        found->used = ++s->tick;
+    }
+    return found;
+}
+
+/* Without the lock: key a slot that we have the lease of. */
 static aril_status slot_key(const struct arili_crypto *c, struct slot *slot, uint64_t uid,
                             const uint8_t *key)
 {
-    slot->uid = 0;
+    /* Out of sight first: from here until the new key is in, nobody may find the old one. */
+    atomic_store_explicit(&slot->uid, 0, memory_order_relaxed);
     if (slot->ctx == NULL) {
         ARILI_TRY(c->ops->aead_new(c->provider, &slot->ctx));
     }
     if (key != NULL) {
         ARILI_TRY(c->ops->aead_key(slot->ctx, key));
     }
-    slot->uid = uid;
+    atomic_store_explicit(&slot->uid, uid, memory_order_relaxed);
     return ARIL_OK;
 }
 
-/* The slot of the shard that holds uid after this. */
-static aril_status slot_find(const struct arili_crypto *c, struct shard *s, uint64_t uid,
-                             const uint8_t *key, struct slot **ret)
+/* A slot of the thread's own shard, else of the next one that has one free. */
+static aril_status slot_take(struct arili_contexts *cache, uint64_t uid, struct slot **ret,
+                             bool *ret_keyed)
 {
-    struct slot *const set = s->sets[uid % ARILI_CONTEXT_SETS];
-    for (size_t i = 0; i < ARILI_CONTEXT_WAYS; i++) {
-        if (set[i].uid == uid) {
-            *ret = &set[i];
-            return ARIL_OK;
+    for (unsigned i = first_shard();; i++) {
+        struct shard *const s = shard_at(cache, i % ARILI_CONTEXT_SHARDS);
+        ARILI_ENSURE(s != NULL, ARIL_E_NOMEM);
+        if (shard_try(s)) {
+            *ret = lend(s, uid, ret_keyed);
+            shard_release(s);
+            if (*ret != NULL) {
+                return ARIL_OK;
+            }
+        }
+        if ((i - thread_number) % ARILI_CONTEXT_SHARDS == ARILI_CONTEXT_SHARDS - 1) {
+            sched_yield(); /* everything is lent out */
         }
     }
-    *ret = victim(set);
-    return slot_key(c, *ret, uid, key);
+}
+
+static void slot_return(struct slot *slot)
+{
+    atomic_store_explicit(&slot->lent, false, memory_order_release);
 }
 
 aril_status arili_contexts_new(const struct arili_crypto *c, struct arili_contexts **ret)
@@ -171,56 +208,62 @@ aril_status arili_contexts_get(struct arili_contexts *cache, uint64_t uid,
                                const uint8_t key[ARILI_AEAD_KEY_BYTES],
                                struct arili_context_lease *ret)
 {
-    const struct arili_crypto *const c = cache->crypto;
-    struct shard *s = NULL;
     struct slot *slot = NULL;
-    aril_status st;
+    bool keyed = false;
 
     ARILI_ENSURE(key != NULL || uid == 0, ARIL_E_USAGE_NULL);
-    ARILI_TRY(shard_take(cache, &s));
-    if (uid == 0) {
-        slot = &s->once;
-        st = slot_key(c, slot, 0, key);
-    } else {
-        st = slot_find(c, s, uid, key, &slot);
+    ARILI_TRY(slot_take(cache, uid, &slot, &keyed));
+    if (!keyed) {
+        const aril_status st = slot_key(cache->crypto, slot, uid, key);
+        if (st != ARIL_OK) {
+            slot_return(slot);
+            return st;
+        }
     }
-    if (st != ARIL_OK) {
-        shard_release(s);
-        return st;
-    }
-    slot->used = ++s->tick;
-    *ret = (struct arili_context_lease){ .ctx = slot->ctx, .slot = s };
+    *ret = (struct arili_context_lease){ .ctx = slot->ctx, .slot = slot };
     return ARIL_OK;
 }
 
 void arili_contexts_put(struct arili_contexts *cache, struct arili_context_lease *lease)
 {
-    struct shard *const s = lease->slot;
-    if (lease->ctx == s->once.ctx) {
-        cache->crypto->ops->aead_wipe(lease->ctx);
+    struct slot *const slot = lease->slot;
+    if (atomic_load_explicit(&slot->uid, memory_order_relaxed) == 0) {
+        cache->crypto->ops->aead_wipe(lease->ctx); /* a key of one message */
     }
     *lease = (struct arili_context_lease){ 0 };
-    shard_release(s);
+    slot_return(slot);
+}
+
+/* With the shard locked: wipe uid out of the set. Whether nobody has a lease of it. */
+static bool wipe_in_set(const struct arili_crypto *c, struct slot *set, uint64_t uid)
+{
+    bool done = true;
+    for (size_t i = 0; i < ARILI_CONTEXT_WAYS; i++) {
+        if (atomic_load_explicit(&set[i].uid, memory_order_relaxed) != uid) {
+            continue;
+        }
+        if (atomic_load_explicit(&set[i].lent, memory_order_acquire)) {
+            done = false;
+            continue;
+        }
+        c->ops->aead_wipe(set[i].ctx);
+        atomic_store_explicit(&set[i].uid, 0, memory_order_relaxed);
+    }
+    return done;
 }
 
 void arili_contexts_forget(struct arili_contexts *cache, uint64_t uid)
 {
-    for (size_t i = 0; i < ARILI_CONTEXT_SHARDS; i++) {
+    for (size_t i = 0; i < ARILI_CONTEXT_SHARDS && uid != 0; i++) {
         struct shard *const s = atomic_load_explicit(&cache->shards[i], memory_order_acquire);
-        if (s == NULL || uid == 0) {
-            continue;
-        }
-        while (!shard_try(s)) {
-            sched_yield();
-        }
-        struct slot *const set = s->sets[uid % ARILI_CONTEXT_SETS];
-        for (size_t k = 0; k < ARILI_CONTEXT_WAYS; k++) {
-            if (set[k].uid == uid) {
-                cache->crypto->ops->aead_wipe(set[k].ctx);
-                set[k].uid = 0;
+        for (bool done = s == NULL; !done;) {
+            shard_lock(s);
+            done = wipe_in_set(cache->crypto, s->sets[uid % ARILI_CONTEXT_SETS], uid);
+            shard_release(s);
+            if (!done) {
+                sched_yield();
             }
         }
-        shard_release(s);
     }
 }
 

@@ -40,8 +40,8 @@ ARIL_MUST_USE aril_status arili_contexts_get(struct arili_contexts *cache, uint6
                                              const uint8_t key[ARILI_AEAD_KEY_BYTES],
                                              struct arili_context_lease *ret);
 void arili_contexts_put(struct arili_contexts *cache, struct arili_context_lease *lease);
-/* Wipe the key uid wherever it is cached. Waits for every lease that could be of that
- * key, so the calling thread must hold none; and nobody may _get it any more. */
+/* Wipe the key uid wherever it is cached. Waits for leases of that key, not for others: so the
+ * calling thread must hold none of it, and nobody may _get it any more. */
 void arili_contexts_forget(struct arili_contexts *cache, uint64_t uid);
 /* A fresh uid, never 0. */
 uint64_t arili_contexts_uid(struct arili_contexts *cache);

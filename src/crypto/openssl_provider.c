@@ -22,7 +22,8 @@ void arili_evp_pkey_ctx_freep(EVP_PKEY_CTX **ctx)
     EVP_PKEY_CTX_free(*ctx);
 }
 
-/* The kernel's generator, not OpenSSL's: it knows when the machine was cloned. */
+/* The kernel's generator, not OpenSSL's: it knows when the machine was cloned. Encapsulation and
+ * signing draw from OpenSSL's inside the library, as FIPS 203 and 204 ask of a module. */
 static aril_status provider_random(struct arili_provider *p, uint8_t *ret, size_t len)
 {
     (void)p;

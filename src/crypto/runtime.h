@@ -5,15 +5,17 @@
 #include "crypto/contexts.h"
 #include "crypto/crypto.h"
 #include <aril/runtime.h>
+#include <stdatomic.h>
 
-/* What every part above takes from its runtime. All members are fixed after
- * creation; what they point to is thread-safe. */
+/* What every part above takes from its runtime. Members are fixed after creation but
+ * for the counter; what they point to is thread-safe. */
 struct aril_runtime {
     struct arili_crypto crypto;
     struct arili_secure *secure;
     struct arili_contexts *contexts;
     aril_clock clock;
     const aril_audit_sink *audit; /* NULL: nobody listens */
+    _Atomic uint64_t accepts;     /* handshakes begun as server: tells which session is newer */
     bool owns_provider;           /* false when a test handed its own in */
 };
 

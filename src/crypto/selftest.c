@@ -51,6 +51,13 @@ static aril_status expect_sha256(const struct arili_crypto *c, const uint8_t *go
     return expect(digest, sizeof digest, hex);
 }
 
+static void fill(uint8_t *ret, size_t len, uint8_t value)
+{
+    for (size_t i = 0; i < len; i++) {
+        ret[i] = value;
+    }
+}
+
 /* first, first + 1, ... */
 static void count_up(uint8_t *ret, size_t len, uint8_t first)
 {
@@ -114,7 +121,7 @@ static aril_status test_hmac(const struct arili_crypto *c)
 static aril_status test_hkdf(const struct arili_crypto *c)
 {
     uint8_t ikm[22], salt[13], info[10], prk[32], okm[42];
-    memset(ikm, 0x0b, sizeof ikm);
+    fill(ikm, sizeof ikm, 0x0b);
     count_up(salt, sizeof salt, 0);
     count_up(info, sizeof info, 0xf0);
     ARILI_TRY(c->ops->hkdf_extract(c->provider, ARILI_SHA256, (aril_bytes){ salt, sizeof salt },
@@ -175,7 +182,7 @@ static aril_status test_aes_gcm(const struct arili_crypto *c)
 static aril_status test_xaes(const struct arili_crypto *c)
 {
     uint8_t key[32], nonce[12], body[12], tag[16];
-    memset(key, 3, sizeof key);
+    fill(key, sizeof key, 3);
     const aril_bytes plain = ARILI_LITERAL("XAES-256-GCM");
     ARILI_DEFER(arili_xaes_done) struct arili_xaes x = { 0 };
     ARILI_DEFER(aead_free) struct aead aead = { c, NULL };

@@ -8,10 +8,9 @@
 #include "identity/keys.h"
 #include <string.h>
 
-/* In a secure cell. A forked child reads zeros there, so alive tells it. */
+/* In a secure cell. */
 struct secret {
     uint8_t seed[ARILI_ML_DSA_SEED_BYTES];
-    uint32_t alive;
 };
 _Static_assert(sizeof(struct secret) <= ARILI_SECURE_CELL_BYTES, "a cell holds the secret");
 _Static_assert(ARILI_KEYFILE_SEED_BYTES == ARILI_ML_DSA_SEED_BYTES, "one seed");
@@ -40,7 +39,6 @@ static aril_status identity_new(aril_runtime *rt, aril_sign_alg alg, aril_identi
     id->alg = alg;
     id->secret = arili_secure_take(rt->secure);
     ARILI_ENSURE(id->secret != NULL, ARIL_E_NOMEM);
-    id->secret->alive = 1;
     *ret = ARILI_TAKE(id);
     return ARIL_OK;
 }
@@ -57,7 +55,7 @@ static aril_status identity_expand(aril_identity *id)
 
 static bool forked(const aril_identity *id)
 {
-    return *(const volatile uint32_t *)&id->secret->alive == 0;
+    return arili_secure_forked(id->rt->secure);
 }
 
 aril_status aril_identity_generate(aril_runtime *rt, aril_sign_alg alg,

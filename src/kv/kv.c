@@ -106,6 +106,7 @@ aril_status aril_kv_forget_slot(aril_kv *kv, uint64_t slot, size_t *ret_forgotte
 {
     ARILI_ENSURE(kv != NULL, ARIL_E_USAGE_NULL);
     ARILI_ENSURE(kv->pins != NULL, ARIL_E_USAGE_STATE);
+    ARILI_ENSURE(!arili_chain_forked(kv->opens.chain), ARIL_E_FORKED);
     const size_t n = arili_pins_forget(kv->pins, slot);
     if (ret_forgotten != NULL) {
         *ret_forgotten = n;
@@ -128,13 +129,13 @@ static struct arili_record record_of(const aril_kv_item *item, const uint8_t *co
                                   .context_len = ARILI_KV_CONTEXT_BYTES };
 }
 
-static aril_status check_item(const aril_kv *kv, const aril_kv_item *item, bool opening)
+static aril_status check_item(const aril_kv *kv, const aril_kv_item *item)
 {
     ARILI_TRY(arili_kv_block_check(item->block));
     ARILI_ENSURE((item->flags & ~(uint32_t)ARIL_KV_IN_PLACE) == 0, ARIL_E_USAGE_RANGE);
     ARILI_ENSURE(item->block->identity != ARIL_KV_SLOT || kv->pins != NULL, ARIL_E_USAGE_STATE);
     const struct arili_record r = record_of(item, NULL);
-    return arili_record_check(&r, opening);
+    return arili_record_check(&r);
 }
 
 /* --- Sealing ------------------------------------------------------------------ */
@@ -171,7 +172,7 @@ static uint64_t one_length(const void *records, size_t i)
 
 static aril_status seal_one(aril_kv *kv, const aril_kv_item *item)
 {
-    ARILI_TRY(check_item(kv, item, false));
+    ARILI_TRY(check_item(kv, item));
     uint64_t now;
     ARILI_TRY(arili_session_now(kv->session, &now));
     struct arili_reservation place;
@@ -206,12 +207,12 @@ static aril_status check_pin(const aril_kv *kv, const aril_kv_block *block,
 static aril_status commit(const aril_kv *kv, const aril_kv_block *block, uint64_t now,
                           const struct arili_seal_header *h, struct arili_opening *opening)
 {
-    ARILI_TRY(arili_chain_verified(kv->opens.chain, now, h, kv->once, opening));
+    /* The pin first: a full table must not use up the one time that the record may be opened. */
     if (block->identity == ARIL_KV_SLOT && kv->source == ARIL_KV_FROM_PEER) {
-        return arili_pins_verified(kv->pins, block,
-                                   (struct arili_pin_age){ h->epoch, h->sequence });
+        const struct arili_pin_age age = { h->epoch, h->sequence };
+        ARILI_TRY(arili_pins_verified(kv->pins, block, age));
     }
-    return ARIL_OK;
+    return arili_chain_verified(kv->opens.chain, now, h, kv->once, opening);
 }
 
 /* ret_header is filled as far as the seal could be read. */
@@ -244,7 +245,7 @@ static aril_status open_checked(const aril_kv *kv, const aril_kv_item *item, uin
 
 static aril_status open_at(const aril_kv *kv, const aril_kv_item *item, uint64_t now)
 {
-    ARILI_TRY(check_item(kv, item, true));
+    ARILI_TRY(check_item(kv, item));
     struct arili_seal_header h = { 0 };
     const aril_status st = open_checked(kv, item, now, &h);
     if (st != ARIL_OK) {
@@ -342,7 +343,7 @@ aril_status aril_kv_seal_batch(aril_kv *kv, aril_kv_item *items, size_t count, s
         return sum_up(items, count, ret_failed);
     }
     for (size_t i = 0; i < count; i++) {
-        items[i].status = check_item(kv, &items[i], false);
+        items[i].status = check_item(kv, &items[i]);
     }
     const struct arili_batch batch = { .chain = kv->seals.chain,
                                        .executor = kv->executor,

@@ -9,7 +9,8 @@ struct pin {
     uint64_t slot, position;
     uint32_t layer_first, rank, group;
     uint32_t epoch;
-    uint64_t sequence;
+    uint64_t sequence; /* 0: nothing sealed yet */
+    uint32_t pending;  /* seals under way */
     bool used;
 };
 
@@ -25,10 +26,10 @@ struct arili_pins {
 
 static size_t home(const struct arili_pins *p, const struct pin *key)
 {
-    uint64_t h = arili_table_mix(p->seed, key->slot);
-    h = arili_table_mix(h, key->position);
-    h = arili_table_mix(h, (uint64_t)key->layer_first << 32 | key->rank);
-    h = arili_table_mix(h, key->group);
+    uint64_t h = arili_table_mix(p->seed, ~p->seed, key->slot);
+    h = arili_table_mix(p->seed, h, key->position);
+    h = arili_table_mix(p->seed, h, (uint64_t)key->layer_first << 32 | key->rank);
+    h = arili_table_mix(p->seed, h, key->group);
     return (size_t)h & p->mask;
 }
 
@@ -143,9 +144,12 @@ aril_status arili_pins_reserve(struct arili_pins *pins, const aril_kv_block *blo
 {
     const struct pin key = key_of(block);
     (void)pthread_mutex_lock(&pins->lock);
-    const bool fits = find_or_add(pins, &key) != NULL;
+    struct pin *at = find_or_add(pins, &key);
+    if (at != NULL) {
+        at->pending++;
+    }
     (void)pthread_mutex_unlock(&pins->lock);
-    ARILI_ENSURE(fits, ARIL_E_LIMIT_PINS);
+    ARILI_ENSURE(at != NULL, ARIL_E_LIMIT_PINS);
     return ARIL_OK;
 }
 
@@ -156,8 +160,11 @@ void arili_pins_sealed(struct arili_pins *pins, const aril_kv_block *block,
     (void)pthread_mutex_lock(&pins->lock);
     struct pin *at = probe(pins, &key);
     /* A place that was forgotten meanwhile stays forgotten. */
-    if (at->used && older(age_of(at), age)) {
-        set_age(at, age);
+    if (at->used) {
+        at->pending -= at->pending > 0;
+        if (older(age_of(at), age)) {
+            set_age(at, age);
+        }
     }
     (void)pthread_mutex_unlock(&pins->lock);
 }
@@ -167,8 +174,11 @@ void arili_pins_unreserve(struct arili_pins *pins, const aril_kv_block *block)
     const struct pin key = key_of(block);
     (void)pthread_mutex_lock(&pins->lock);
     struct pin *at = probe(pins, &key);
-    if (at->used && at->sequence == 0) {
-        erase(pins, (size_t)(at - pins->table));
+    if (at->used) {
+        at->pending -= at->pending > 0;
+        if (at->pending == 0 && at->sequence == 0) {
+            erase(pins, (size_t)(at - pins->table));
+        }
     }
     (void)pthread_mutex_unlock(&pins->lock);
 }

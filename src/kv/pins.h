@@ -28,7 +28,8 @@ ARIL_MUST_USE aril_status arili_pins_reserve(struct arili_pins *pins, const aril
 /* After sealing: age is the newest, unless a newer one was faster. */
 void arili_pins_sealed(struct arili_pins *pins, const aril_kv_block *block,
                        struct arili_pin_age age);
-/* Sealing failed: give a place back that nothing was ever sealed for. */
+/* Sealing failed: give the place back if nothing was ever sealed for it, and nobody else is about
+ * to. */
 void arili_pins_unreserve(struct arili_pins *pins, const aril_kv_block *block);
 
 /* A record of our own may be opened only when it is exactly the newest.

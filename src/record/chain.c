@@ -163,8 +163,7 @@ static void publish(struct arili_chain *chain, struct arili_epoch *e, uint32_t n
 
 bool arili_chain_forked(const struct arili_chain *chain)
 {
-    const volatile uint64_t *alive = &chain->ratchet->alive;
-    return *alive == 0;
+    return arili_is_forked(&chain->guard);
 }
 
 /* --- Chains ------------------------------------------------------------------ */
@@ -177,6 +176,7 @@ aril_status arili_chain_init(struct arili_chain *chain, aril_runtime *rt,
     *chain = (struct arili_chain){ .ops = ops,
                                    .owner = owner,
                                    .rt = rt,
+                                   .guard = arili_secure_guard(rt->secure),
                                    .direction = direction,
                                    .seals = seals,
                                    .policy = *policy,
@@ -198,7 +198,6 @@ aril_status arili_chain_init(struct arili_chain *chain, aril_runtime *rt,
         arili_chain_done(chain);
         return st;
     }
-    ratchet->alive = 1;
     chain->ratchet = ratchet;
     return ARIL_OK;
 }
@@ -208,7 +207,7 @@ void arili_chain_done(struct arili_chain *chain)
     if (chain->ops == NULL) {
         return;
     }
-    const bool forked = chain->ratchet != NULL && arili_chain_forked(chain);
+    const bool forked = arili_chain_forked(chain);
     for (struct arili_epoch *e = chain->all; e != NULL;) {
         struct arili_epoch *next = e->next;
         if (e->keys != NULL && !forked) {

@@ -34,7 +34,6 @@ _Static_assert(sizeof(struct arili_epoch_keys) <= ARILI_SECURE_CELL_BYTES, "fits
 
 /* The ratchet of a chain, in a secure cell. */
 struct arili_ratchet {
-    uint64_t alive;  /* not 0, except in a forked child, where the page reads as zeros */
     uint32_t number; /* of the epoch that secret makes */
     uint8_t secret[ARILI_RATCHET_BYTES];
 };
@@ -81,6 +80,7 @@ struct arili_chain {
     void *owner;
     aril_runtime *rt;
     aril_direction direction;
+    struct arili_fork_guard guard;
     bool seals;         /* this end seals in this direction */
     aril_policy policy; /* complete */
     uint64_t expires_ns;

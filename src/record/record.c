@@ -53,12 +53,12 @@ static aril_status check_overlap(const struct arili_record *r, const aril_span *
     return ARIL_OK;
 }
 
-static aril_status check_staging(const struct arili_record *r, bool opening)
+static aril_status check_staging(const struct arili_record *r)
 {
     if (r->staging == NULL) {
         return ARIL_OK;
     }
-    ARILI_ENSURE(opening && !r->in_place, ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE(!r->in_place, ARIL_E_USAGE_RANGE);
     ARILI_ENSURE(!arili_overlap(r->staging, r->body_len, r->body, r->body_len) &&
                      !arili_overlap(r->staging, r->body_len, r->seal, ARIL_SEAL_BYTES),
                  ARIL_E_USAGE_OVERLAP);
@@ -69,7 +69,7 @@ static aril_status check_staging(const struct arili_record *r, bool opening)
     return ARIL_OK;
 }
 
-aril_status arili_record_check(const struct arili_record *r, bool opening)
+aril_status arili_record_check(const struct arili_record *r)
 {
     ARILI_ENSURE(r->seal != NULL && (r->body != NULL || r->body_len == 0), ARIL_E_USAGE_NULL);
     ARILI_ENSURE(r->spans != NULL || r->span_count == 0, ARIL_E_USAGE_NULL);
@@ -88,7 +88,7 @@ aril_status arili_record_check(const struct arili_record *r, bool opening)
     }
     ARILI_ENSURE(left == 0, ARIL_E_USAGE_RANGE);
     ARILI_ENSURE(!r->in_place || r->spans[0].data == r->body, ARIL_E_USAGE_RANGE);
-    return check_staging(r, opening);
+    return check_staging(r);
 }
 
 /* --- Sealing ------------------------------------------------------------------ */
@@ -106,16 +106,23 @@ static aril_status encrypt(const struct arili_record_scope *scope, const struct 
     }
     struct arili_context_lease lease;
     ARILI_TRY(arili_contexts_get(rt->contexts, epoch->uid, epoch->keys->key, &lease));
-    const aril_status st =
-        rt->crypto.ops->aead_seal(lease.ctx, nonce, (aril_bytes){ aad->bytes, aad->len }, plain,
-                                  r->span_count, r->body, r->seal + ARILI_SEAL_HEADER_BYTES);
+    /* libcrypto reads what it wrote to compute the tag, so that memory must be ours alone. */
+    uint8_t *to = r->staging != NULL ? r->staging : r->body;
+    uint8_t tag[ARILI_SEAL_TAG_BYTES];
+    const aril_status st = rt->crypto.ops->aead_seal(
+        lease.ctx, nonce, (aril_bytes){ aad->bytes, aad->len }, plain, r->span_count, to, tag);
     arili_contexts_put(rt->contexts, &lease);
     if (st != ARIL_OK) {
         /* The cipher stopped half-way: what it left is neither plaintext nor a record. */
-        arili_wipe(r->body, r->body_len);
-        arili_wipe(r->seal, ARIL_SEAL_BYTES);
+        arili_wipe(to, r->body_len);
+        return st;
     }
-    return st;
+    if (r->staging != NULL && r->body_len > 0) {
+        memcpy(r->body, r->staging, r->body_len);
+    }
+    memcpy(r->seal, aad->bytes, ARILI_SEAL_HEADER_BYTES);
+    memcpy(r->seal + ARILI_SEAL_HEADER_BYTES, tag, sizeof tag);
+    return ARIL_OK;
 }
 
 aril_status arili_record_seal(const struct arili_record_scope *scope, const struct arili_record *r,
@@ -139,10 +146,8 @@ aril_status arili_record_seal(const struct arili_record_scope *scope, const stru
     const aril_status st = encrypt(scope, r, epoch, sequence, &aad);
     if (st != ARIL_OK) {
         arili_epoch_unused(epoch, r->body_len);
-        return st;
     }
-    memcpy(r->seal, aad.bytes, ARILI_SEAL_HEADER_BYTES);
-    return ARIL_OK;
+    return st;
 }
 
 /* --- Opening ------------------------------------------------------------------ */
@@ -173,11 +178,17 @@ aril_status arili_record_decrypt(const struct arili_record_scope *scope,
     make_nonce(opening->keys, h->sequence, nonce);
     struct arili_context_lease lease;
     ARILI_TRY(arili_contexts_get(rt->contexts, opening->uid, opening->keys->key, &lease));
+    /* libcrypto reads the body twice, for the tag and for the plaintext: whoever can write to it
+     * meanwhile gets different bytes past the tag. A copy in staging is out of their reach. */
     const aril_span staging = { r->staging, r->body_len };
+    const bool staged = r->staging != NULL;
+    if (staged && r->body_len > 0) {
+        memcpy(r->staging, r->body, r->body_len);
+    }
     const aril_status st = rt->crypto.ops->aead_open(
-        lease.ctx, nonce, (aril_bytes){ aad.bytes, aad.len }, (aril_bytes){ r->body, r->body_len },
-        seal + ARILI_SEAL_HEADER_BYTES, r->staging != NULL ? &staging : r->spans,
-        r->staging != NULL ? 1 : r->span_count);
+        lease.ctx, nonce, (aril_bytes){ aad.bytes, aad.len },
+        (aril_bytes){ staged ? r->staging : r->body, r->body_len }, seal + ARILI_SEAL_HEADER_BYTES,
+        staged ? &staging : r->spans, staged ? 1 : r->span_count);
     arili_contexts_put(rt->contexts, &lease);
     if (st != ARIL_OK) {
         arili_record_wipe(r);

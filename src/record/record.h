@@ -28,7 +28,7 @@ struct arili_record {
 };
 
 /* Whether the pointers, lengths and overlaps of a record are as documented. */
-ARIL_MUST_USE aril_status arili_record_check(const struct arili_record *r, bool opening);
+ARIL_MUST_USE aril_status arili_record_check(const struct arili_record *r);
 
 /* Seal into a place of a reservation. On failure body and seal are zeros or unchanged, and the
  * place stays unused. r was checked. */
@@ -45,8 +45,8 @@ ARIL_MUST_USE aril_status arili_record_header(const struct arili_record_scope *s
                                               struct arili_seal_header *ret);
 
 /* Decrypt with opening's keys and check the tag; seal is the copy of arili_record_header().
- * The plaintext is in the spans, or in staging where that is given, until _publish. On failure
- * all of them are wiped. */
+ * The plaintext is in the spans, or in staging where that is given, until _publish: the body is
+ * then read once, into staging, and decrypted there. On failure all of them are wiped. */
 ARIL_MUST_USE aril_status arili_record_decrypt(const struct arili_record_scope *scope,
                                                const struct arili_record *r,
                                                const uint8_t seal[ARIL_SEAL_BYTES],

@@ -55,7 +55,9 @@ void arili_handshake_freep(aril_handshake **hs)
 
 aril_status arili_handshake_refused(aril_runtime *rt, aril_bytes tenant_id, aril_status why)
 {
-    aril_event ev = { .kind = ARIL_EVENT_SESSION, .status = why, .tenant = tenant_id };
-    arili_audit_emit(rt->audit, &rt->clock, &ev);
+    if (aril_status_class(why) != ARIL_E_USAGE) { /* the caller's own mistake is no event */
+        aril_event ev = { .kind = ARIL_EVENT_SESSION, .status = why, .tenant = tenant_id };
+        arili_audit_emit(rt->audit, &rt->clock, &ev);
+    }
     return why;
 }

@@ -27,6 +27,8 @@ struct aril_handshake {
     uint8_t session_id[ARIL_SESSION_ID_BYTES];
     uint64_t tenant_tag;
     aril_policy policy;
+    uint64_t order;    /* later accepts have higher numbers */
+    uint64_t began_ns; /* boot clock at the accept */
 };
 
 ARIL_MUST_USE aril_status arili_handshake_new(aril_runtime *rt, const struct arili_profile *profile,
@@ -34,6 +36,7 @@ ARIL_MUST_USE aril_status arili_handshake_new(aril_runtime *rt, const struct ari
 void arili_handshake_freep(aril_handshake **hs);
 /* 1 to 255 bytes without NUL. */
 ARIL_MUST_USE aril_status arili_tenant_id_check(aril_bytes tenant_id);
-/* Report that a message of that tenant (may be empty) was refused; returns why. */
+/* Report that a message which claims to be of that tenant (may be empty) was refused; returns
+ * why. */
 aril_status arili_handshake_refused(aril_runtime *rt, aril_bytes tenant_id, aril_status why);
 #endif

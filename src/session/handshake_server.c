@@ -7,6 +7,8 @@
 /* The server's end: steps 2 and 4. */
 
 #define TAG_KEY_BYTES 32u
+/* A confirm that comes later than this is not waited for: docs/session.md. */
+#define LIFE_NS UINT64_C(60000000000)
 
 /* --- Step 2: accept ----------------------------------------------------------- */
 
@@ -57,7 +59,8 @@ static aril_status check_offer(aril_runtime *rt, const aril_accept_config *confi
     ARILI_ENSURE((allowed >> (unsigned)m->profile & 1) != 0, ARIL_E_PROFILE);
     const struct arili_profile *p = arili_profile_get(m->profile);
     ARILI_ENSURE(p != NULL, ARIL_E_PROFILE);
-    ARILI_ENSURE(aril_identity_alg(config->identity) == p->sign, ARIL_E_USAGE_RANGE);
+    /* A profile that our identity can not sign for is one that we do not accept. */
+    ARILI_ENSURE(aril_identity_alg(config->identity) == p->sign, ARIL_E_PROFILE);
     ARILI_ENSURE(m->kem_public.len == arili_hpke_public_bytes(p->suite.kem), ARIL_E_FORMAT_LENGTH);
     ARILI_TRY(check_origin(rt, config, p, m));
     *ret = p;
@@ -112,6 +115,8 @@ static aril_status accept_offer(aril_runtime *rt, const aril_accept_config *conf
     ARILI_DEFER(arili_handshake_freep) aril_handshake *hs = NULL;
     ARILI_TRY(arili_handshake_new(rt, p, m->tenant_id, &hs));
     ARILI_TRY(arili_policy_complete(config->policy, &hs->policy));
+    ARILI_TRY(rt->clock.boot_ns(rt->clock.state, &hs->began_ns));
+    hs->order = atomic_fetch_add(&rt->accepts, 1) + 1;
     ARILI_TRY(arili_tenant_tag(&rt->crypto, config->tag_key, m->tenant_id, &hs->tenant_tag));
     ARILI_TRY(rt->crypto.ops->random(rt->crypto.provider, hs->session_id, sizeof hs->session_id));
     ARILI_TRY(answer(hs, config, offer, m->kem_public, ret, cap, ret_len));
@@ -144,6 +149,9 @@ aril_status aril_session_accept(aril_runtime *rt, const aril_accept_config *conf
 static aril_status establish(aril_handshake *hs, const struct arili_confirm *m,
                              aril_session **ret_session)
 {
+    uint64_t now;
+    ARILI_TRY(hs->rt->clock.boot_ns(hs->rt->clock.state, &now));
+    ARILI_ENSURE(now < hs->began_ns + LIFE_NS, ARIL_E_EXPIRED);
     const size_t mac_len = arili_hash_bytes(hs->profile->hash);
     ARILI_ENSURE(m->profile == hs->profile->id, ARIL_E_PROFILE);
     ARILI_ENSURE(m->mac.len == mac_len, ARIL_E_FORMAT_LENGTH);
@@ -157,6 +165,7 @@ static aril_status establish(aril_handshake *hs, const struct arili_confirm *m,
                                              .tenant_tag = hs->tenant_tag,
                                              .tenant_id = { hs->tenant, hs->tenant_len },
                                              .policy = &hs->policy,
+                                             .order = hs->order,
                                              .secret = hs->agreement->secret };
     return arili_session_new(hs->rt, &seed, ret_session);
 }

@@ -178,5 +178,6 @@ aril_status aril_session_finish(aril_handshake *hs, aril_bytes accept, uint8_t *
         return arili_handshake_refused(hs->rt, (aril_bytes){ hs->tenant, hs->tenant_len }, st);
     }
     hs->state = ARILI_HANDSHAKE_USED;
+    arili_hpke_key_free(ARILI_TAKE(hs->ephemeral));
     return ARIL_OK;
 }

@@ -30,7 +30,8 @@ aril_status aril_session_pair(aril_runtime *rt, aril_profile profile, aril_bytes
     char did[ARIL_DID_BYTES_MAX];
     ARILI_TRY(server_did(rt, identity, did));
     const aril_profile id = profile != 0 ? profile : ARIL_PROFILE_HYBRID;
-    ARILI_ENSURE(arili_profile_get(id) != NULL, ARIL_E_USAGE_RANGE);
+    const struct arili_profile *p = arili_profile_get(id);
+    ARILI_ENSURE(p != NULL && p->sign == aril_identity_alg(identity), ARIL_E_USAGE_RANGE);
     const aril_offer_config offer = { .profile = id, .tenant_id = tenant_id, .server_did = did };
     const aril_accept_config accept = { .profiles = 1u << (unsigned)id,
                                         .identity = identity,

@@ -93,6 +93,7 @@ aril_status arili_session_new(aril_runtime *rt, const struct arili_session_seed 
     s->sends = seed->sends;
     memcpy(s->id, seed->id, sizeof s->id);
     s->tenant_tag = seed->tenant_tag;
+    s->order = seed->order;
     s->policy = *seed->policy;
     s->tenant_len = seed->tenant_id.len;
     memcpy(s->tenant, seed->tenant_id.data, seed->tenant_id.len);

@@ -16,6 +16,7 @@ struct aril_session {
     uint8_t id[ARIL_SESSION_ID_BYTES];
     uint64_t tenant_tag;
     uint64_t began_ns;
+    uint64_t order;              /* server's end: of its accept among all of the runtime; else 0 */
     aril_policy policy;          /* complete */
     struct arili_chain chain[2]; /* by aril_direction */
     _Atomic uint64_t tell_at_ns; /* when the next summaries are due */
@@ -33,6 +34,7 @@ struct arili_session_seed {
     aril_bytes tenant_id;
     const aril_policy *policy; /* complete */
     const uint8_t *secret;     /* of the profile's hash length */
+    uint64_t order;
 };
 ARIL_MUST_USE aril_status arili_session_new(aril_runtime *rt, const struct arili_session_seed *seed,
                                             aril_session **ret);

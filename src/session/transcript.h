@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef ARILI_SESSION_TRANSCRIPT_H
 #define ARILI_SESSION_TRANSCRIPT_H
+#include "base/bytes.h"
 #include "crypto/hpke.h"
 #include "session/profile.h"
 

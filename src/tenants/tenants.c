@@ -36,6 +36,7 @@ struct aril_tenants {
     aril_profile profile;
     const aril_identity *identity; /* borrowed */
     aril_policy policy;
+    struct arili_fork_guard guard;
     uint8_t *tag_key; /* secure cell */
     uint64_t seed;
     _Atomic size_t count;
@@ -103,6 +104,13 @@ aril_session *aril_tenant_session(const aril_tenant *tenant)
     return tenant != NULL ? tenant->session : NULL;
 }
 
+/* In a forked child a lock may be held for ever by a thread of the parent. */
+static aril_status check_alive(const aril_tenants *t)
+{
+    ARILI_ENSURE(!arili_is_forked(&t->guard), ARIL_E_FORKED);
+    return ARIL_OK;
+}
+
 /* --- The table ---------------------------------------------------------------- */
 
 static struct shard *shard_of(aril_tenants *t, uint64_t hash)
@@ -154,10 +162,12 @@ static void grow(struct shard *s)
 /* Take one of the places that tenants_max allows. */
 static bool take_place(aril_tenants *t)
 {
-    if (atomic_fetch_add(&t->count, 1) < t->tenants_max) {
-        return true;
+    size_t n = atomic_load(&t->count);
+    while (n < t->tenants_max) {
+        if (atomic_compare_exchange_weak(&t->count, &n, n + 1)) {
+            return true;
+        }
     }
-    atomic_fetch_sub(&t->count, 1);
     return false;
 }
 
@@ -170,7 +180,9 @@ static aril_status insert(aril_tenants *t, aril_tenant *fresh, bool replace,
     aril_status st = ARIL_OK;
     (void)pthread_rwlock_wrlock(&s->lock);
     aril_tenant **link = find(s, fresh->hash, aril_session_tenant(fresh->session));
-    if (*link != NULL && replace) {
+    if (*link != NULL && replace && (*link)->session->order > fresh->session->order) {
+        st = ARIL_E_EXISTS; /* that one is newer: this one's confirm came late */
+    } else if (*link != NULL && replace) {
         *ret_displaced = *link;
         fresh->next = (*link)->next;
         *link = fresh;
@@ -194,6 +206,7 @@ aril_status aril_tenants_get(aril_tenants *tenants, aril_bytes tenant_id, aril_t
     *ret_tenant = NULL;
     ARILI_ENSURE(tenants != NULL && (tenant_id.data != NULL || tenant_id.len == 0),
                  ARIL_E_USAGE_NULL);
+    ARILI_TRY(check_alive(tenants));
     const uint64_t hash = arili_table_hash(tenants->seed, tenant_id);
     struct shard *s = shard_of(tenants, hash);
     (void)pthread_rwlock_rdlock(&s->lock);
@@ -229,6 +242,7 @@ static aril_status check_config(const aril_tenants_config *config)
 static aril_status make_secrets(aril_tenants *t, aril_bytes tag_key)
 {
     const struct arili_crypto *c = &t->rt->crypto;
+    t->guard = arili_secure_guard(t->rt->secure);
     t->tag_key = arili_secure_take(t->rt->secure);
     ARILI_ENSURE(t->tag_key != NULL, ARIL_E_NOMEM);
     ARILI_TRY(c->ops->random(c->provider, (uint8_t *)&t->seed, sizeof t->seed));
@@ -324,6 +338,7 @@ aril_status aril_tenants_create(aril_tenants *tenants, aril_bytes tenant_id)
     ARILI_DEFER(tenant_putp) aril_tenant *fresh = NULL;
     const aril_status found = aril_tenants_get(tenants, tenant_id, &fresh);
     ARILI_ENSURE(found != ARIL_OK, ARIL_E_EXISTS);
+    ARILI_ENSURE(found == ARIL_E_NOT_FOUND, found);
     ARILI_DEFER(session_closep) aril_session *session = NULL;
     ARILI_TRY(aril_session_pair(tenants->rt, tenants->profile, tenant_id, tenants->identity,
                                 (aril_bytes){ tenants->tag_key, TAG_KEY_BYTES }, &tenants->policy,
@@ -351,6 +366,7 @@ aril_status aril_tenants_adopt(aril_tenants *tenants, aril_session *session)
     ARILI_ENSURE(tenants != NULL && session != NULL, ARIL_E_USAGE_NULL);
     ARILI_ENSURE(session->rt == tenants->rt && session->sends == ARIL_SERVER_TO_TENANT,
                  ARIL_E_USAGE_RANGE);
+    ARILI_TRY(check_alive(tenants));
     const uint64_t hash = arili_table_hash(tenants->seed, aril_session_tenant(session));
     aril_tenant *fresh = NULL, *displaced = NULL;
     ARILI_TRY(tenant_new(tenants, session, hash, &fresh));
@@ -368,6 +384,7 @@ aril_status aril_tenants_close(aril_tenants *tenants, aril_bytes tenant_id)
 {
     ARILI_ENSURE(tenants != NULL && (tenant_id.data != NULL || tenant_id.len == 0),
                  ARIL_E_USAGE_NULL);
+    ARILI_TRY(check_alive(tenants));
     const uint64_t hash = arili_table_hash(tenants->seed, tenant_id);
     struct shard *s = shard_of(tenants, hash);
     (void)pthread_rwlock_wrlock(&s->lock);
@@ -455,6 +472,7 @@ static aril_status list_shard(struct shard *s, aril_tenants_visit_fn *visit, voi
 aril_status aril_tenants_list(aril_tenants *tenants, aril_tenants_visit_fn *visit, void *user)
 {
     ARILI_ENSURE(tenants != NULL && visit != NULL, ARIL_E_USAGE_NULL);
+    ARILI_TRY(check_alive(tenants));
     int stop = 0;
     for (size_t i = 0; i < SHARDS && stop == 0; i++) {
         ARILI_TRY(list_shard(&tenants->shards[i], visit, user, &stop));

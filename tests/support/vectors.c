@@ -21,6 +21,8 @@ static const char *folder(void)
 #endif
 }
 
+static bool folder_is_missing;
+
 static void require_folder(const char *path)
 {
     struct stat st;
@@ -28,6 +30,7 @@ static void require_folder(const char *path)
         print_message("VECTORS NOT FOUND: there is no folder %s; the published vectors of %s were "
                       "not run. Set ARIL_VECTORS_DIR.\n",
                       folder(), path);
+        folder_is_missing = true;
         skip();
     }
 }
@@ -192,4 +195,13 @@ void vectors_report(const char *path, unsigned ran, unsigned left_out, const cha
         print_message("  %s: %u cases run\n", path, ran);
     }
     assert_true(ran > 0);
+}
+
+int vectors_exit_status(int failed)
+{
+    if (failed == 0 && folder_is_missing) {
+        printf("skipped: there is no folder %s with the published vectors\n", folder());
+        return 77;
+    }
+    return failed;
 }

@@ -41,4 +41,8 @@ const char *vectors_string(const json_t *object, const char *member);
 /* Prints how many cases ran, and how many were left out and why (NULL: none). No
  * case at all fails the test. */
 void vectors_report(const char *path, unsigned ran, unsigned left_out, const char *why);
+
+/* What main() returns: the number of failed tests, or 77 (skipped) when none failed but
+ * the folder was missing. */
+int vectors_exit_status(int failed);
 #endif

@@ -160,7 +160,8 @@ static void totals_and_losses_are_written(void **state)
     const json_t *json = json_of(NULL);
     assert_number(json, "lost_security", 2);
     const json_t *totals = json_object_get(json, "totals");
-    assert_int_equal(json_object_size(totals), 6);
+    assert_int_equal(json_object_size(totals), 7);
+    assert_number(totals, "lost_lifecycle", 0);
     assert_number(totals, "merged_summaries", 16);
     assert_number(totals, "records_sealed", 10);
     assert_number(totals, "bytes_sealed", 100);

@@ -213,8 +213,7 @@ static void load_cannot_push_security_events_out(void **state)
     aril_audit_memory_free(memory);
 }
 
-/* Only the two summaries have the other room. */
-static void every_other_kind_is_a_security_event(void **state)
+static void violations_keep_the_oldest_and_all_else_the_newest(void **state)
 {
     (void)state;
     for (unsigned kind = 0; kind < ARIL_EVENT_KINDS; kind++) {
@@ -222,14 +221,31 @@ static void every_other_kind_is_a_security_event(void **state)
         send_kind(memory, (aril_event_kind)kind, "a", 1);
         send_kind(memory, (aril_event_kind)kind, "a", 2);
         const bool summary = kind == ARIL_EVENT_ENCRYPT || kind == ARIL_EVENT_DECRYPT;
+        const bool violation = kind >= ARIL_EVENT_ISOLATION_VIOLATION;
         query(memory, NULL);
-        ASSERT_SEQUENCES(summary ? 2 : 1);
+        ASSERT_SEQUENCES(violation ? 1 : 2);
         const aril_audit_totals totals = totals_of(memory);
-        assert_int_equal(totals.lost_security, !summary);
+        assert_int_equal(totals.lost_security, violation);
+        assert_int_equal(totals.lost_lifecycle, !violation && !summary);
         assert_int_equal(totals.merged_summaries, summary);
         assert_int_equal(totals.events[kind], 2);
         aril_audit_memory_free(memory);
     }
+}
+
+static void strangers_cannot_push_violations_out(void **state)
+{
+    (void)state;
+    aril_audit_memory *memory = memory_new(2, 1);
+    for (uint64_t i = 1; i < 50; i++) {
+        send_kind(memory, ARIL_EVENT_SESSION, "stranger", i);
+    }
+    send_kind(memory, ARIL_EVENT_ISOLATION_VIOLATION, "mallory", 50);
+    query(memory, NULL);
+    ASSERT_SEQUENCES(48, 49, 50);
+    assert_int_equal(totals_of(memory).lost_security, 0);
+    assert_int_equal(totals_of(memory).lost_lifecycle, 47);
+    aril_audit_memory_free(memory);
 }
 
 static void an_unknown_kind_is_counted_as_lost(void **state)
@@ -499,7 +515,8 @@ int main(void)
         cmocka_unit_test(a_flood_keeps_the_first_and_counts_all),
         cmocka_unit_test(summaries_keep_the_newest_and_the_totals_all),
         cmocka_unit_test(load_cannot_push_security_events_out),
-        cmocka_unit_test(every_other_kind_is_a_security_event),
+        cmocka_unit_test(violations_keep_the_oldest_and_all_else_the_newest),
+        cmocka_unit_test(strangers_cannot_push_violations_out),
         cmocka_unit_test(an_unknown_kind_is_counted_as_lost),
         cmocka_unit_test(an_empty_filter_and_none_return_all),
         cmocka_unit_test(a_filter_for_a_tenant_takes_the_whole_id),

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the figures of README.md from the results of "make bench".
+
+    tools/figures.py MACHINE [build/bench.json]
+
+MACHINE is a sentence for people: processor, number of cores, system, date.
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+MARKED = re.compile(r"(<!-- figures: begin.*?-->\n).*?(<!-- figures: end -->)", re.S)
+
+SPEED = "{:.1f} GB/s, {:.0f} ns"
+# Row, keys, and how they are written.
+ROWS = [
+    ("seal, 64 KiB blocks", ["kv.seal.64KiB.gbps", "kv.seal.64KiB.p50_ns"], SPEED),
+    ("open, 64 KiB blocks", ["kv.open.64KiB.gbps", "kv.open.64KiB.p50_ns"], SPEED),
+    ("seal, 2 KiB blocks", ["kv.seal.2KiB.gbps", "kv.seal.2KiB.p50_ns"], SPEED),
+    ("open, 2 KiB blocks", ["kv.open.2KiB.gbps", "kv.open.2KiB.p50_ns"], SPEED),
+    ("share of the speed of bare AES-256-GCM of the same OpenSSL, 64 KiB and 2 KiB",
+     ["kv.seal.64KiB.ratio_raw", "kv.seal.2KiB.ratio_raw"], "{:.0%}, {:.0%}"),
+    ("times as fast as AES-256-GCM, hex and JSON in Python, 2 KiB", ["kv.seal.2KiB.ratio_python"],
+     "{:.0f}"),
+    ("establish a session, `hybrid`, both ends", ["session.establish.hybrid.p50_us"], "{:.0f} us"),
+    ("rotate", ["session.rotate.ns"], "{:.0f} ns"),
+    ("allocations for each record", ["kv.path.allocations"], "{:.0f}"),
+    ("memory with 10,000 tenants", ["tenants.10000.rss_mib"], "{:.0f} MiB"),
+]
+
+
+def main():
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    results = pathlib.Path(sys.argv[2] if len(sys.argv) == 3 else ROOT / "build/bench.json")
+    figures = json.loads(results.read_text(encoding="utf-8"))
+    lines = ["| One core, records from and to memory, medians | Figure |", "|---|---|"]
+    for row, keys, form in ROWS:
+        if all(key in figures for key in keys):
+            lines.append(f"| {row} | {form.format(*(figures[key] for key in keys))} |")
+        else:
+            print(f"not measured: {row}")
+    lines.append(f"""
+Machine: {sys.argv[1]}.
+`make bench` repeats them and writes `build/bench.json`; `tools/figures.py` writes this
+table; `aril bench` is a short form.
+""")
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    assert len(MARKED.findall(text)) == 1, "README.md has one marked place"
+    table = "\n".join(lines)
+    readme.write_text(MARKED.sub(lambda m: m.group(1) + table + m.group(2), text),
+                      encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
