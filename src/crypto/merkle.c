@@ -64,14 +64,18 @@ aril_status arili_merkle_root(const struct arili_crypto *c, const merkle_hash *l
     return ARIL_OK;
 }
 
-/* fn and sn of RFC 9162: the path of a leaf, and of the last one, from the bottom up. */
+/* fn and sn of RFC 9162, fn, sn and tn of the draft on subtrees: the nodes on one level
+ * above the first leaf of the subtree (0 where there is none), above the leaf whose path
+ * the proof follows, and above the last leaf of the tree. */
 struct walk {
+    uint64_t first;
     uint64_t node;
     uint64_t last;
 };
 
 static void walk_up(struct walk *w)
 {
+    w->first >>= 1;
     w->node >>= 1;
     w->last >>= 1;
 }
@@ -95,7 +99,7 @@ aril_status arili_merkle_check_inclusion(const struct arili_crypto *c, uint64_t 
                                          const merkle_hash *root)
 {
     ARILI_ENSURE(index < size, ARIL_E_AUTH);
-    struct walk w = { index, size - 1 };
+    struct walk w = { 0, index, size - 1 };
     merkle_hash r = *leaf;
     for (size_t i = 0; i < proof_len; i++) {
         ARILI_ENSURE(w.last != 0, ARIL_E_AUTH);
@@ -110,7 +114,8 @@ aril_status arili_merkle_check_inclusion(const struct arili_crypto *c, uint64_t 
     return ARIL_OK;
 }
 
-/* The proof of sizes that differ, with the hash that it starts from. */
+/* Follows the proof from a node that both trees have, with the hash start. A left sibling
+ * belongs to the subtree unless the subtree starts to the right of it. */
 static aril_status check_growth(const struct arili_crypto *c, struct walk w,
                                 const merkle_hash *start, const merkle_hash *proof,
                                 size_t proof_len, const merkle_hash *root1,
@@ -121,7 +126,9 @@ static aril_status check_growth(const struct arili_crypto *c, struct walk w,
     for (size_t i = 0; i < proof_len; i++) {
         ARILI_ENSURE(w.last != 0, ARIL_E_AUTH);
         if (sibling_is_left(&w)) {
-            ARILI_TRY(arili_merkle_node(c, &proof[i], &old, &old));
+            if (w.first < w.node) {
+                ARILI_TRY(arili_merkle_node(c, &proof[i], &old, &old));
+            }
             ARILI_TRY(arili_merkle_node(c, &proof[i], &new, &new));
         } else {
             ARILI_TRY(arili_merkle_node(c, &new, &proof[i], &new));
@@ -132,24 +139,52 @@ static aril_status check_growth(const struct arili_crypto *c, struct walk w,
     return ARIL_OK;
 }
 
+/* Whether start is a multiple of the smallest power of two that is not below end - start:
+ * it has no bit where the offset of the last leaf may have one. */
+static bool is_aligned(uint64_t start, uint64_t end)
+{
+    for (uint64_t offset = end - start - 1; offset != 0; offset >>= 1) {
+        if ((start & 1) != 0) {
+            return false;
+        }
+        start >>= 1;
+    }
+    return true;
+}
+
+aril_status arili_merkle_check_subtree_consistency(const struct arili_crypto *c, uint64_t start,
+                                                   uint64_t end, uint64_t size,
+                                                   const merkle_hash *proof, size_t proof_len,
+                                                   const merkle_hash *subtree_root,
+                                                   const merkle_hash *tree_root)
+{
+    ARILI_ENSURE(start <= end && end <= size, ARIL_E_AUTH);
+    if (start == end) {
+        merkle_hash empty;
+        ARILI_TRY(arili_merkle_empty(c, &empty));
+        ARILI_ENSURE(proof_len == 0 && same(&empty, subtree_root), ARIL_E_AUTH);
+        return ARIL_OK;
+    }
+    ARILI_ENSURE(is_aligned(start, end), ARIL_E_AUTH);
+    /* Up to the largest node that ends where the subtree ends, in both trees. */
+    struct walk w = { start, end - 1, size - 1 };
+    while (w.first != w.node && ((w.node & 1) != 0 || w.node == w.last)) {
+        walk_up(&w);
+    }
+    /* Where that is the whole subtree, the verifier knows its hash; it is left out. */
+    if (w.first == w.node) {
+        return check_growth(c, w, subtree_root, proof, proof_len, subtree_root, tree_root);
+    }
+    ARILI_ENSURE(proof_len > 0, ARIL_E_AUTH);
+    return check_growth(c, w, proof, proof + 1, proof_len - 1, subtree_root, tree_root);
+}
+
 aril_status arili_merkle_check_consistency(const struct arili_crypto *c, uint64_t size1,
                                            uint64_t size2, const merkle_hash *proof,
                                            size_t proof_len, const merkle_hash *root1,
                                            const merkle_hash *root2)
 {
-    ARILI_ENSURE(size1 > 0 && size1 <= size2, ARIL_E_AUTH);
-    if (size1 == size2) {
-        ARILI_ENSURE(proof_len == 0 && same(root1, root2), ARIL_E_AUTH);
-        return ARIL_OK;
-    }
-    struct walk w = { size1 - 1, size2 - 1 };
-    while ((w.node & 1) != 0) {
-        walk_up(&w);
-    }
-    /* A complete old tree is a node of the new one, so its root is left out. */
-    if ((size1 & (size1 - 1)) == 0) {
-        return check_growth(c, w, root1, proof, proof_len, root1, root2);
-    }
-    ARILI_ENSURE(proof_len > 0, ARIL_E_AUTH);
-    return check_growth(c, w, proof, proof + 1, proof_len - 1, root1, root2);
+    ARILI_ENSURE(size1 > 0, ARIL_E_AUTH);
+    return arili_merkle_check_subtree_consistency(c, 0, size1, size2, proof, proof_len, root1,
+                                                  root2);
 }

@@ -37,4 +37,15 @@ ARIL_MUST_USE aril_status arili_merkle_check_consistency(const struct arili_cryp
                                                          size_t proof_len,
                                                          const struct arili_merkle_hash *root1,
                                                          const struct arili_merkle_hash *root2);
+/*
+ * The leaves [start, end) of the tree have the root subtree_root
+ * (draft-ietf-plants-merkle-tree-certs, "Verifying a Subtree Consistency Proof"). start
+ * must be a multiple of the smallest power of two that is not below end - start. The
+ * proof of an empty subtree is empty and says nothing of the tree: tree_root is not looked
+ * at then.
+ */
+ARIL_MUST_USE aril_status arili_merkle_check_subtree_consistency(
+    const struct arili_crypto *c, uint64_t start, uint64_t end, uint64_t size,
+    const struct arili_merkle_hash *proof, size_t proof_len,
+    const struct arili_merkle_hash *subtree_root, const struct arili_merkle_hash *tree_root);
 #endif

@@ -67,6 +67,15 @@ void aril_tenant_put(aril_tenant *tenant)
     }
 }
 
+/* Out of the table: nothing new begins, what is under way ends normally. */
+static void retire_tenant(aril_tenant *t)
+{
+    if (t != NULL) {
+        arili_session_end(t->session, ARIL_E_KEY_CLOSED);
+        aril_tenant_put(t);
+    }
+}
+
 static void tenant_putp(aril_tenant **t)
 {
     aril_tenant_put(*t);
@@ -314,7 +323,7 @@ void aril_tenants_free(aril_tenants *tenants)
         }
         for (aril_tenant *t = empty_shard(s), *next; t != NULL; t = next) {
             next = t->next;
-            aril_tenant_put(t);
+            retire_tenant(t);
         }
         arili_free(s->buckets, s->bucket_count * sizeof(aril_tenant *));
         (void)pthread_rwlock_destroy(&s->lock);
@@ -350,15 +359,6 @@ aril_status aril_tenants_create(aril_tenants *tenants, aril_bytes tenant_id)
     ARILI_TRY(insert(tenants, fresh, false, &none));
     fresh = NULL; /* the table owns it */
     return ARIL_OK;
-}
-
-/* Out of the table: nothing new begins, what is under way ends normally. */
-static void retire_tenant(aril_tenant *t)
-{
-    if (t != NULL) {
-        arili_session_end(t->session, ARIL_E_KEY_CLOSED);
-        aril_tenant_put(t);
-    }
 }
 
 aril_status aril_tenants_adopt(aril_tenants *tenants, aril_session *session)

@@ -652,6 +652,75 @@ static void staging_receives_the_plaintext_before_the_tag_is_checked(void **stat
     end();
 }
 
+/* Whoever shares the body writes to it while it is opened. */
+static aril_status open_while_others_write(struct arili_aead_ctx *ctx,
+                                           const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
+                                           aril_bytes aad, aril_bytes body,
+                                           const uint8_t tag[ARILI_AEAD_TAG_BYTES],
+                                           const aril_span *ret_spans, size_t count)
+{
+    memset(r.body.data, 0x99, r.len);
+    memset(r.seal.data, 0x99, ARIL_SEAL_BYTES);
+    return inner_open(ctx, nonce, aad, body, tag, ret_spans, count);
+}
+
+static void with_staging_a_body_that_changes_meanwhile_does_no_harm(void **state)
+{
+    (void)state;
+    for (int staged = 0; staged <= 1; staged++) {
+        begin();
+        const struct arili_crypto genuine = w.rt->crypto;
+        struct arili_crypto_ops ops = *genuine.ops;
+        inner_open = ops.aead_open;
+        ops.aead_open = open_while_others_write;
+        room_seal(&r, own);
+        w.rt->crypto.ops = &ops;
+        aril_kv_item item = room_opening(&r);
+        item.staging = staged ? r.staging.data : NULL;
+        assert_status(aril_kv_open(own, &item), staged ? ARIL_OK : ARIL_E_AUTH);
+        assert_true(staged ? room_is_open(&r) : room_is_clean(&r));
+        w.rt->crypto.ops = genuine.ops;
+        end();
+    }
+}
+
+static const uint8_t *sealed_to; /* where the last aead_seal() wrote to */
+
+static aril_status (*inner_seal)(struct arili_aead_ctx *ctx,
+                                 const uint8_t nonce[ARILI_AEAD_NONCE_BYTES], aril_bytes aad,
+                                 const aril_bytes *spans, size_t count, uint8_t *ret_body,
+                                 uint8_t ret_tag[ARILI_AEAD_TAG_BYTES]);
+
+static aril_status spy_seal(struct arili_aead_ctx *ctx, const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
+                            aril_bytes aad, const aril_bytes *spans, size_t count,
+                            uint8_t *ret_body, uint8_t ret_tag[ARILI_AEAD_TAG_BYTES])
+{
+    const aril_status st = inner_seal(ctx, nonce, aad, spans, count, ret_body, ret_tag);
+    sealed_to = ret_body;
+    assert_true(is_filled(r.body.data, r.len, GUARD_FILLER)); /* not yet there */
+    assert_true(is_filled(r.seal.data, ARIL_SEAL_BYTES, GUARD_FILLER));
+    return st;
+}
+
+static void with_staging_the_body_gets_nothing_but_the_whole_ciphertext(void **state)
+{
+    (void)state;
+    begin();
+    const struct arili_crypto genuine = w.rt->crypto;
+    struct arili_crypto_ops ops = *genuine.ops;
+    inner_seal = ops.aead_seal;
+    ops.aead_seal = spy_seal;
+    w.rt->crypto.ops = &ops;
+    aril_kv_item item = room_sealing(&r);
+    item.staging = r.staging.data;
+    assert_status(aril_kv_seal(own, &item), ARIL_OK);
+    assert_ptr_equal(sealed_to, r.staging.data);
+    w.rt->crypto.ops = genuine.ops;
+    room_check(&r);
+    assert_opens(own);
+    end();
+}
+
 /* Another thread opens the same record between this one's look at the window and its end. */
 static aril_status open_and_lose_the_race(struct arili_aead_ctx *ctx,
                                           const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
@@ -773,6 +842,8 @@ int main(void)
         cmocka_unit_test(the_window_reaches_4032_records_back),
         cmocka_unit_test(once_holds_across_epochs_that_are_followed),
         cmocka_unit_test(staging_receives_the_plaintext_before_the_tag_is_checked),
+        cmocka_unit_test(with_staging_a_body_that_changes_meanwhile_does_no_harm),
+        cmocka_unit_test(with_staging_the_body_gets_nothing_but_the_whole_ciphertext),
         cmocka_unit_test(a_replay_that_shows_after_the_tag_leaves_no_plaintext),
         cmocka_unit_test(what_concerns_security_is_reported_and_misses_are_not),
         cmocka_unit_test(views_of_one_session_share_its_sequence),

@@ -839,6 +839,24 @@ static void a_clock_that_fails_lets_no_session_begin(void **state)
     talk_done(&t);
 }
 
+static void a_confirm_counts_for_a_minute(void **state)
+{
+    (void)state;
+    talk_init(&t, &w, ARIL_PROFILE_HYBRID, false);
+    talk_until(&t, TALK_FINISH);
+    fake_clock_add_ns(&w.clock, 60 * FAKE_NS_PER_S - 1);
+    assert_status(talk_confirm(&t), ARIL_OK);
+    assert_ends_agree(t.tenant, t.server);
+    talk_done(&t);
+    talk_init(&t, &w, ARIL_PROFILE_HYBRID, false);
+    talk_until(&t, TALK_FINISH);
+    fake_clock_add_ns(&w.clock, 61 * FAKE_NS_PER_S);
+    assert_status(talk_confirm(&t), ARIL_E_EXPIRED);
+    assert_null(t.server);
+    assert_status(talk_confirm(&t), ARIL_E_EXPIRED);
+    talk_done(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -874,6 +892,7 @@ int main(void)
         cmocka_unit_test(missing_pointers_are_refused),
         cmocka_unit_test(too_small_buffers_are_left_alone),
         cmocka_unit_test(every_message_fits_the_documented_room),
+        cmocka_unit_test(a_confirm_counts_for_a_minute),
         cmocka_unit_test(a_clock_that_fails_lets_no_session_begin),
     };
     return cmocka_run_group_tests_name("handshake", tests, setup, teardown);
