@@ -123,7 +123,7 @@ static aril_status decode_body(aril_bytes *rest, const char *label, uint8_t *ret
     size_t len = 0;
     bool last = false;
     for (;;) {
-        aril_bytes line;
+        aril_bytes line = { NULL, 0 };
         ARILI_TRY(next_line(rest, &line));
         if (has_prefix(line, tail_open)) {
             ARILI_ENSURE(is_boundary(line, tail_open, label) && len > 0, ARIL_E_FORMAT_FIELD);
@@ -147,7 +147,7 @@ aril_status arili_pem_parse(aril_bytes text, const char *label, uint8_t *ret, si
 {
     memset(ret, 0, cap);
     aril_bytes rest = text;
-    aril_bytes line;
+    aril_bytes line = { NULL, 0 };
     ARILI_TRY(next_line(&rest, &line));
     if (!is_boundary(line, head_open, label)) {
         ARILI_FAIL(has_prefix(line, head_open) ? ARIL_E_FORMAT_KIND : ARIL_E_FORMAT);

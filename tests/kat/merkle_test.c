@@ -8,6 +8,7 @@
 #define HASHES_FILE      "tlog/rfc6962_hashes.json"
 #define INCLUSION_FILE   "tlog/merkle_inclusion.json"
 #define CONSISTENCY_FILE "tlog/merkle_consistency.json"
+#define SUBTREE_FILE     "tlog/merkle_subtree_consistency.json"
 
 static void assert_hash(const struct arili_merkle_hash *got, aril_bytes want)
 {
@@ -142,12 +143,38 @@ static void consistency_proofs(void **state)
     vectors_close(&v);
 }
 
+static void subtree_consistency_proofs(void **state)
+{
+    struct vectors v;
+    unsigned ran = 0;
+    size_t i;
+    const json_t *t;
+
+    (void)state;
+    vectors_open(&v, SUBTREE_FILE);
+    json_array_foreach(v.root, i, t)
+    {
+        const struct arili_merkle_hash subtree = read_hash(vectors_base64(&v, t, "root1"));
+        const struct arili_merkle_hash tree = read_hash(vectors_base64(&v, t, "root2"));
+        struct proof proof;
+        read_proof(&v, t, &proof);
+        assert_status(arili_merkle_check_subtree_consistency(
+                          provider(), vectors_number(t, "start"), vectors_number(t, "end"),
+                          vectors_number(t, "size"), proof.hashes, proof.len, &subtree, &tree),
+                      expected(t));
+        ran++;
+    }
+    vectors_report(SUBTREE_FILE, ran, 0, NULL);
+    vectors_close(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hashes_of_rfc_6962),
         cmocka_unit_test(inclusion_proofs),
         cmocka_unit_test(consistency_proofs),
+        cmocka_unit_test(subtree_consistency_proofs),
     };
     return vectors_exit_status(cmocka_run_group_tests(tests, provider_setup, provider_teardown));
 }

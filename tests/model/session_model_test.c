@@ -544,16 +544,38 @@ static void count_refusal(aril_status st)
     }
 }
 
-static void op_open(void)
+static const struct record *random_record(void)
 {
     const uint64_t kept = g.recorded < RECORDS_MAX ? g.recorded : RECORDS_MAX;
-    if (kept == 0) {
+    const uint64_t back = one_in(3) ? below(kept) : below(kept < 64 ? kept : 64);
+    return &g.records[(g.recorded - 1 - back) % RECORDS_MAX];
+}
+
+/* A record that is about to leave the window of the view, or has just left it; or NULL. */
+static const struct record *edge_record(const struct view *v)
+{
+    const struct model_chain *c = v->model.chain;
+    const uint64_t top = c->epochs[c->newest].top;
+    const uint64_t wanted = top - (MODEL_WINDOW - 1) - below(2);
+    for (size_t i = 0; i < RECORDS_MAX && v->model.once && top > MODEL_WINDOW; i++) {
+        const struct record *r = &g.records[i];
+        if (r->chain_id == c->id && r->epoch == c->newest && r->sequence == wanted) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+static void op_open(void)
+{
+    if (g.recorded == 0) {
         return;
     }
-    const uint64_t back = one_in(3) ? below(kept) : below(kept < 64 ? kept : 64);
-    struct showing s = { .r = g.records[(g.recorded - 1 - back) % RECORDS_MAX] };
     struct end *e = NULL;
-    struct view *v = choose_view(&s.r, &e);
+    const struct record *chosen = random_record();
+    struct view *v = choose_view(chosen, &e);
+    const struct record *edge = one_in(100) ? edge_record(v) : NULL;
+    struct showing s = { .r = edge != NULL ? *edge : *chosen };
     s.shown = (struct model_shown){ .of_kv = true,
                                     .tenant = e == &g.tenants[s.r.tenant].ends[0] ||
                                               e == &g.tenants[s.r.tenant].ends[1],
@@ -566,7 +588,7 @@ static void op_open(void)
                                     .block = &s.r.block,
                                     .genuine = s.r.other_model == v->other_model,
                                     .bytes = s.r.len };
-    if (one_in(8)) {
+    if (edge == NULL && one_in(8)) {
         change(&s, v->model.chain);
     }
     aril_status predicted = usable(e);
@@ -642,6 +664,17 @@ static void op_renew(struct tenant *t)
     }
 }
 
+static void op_time(void)
+{
+    if (one_in(20)) {
+        fake_clock_add_s(&g.world.clock, below(400));
+    } else if (one_in(2)) {
+        fake_clock_add_s(&g.world.clock, below(3)); /* the age of an epoch is met exactly */
+    } else {
+        fake_clock_add_ns(&g.world.clock, below(MODEL_NS_PER_S));
+    }
+}
+
 static void op_any(void)
 {
     const unsigned tenant = (unsigned)below(TENANTS);
@@ -653,8 +686,7 @@ static void op_any(void)
     } else if (dice < 930) {
         op_open();
     } else if (dice < 940) {
-        fake_clock_add_ns(&g.world.clock,
-                          below(one_in(20) ? 400 * MODEL_NS_PER_S : MODEL_NS_PER_S));
+        op_time();
     } else if (dice < 960) {
         op_forget(e);
     } else if (dice < 990) {

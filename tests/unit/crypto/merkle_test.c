@@ -64,10 +64,12 @@ static size_t slow_path(size_t m, const hash *d, size_t n, hash *ret)
     return len + 1;
 }
 
-/* RFC 6962 2.1.2, SUBPROOF(m, D[n], whole). */
-static size_t slow_subproof(size_t m, const hash *d, size_t n, bool whole, hash *ret)
+/* RFC 6962 2.1.2, SUBPROOF(m, D[n], whole), for the leaves from start to end as in
+ * draft-ietf-plants-merkle-tree-certs; start is 0 in the RFC. */
+static size_t slow_subproof(size_t start, size_t end, const hash *d, size_t n, bool whole,
+                            hash *ret)
 {
-    if (m == n) {
+    if (start == 0 && end == n) {
         if (whole) {
             return 0;
         }
@@ -79,11 +81,12 @@ static size_t slow_subproof(size_t m, const hash *d, size_t n, bool whole, hash 
         k *= 2;
     }
     size_t len;
-    if (m <= k) {
-        len = slow_subproof(m, d, k, whole, ret);
+    if (end <= k) {
+        len = slow_subproof(start, end, d, k, whole, ret);
         ret[len] = slow_root(d + k, n - k);
     } else {
-        len = slow_subproof(m - k, d + k, n - k, false, ret);
+        const bool across = start < k;
+        len = slow_subproof(across ? 0 : start - k, end - k, d + k, n - k, whole && !across, ret);
         ret[len] = slow_root(d, k);
     }
     return len + 1;
@@ -99,6 +102,13 @@ static aril_status check_consistency(uint64_t size1, uint64_t size2, const hash 
                                      const hash *root1, const hash *root2)
 {
     return arili_merkle_check_consistency(provider(), size1, size2, proof, len, root1, root2);
+}
+
+static aril_status check_subtree(uint64_t start, uint64_t end, uint64_t size, const hash *proof,
+                                 size_t len, const hash *subtree, const hash *tree)
+{
+    return arili_merkle_check_subtree_consistency(provider(), start, end, size, proof, len, subtree,
+                                                  tree);
 }
 
 static void roots_follow_the_recursive_definition(void **state)
@@ -152,7 +162,7 @@ static void consistency_proofs_hold_and_nothing_else_does(void **state)
         for (size_t m = 1; m <= n; m++) {
             const hash root1 = slow_root(leaves, m);
             const hash other = leaves[LEAVES - 1];
-            const size_t len = slow_subproof(m, leaves, n, true, proof);
+            const size_t len = slow_subproof(0, m, leaves, n, true, proof);
             assert_status(check_consistency(m, n, proof, len, &root1, &root2), ARIL_OK);
             assert_status(check_consistency(m, n, proof, len, &other, &root2), ARIL_E_AUTH);
             assert_status(check_consistency(m, n, proof, len, &root1, &other), ARIL_E_AUTH);
@@ -169,6 +179,97 @@ static void consistency_proofs_hold_and_nothing_else_does(void **state)
             }
         }
     }
+}
+
+/* Whether start is a multiple of the smallest power of two that is not below the width. */
+static bool is_subtree(size_t start, size_t end)
+{
+    size_t width = 1;
+    while (width < end - start) {
+        width *= 2;
+    }
+    return start % width == 0;
+}
+
+static void expect_one_subtree(size_t start, size_t end, size_t n)
+{
+    hash proof[ARILI_MERKLE_PROOF_MAX + 1];
+    const hash tree = slow_root(leaves, n);
+    const hash sub = slow_root(leaves + start, end - start);
+    const hash other = leaves[LEAVES - 1];
+    const size_t len = slow_subproof(start, end, leaves, n, true, proof);
+
+    assert_status(check_subtree(start, end, n, proof, len, &sub, &tree), ARIL_OK);
+    assert_status(check_subtree(start, end, n, proof, len, &other, &tree), ARIL_E_AUTH);
+    assert_status(check_subtree(start, end, n, proof, len, &sub, &other), ARIL_E_AUTH);
+    assert_status(check_subtree(end, start, n, proof, len, &sub, &tree), ARIL_E_AUTH);
+    assert_status(check_subtree(start, end, end - 1, proof, len, &sub, &tree), ARIL_E_AUTH);
+    assert_status(check_subtree(start + n, end + n, n, proof, len, &sub, &tree), ARIL_E_AUTH);
+    proof[len] = other;
+    assert_status(check_subtree(start, end, n, proof, len + 1, &sub, &tree), ARIL_E_AUTH);
+    for (size_t i = 0; i < len; i++) {
+        assert_status(check_subtree(start, end, n, proof, i, &sub, &tree), ARIL_E_AUTH);
+        proof[i].bytes[5] ^= 4;
+        assert_status(check_subtree(start, end, n, proof, len, &sub, &tree), ARIL_E_AUTH);
+        proof[i].bytes[5] ^= 4;
+    }
+}
+
+static void subtree_proofs_hold_and_nothing_else_does(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 20; n++) {
+        for (size_t start = 0; start < n; start++) {
+            for (size_t end = start + 1; end <= n; end++) {
+                if (is_subtree(start, end)) {
+                    expect_one_subtree(start, end, n);
+                }
+            }
+        }
+    }
+}
+
+/* The proofs are those that the recursion makes, so only the place is wrong with them. */
+static void leaves_that_no_subtree_begins_with_are_refused(void **state)
+{
+    const size_t ranges[][2] = { { 1, 3 }, { 2, 5 }, { 2, 6 }, { 3, 7 }, { 4, 9 }, { 6, 10 } };
+    const hash tree = slow_root(leaves, 13);
+    hash proof[ARILI_MERKLE_PROOF_MAX];
+    (void)state;
+    for (size_t i = 0; i < COUNT(ranges); i++) {
+        const size_t start = ranges[i][0];
+        const size_t end = ranges[i][1];
+        const hash sub = slow_root(leaves + start, end - start);
+        const size_t len = slow_subproof(start, end, leaves, 13, true, proof);
+        assert_status(check_subtree(start, end, 13, proof, len, &sub, &tree), ARIL_E_AUTH);
+    }
+}
+
+/* A path of right children alone: the walk reaches the subtree's node at once, so the
+ * only thing wrong is that it does not begin where a node of its width does. */
+static void an_unaligned_end_of_the_tree_is_refused(void **state)
+{
+    const hash tree = slow_root(leaves, 15);
+    const hash sub = slow_root(leaves + 12, 3);
+    hash proof[ARILI_MERKLE_PROOF_MAX];
+    const size_t len = slow_subproof(12, 15, leaves, 15, true, proof);
+    (void)state;
+    assert_status(check_subtree(12, 15, 15, proof, len, &sub, &tree), ARIL_OK);
+    assert_status(check_subtree(13, 15, 15, proof, len, &sub, &tree), ARIL_E_AUTH);
+}
+
+static void an_empty_subtree_has_the_empty_root_and_no_proof(void **state)
+{
+    const hash tree = slow_root(leaves, 5);
+    hash empty;
+    (void)state;
+    assert_status(arili_merkle_empty(provider(), &empty), ARIL_OK);
+    for (uint64_t at = 0; at <= 5; at++) {
+        assert_status(check_subtree(at, at, 5, NULL, 0, &empty, &tree), ARIL_OK);
+        assert_status(check_subtree(at, at, 5, NULL, 0, &tree, &tree), ARIL_E_AUTH);
+        assert_status(check_subtree(at, at, 5, &leaves[0], 1, &empty, &tree), ARIL_E_AUTH);
+    }
+    assert_status(check_subtree(6, 6, 5, NULL, 0, &empty, &tree), ARIL_E_AUTH);
 }
 
 static void an_empty_old_tree_is_refused(void **state)
@@ -193,7 +294,7 @@ static void a_proof_that_is_too_long_is_refused_whatever_it_leads_to(void **stat
     assert_status(arili_merkle_node(provider(), &extra, &leaves[0], &root1), ARIL_OK);
     assert_status(check_inclusion(0, 1, &leaves[0], &extra, 1, &root1), ARIL_E_AUTH);
     /* The proof from three leaves to four, and then a hash on top of both roots. */
-    assert_int_equal(slow_subproof(3, leaves, 4, true, proof), 3);
+    assert_int_equal(slow_subproof(0, 3, leaves, 4, true, proof), 3);
     proof[3] = extra;
     assert_status(arili_merkle_node(provider(), &extra, &three, &root1), ARIL_OK);
     assert_status(arili_merkle_node(provider(), &extra, &four, &root2), ARIL_OK);
@@ -243,7 +344,7 @@ static void failures_of_the_hash_come_through(void **state)
     faulty_crypto_arm(f, 2, ARIL_E_CRYPTO);
     assert_status(arili_merkle_check_inclusion(c, 4, 11, &leaves[4], proof, len, &root2),
                   ARIL_E_CRYPTO);
-    len = slow_subproof(6, leaves, 11, true, proof);
+    len = slow_subproof(0, 6, leaves, 11, true, proof);
     for (unsigned n = 1; n <= 3; n++) {
         faulty_crypto_arm(f, n, ARIL_E_CRYPTO);
         assert_status(arili_merkle_check_consistency(c, 6, 11, proof, len, &root1, &root2),
