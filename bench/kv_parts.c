@@ -50,7 +50,7 @@ static void check_record(struct parts *p)
                                     .body_len = sizeof p->body,
                                     .seal = p->seal };
     BENCH_OK(arili_kv_block_check(&p->block));
-    BENCH_OK(arili_record_check(&r, false));
+    BENCH_OK(arili_record_check(&r));
 }
 
 static void reserve(struct parts *p)

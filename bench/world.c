@@ -66,6 +66,7 @@ static void describe(const struct bench_ours *ours, const struct bench_ring *rin
                             .spans = d->spans,
                             .span_count = ring->span_count,
                             .body_len = ring->record_bytes,
+                            .staging = ours->staging,
                             .flags = ring->in_place ? ARIL_KV_IN_PLACE : 0 };
 }
 
@@ -103,7 +104,6 @@ void bench_ours_open(void *state, const struct bench_ring *ring, size_t first, s
     struct described d;
     aril_kv_item item;
     describe(ours, ring, &d, &item);
-    item.staging = ours->staging;
     for (size_t i = first; i < end; i++) {
         aim(ring, i, &d, &item);
         BENCH_OK(aril_kv_open(ours->opens, &item));

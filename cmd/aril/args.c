@@ -209,6 +209,8 @@ int args_parse(const struct args_spec *spec, int argc, char **argv,
     if (count < spec->operands_min) {
         return failure_usage(spec->command, "missing argument: %s", spec->operands);
     }
-    *ret_count = count;
+    if (ret_count != NULL) {
+        *ret_count = count;
+    }
     return ARGS_RUN;
 }

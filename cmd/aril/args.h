@@ -47,7 +47,8 @@ struct args_spec {
 #define ARGS_RUN (-1)
 
 /* Parse argv[1] and what follows. Anything but ARGS_RUN is the exit code: help was printed,
- * or what is wrong was. */
+ * or what is wrong was. ret_operands may be NULL for a command that takes none, and ret_count
+ * where their number is fixed. */
 int args_parse(const struct args_spec *spec, int argc, char **argv,
                const char *ret_operands[ARGS_OPERANDS_MAX], size_t *ret_count);
 

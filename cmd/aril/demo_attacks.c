@@ -129,15 +129,8 @@ static void replayed_transfer(struct demo_world *w)
     uint8_t body[sizeof plain];
     uint8_t seal[ARIL_SEAL_BYTES];
     const aril_kv_block block = { .layer_count = 1, .identity = ARIL_KV_CHAIN, .chain = { 7 } };
-    const aril_span span = { plain, sizeof plain };
-    aril_kv_item item = { .block = &block,
-                          .spans = &span,
-                          .span_count = 1,
-                          .body = body,
-                          .body_len = sizeof body,
-                          .seal = seal };
     if (st == ARIL_OK) {
-        st = aril_kv_seal(sender, &item);
+        st = demo_seal_one(sender, &block, plain, sizeof plain, body, seal);
     }
     if (st == ARIL_OK) {
         st = demo_open_one(receiver, &block, body, sizeof body, seal);

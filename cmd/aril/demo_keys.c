@@ -127,16 +127,9 @@ static bool expiry(struct demo_world *w)
     uint8_t body[sizeof plain];
     uint8_t seal[ARIL_SEAL_BYTES];
     const aril_kv_block block = { .layer_count = 1, .identity = ARIL_KV_CHAIN };
-    const aril_span span = { plain, sizeof plain };
-    aril_kv_item item = { .block = &block,
-                          .spans = &span,
-                          .span_count = 1,
-                          .body = body,
-                          .body_len = sizeof body,
-                          .seal = seal };
     aril_status st = timed_init(&t, w);
     if (st == ARIL_OK) {
-        st = aril_kv_seal(t.kv, &item);
+        st = demo_seal_one(t.kv, &block, plain, sizeof plain, body, seal);
     }
     if (st != ARIL_OK) {
         return demo_stop(w->report, "a session with a clock of its own", st);

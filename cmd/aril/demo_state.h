@@ -49,6 +49,9 @@ struct demo_batch {
 bool demo_batch_init(struct demo_batch *b, const struct demo_sealed *sealed);
 void demo_batch_done(struct demo_batch *b);
 
+/* Seals plain into a body of the same length, as the given block. */
+aril_status demo_seal_one(aril_kv *kv, const aril_kv_block *block, const uint8_t *plain, size_t len,
+                          uint8_t *ret_body, uint8_t *ret_seal);
 /* One record, opened as the given block. Also checks that a refused record leaves nothing
  * but zeros or what was there before; if not, the answer is ARIL_E_CRYPTO. */
 aril_status demo_open_one(aril_kv *kv, const aril_kv_block *block, const uint8_t *body, size_t len,

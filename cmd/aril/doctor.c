@@ -217,9 +217,7 @@ int command_doctor(int argc, char **argv)
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     };
-    const char *operands[ARGS_OPERANDS_MAX];
-    size_t count = 0;
-    const int rc = args_parse(&spec, argc, argv, operands, &count);
+    const int rc = args_parse(&spec, argc, argv, NULL, NULL);
     if (rc != ARGS_RUN) {
         return rc;
     }

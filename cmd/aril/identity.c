@@ -67,8 +67,7 @@ static int identity_new(int argc, char **argv)
         .operands_max = 1,
     };
     const char *operands[ARGS_OPERANDS_MAX];
-    size_t count = 0;
-    const int rc = args_parse(&spec, argc, argv, operands, &count);
+    const int rc = args_parse(&spec, argc, argv, operands, NULL);
     if (rc != ARGS_RUN) {
         return rc;
     }
@@ -182,8 +181,7 @@ static int identity_show(int argc, char **argv)
         .operands_max = 1,
     };
     const char *operands[ARGS_OPERANDS_MAX];
-    size_t count = 0;
-    const int rc = args_parse(&spec, argc, argv, operands, &count);
+    const int rc = args_parse(&spec, argc, argv, operands, NULL);
     if (rc != ARGS_RUN) {
         return rc;
     }

@@ -78,8 +78,7 @@ int command_identity_sign(int argc, char **argv)
         .operands_max = 1,
     };
     const char *operands[ARGS_OPERANDS_MAX];
-    size_t count = 0;
-    int rc = args_parse(&spec, argc, argv, operands, &count);
+    int rc = args_parse(&spec, argc, argv, operands, NULL);
     if (rc != ARGS_RUN) {
         return rc;
     }
@@ -189,9 +188,7 @@ int command_identity_verify(int argc, char **argv)
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     };
-    const char *operands[ARGS_OPERANDS_MAX];
-    size_t count = 0;
-    int rc = args_parse(&spec, argc, argv, operands, &count);
+    int rc = args_parse(&spec, argc, argv, NULL, NULL);
     if (rc != ARGS_RUN) {
         return rc;
     }

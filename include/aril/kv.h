@@ -147,7 +147,8 @@ typedef struct aril_kv_item {
  * @retval ARIL_E_EXPIRED        The session's time to live is over.
  * @retval ARIL_E_KEY_CLOSED     The session was closed.
  * @retval ARIL_E_FORKED         This is a forked child.
- * Threads: any. Blocks: only for a rotation. Allocates: no. Since: 0.1
+ * Threads: any. Blocks: only for a rotation. Allocates: when an epoch begins, and for the
+ * first record that a thread seals or opens with a key; else no. Since: 0.1
  */
 ARIL_API ARIL_MUST_USE aril_status aril_kv_seal(aril_kv *kv, aril_kv_item *item);
 
@@ -167,7 +168,7 @@ ARIL_API ARIL_MUST_USE aril_status aril_kv_seal(aril_kv *kv, aril_kv_item *item)
  * @retval ARIL_E_LIMIT_PINS      A slot block of the peer, and the table of pins is full.
  * @retval ARIL_E_AUTH            Block, model, direction or data is wrong; never says which.
  * @retval ARIL_E_EXPIRED, ARIL_E_KEY_CLOSED, ARIL_E_FORKED  As above.
- * Threads: any. Blocks: never for long. Allocates: no. Since: 0.1
+ * Threads: any. Blocks: never for long. Allocates: as aril_kv_seal(). Since: 0.1
  */
 ARIL_API ARIL_MUST_USE aril_status aril_kv_open(aril_kv *kv, aril_kv_item *item);
 
@@ -180,7 +181,8 @@ ARIL_API ARIL_MUST_USE aril_status aril_kv_open(aril_kv *kv, aril_kv_item *item)
  * @retval ARIL_E_BATCH        Some failed; see each item.
  * @retval ARIL_E_USAGE_NULL, ARIL_E_USAGE_RANGE  @p kv or @p items is wrong; nothing was
  *                             tried, no status was written.
- * Threads: any; with an executor on its threads too. Allocates: no. Since: 0.1
+ * Threads: any; with an executor on its threads too. Allocates: as aril_kv_seal().
+ * Since: 0.1
  */
 ARIL_API ARIL_MUST_USE aril_status aril_kv_seal_batch(aril_kv *kv, aril_kv_item *items,
                                                       size_t count, size_t *ret_failed);

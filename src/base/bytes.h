@@ -6,6 +6,13 @@
 #include <string.h>
 
 /* Integers on the wire are big-endian everywhere in aril (network order). */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define ARILI_BIG32(v) __builtin_bswap32(v)
+#define ARILI_BIG64(v) __builtin_bswap64(v)
+#else
+#define ARILI_BIG32(v) (v)
+#define ARILI_BIG64(v) (v)
+#endif
 static inline void arili_store16(uint8_t *p, uint16_t v)
 {
     p[0] = (uint8_t)(v >> 8);
@@ -13,13 +20,13 @@ static inline void arili_store16(uint8_t *p, uint16_t v)
 }
 static inline void arili_store32(uint8_t *p, uint32_t v)
 {
-    arili_store16(p, (uint16_t)(v >> 16));
-    arili_store16(p + 2, (uint16_t)v);
+    const uint32_t big = ARILI_BIG32(v);
+    memcpy(p, &big, sizeof big);
 }
 static inline void arili_store64(uint8_t *p, uint64_t v)
 {
-    arili_store32(p, (uint32_t)(v >> 32));
-    arili_store32(p + 4, (uint32_t)v);
+    const uint64_t big = ARILI_BIG64(v);
+    memcpy(p, &big, sizeof big);
 }
 static inline uint16_t arili_load16(const uint8_t *p)
 {
@@ -27,11 +34,15 @@ static inline uint16_t arili_load16(const uint8_t *p)
 }
 static inline uint32_t arili_load32(const uint8_t *p)
 {
-    return (uint32_t)arili_load16(p) << 16 | arili_load16(p + 2);
+    uint32_t big;
+    memcpy(&big, p, sizeof big);
+    return ARILI_BIG32(big);
 }
 static inline uint64_t arili_load64(const uint8_t *p)
 {
-    return (uint64_t)arili_load32(p) << 32 | arili_load32(p + 4);
+    uint64_t big;
+    memcpy(&big, p, sizeof big);
+    return ARILI_BIG64(big);
 }
 
 /* A reader over untrusted bytes. After the first read that does not fit it is

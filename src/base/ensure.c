@@ -4,17 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static _Thread_local struct arili_origin last_origin;
-
-aril_status arili_fail(aril_status code, const char *file, int line)
+aril_status arili_fail(aril_status code)
 {
-    last_origin = (struct arili_origin){ .file = file, .line = line };
     return code;
-}
-
-struct arili_origin arili_last_origin(void)
-{
-    return last_origin;
 }
 
 aril_status arili_error_set(aril_error *error, aril_status code, const char *format, ...)

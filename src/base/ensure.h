@@ -4,7 +4,7 @@
 #include <aril/base.h>
 
 /* The only macros in the tree that may hide control flow. */
-#define ARILI_FAIL(code) return arili_fail((code), __FILE__, __LINE__)
+#define ARILI_FAIL(code) return arili_fail(code)
 #define ARILI_ENSURE(cond, code) \
     do {                         \
         if (!(cond)) {           \
@@ -30,16 +30,9 @@
         take_v_;                         \
     })
 
-/* Every failure that starts in this library passes here: the place for a
- * breakpoint. Keeps the origin per thread and returns code. */
-aril_status arili_fail(aril_status code, const char *file, int line);
-/* File and line of the last failure in this thread, for bug reports; file is
- * NULL before the first. */
-struct arili_origin {
-    const char *file;
-    int line;
-};
-struct arili_origin arili_last_origin(void);
+/* Returns code. Every failure that starts in this library passes here: the place for a
+ * breakpoint. */
+__attribute__((cold)) aril_status arili_fail(aril_status code);
 
 /* Fill *error, when there is one, with code and a printf-like message, cut to
  * fit; returns code. Control characters become '?', so a hostile file name cannot

@@ -57,8 +57,8 @@ static aril_status failed(aril_error *error, const char *path, const char *what,
         (void)snprintf(reason, sizeof reason, "error %d", number);
     }
     const aril_status code = number == ENOENT ? ARIL_E_NOT_FOUND : ARIL_E_IO;
-    return arili_error_set(error, arili_fail(code, __FILE__, __LINE__), "%s: cannot %s: %s; %s",
-                           shown(path), what, reason, remedy(number));
+    return arili_error_set(error, arili_fail(code), "%s: cannot %s: %s; %s", shown(path), what,
+                           reason, remedy(number));
 }
 
 static void fd_closep(int *fd)
@@ -96,7 +96,7 @@ static aril_status check_owner_and_mode(const char *path, const struct stat *inf
     const uid_t self = geteuid();
     const bool root_ok = (checks & ARILI_FILE_ROOT_MAY_OWN) != 0 && info->st_uid == 0;
     if (info->st_uid != self && !root_ok) {
-        return arili_error_set(error, arili_fail(ARIL_E_IO_PERMISSION, __FILE__, __LINE__),
+        return arili_error_set(error, arili_fail(ARIL_E_IO_PERMISSION),
                                "%s: belongs to user %lu, but user %lu runs the program; change "
                                "its owner with chown",
                                shown(path), (unsigned long)info->st_uid, (unsigned long)self);
@@ -104,7 +104,7 @@ static aril_status check_owner_and_mode(const char *path, const struct stat *inf
     const bool secret = (checks & ARILI_FILE_SECRET) != 0;
     const mode_t forbidden = secret ? S_IRWXG | S_IRWXO : S_IWGRP | S_IWOTH;
     if ((info->st_mode & forbidden) != 0) {
-        return arili_error_set(error, arili_fail(ARIL_E_IO_PERMISSION, __FILE__, __LINE__),
+        return arili_error_set(error, arili_fail(ARIL_E_IO_PERMISSION),
                                "%s: mode %04o lets other users %s it; run: chmod %s FILE",
                                shown(path), (unsigned)(info->st_mode & 07777),
                                secret ? "use" : "change", secret ? "600" : "go-w");
@@ -135,11 +135,11 @@ static aril_status check_kind_and_size(const char *path, const struct stat *info
                                        aril_error *error)
 {
     if (!S_ISREG(info->st_mode)) {
-        return arili_error_set(error, arili_fail(ARIL_E_IO, __FILE__, __LINE__),
+        return arili_error_set(error, arili_fail(ARIL_E_IO),
                                "%s: is not a regular file; check the path", shown(path));
     }
     if ((uintmax_t)info->st_size > bytes_max) {
-        return arili_error_set(error, arili_fail(ARIL_E_LIMIT, __FILE__, __LINE__),
+        return arili_error_set(error, arili_fail(ARIL_E_LIMIT),
                                "%s: has %ju bytes, more than the %zu that are allowed; check that "
                                "it is the right file",
                                shown(path), (uintmax_t)info->st_size, bytes_max);
@@ -170,13 +170,13 @@ aril_status arili_file_read(const char *path, size_t bytes_max, unsigned checks,
     struct arili_file file = { .data = size < SIZE_MAX ? arili_alloc(size + 1) : NULL,
                                .alloc_bytes = size + 1 };
     if (file.data == NULL) {
-        return arili_error_set(error, arili_fail(ARIL_E_NOMEM, __FILE__, __LINE__),
+        return arili_error_set(error, arili_fail(ARIL_E_NOMEM),
                                "%s: no memory for its %zu bytes; give the process more",
                                shown(path), size);
     }
     ARILI_TRY(read_all(path, fd, &file, error));
     if (file.len != size) {
-        return arili_error_set(error, arili_fail(ARIL_E_IO, __FILE__, __LINE__),
+        return arili_error_set(error, arili_fail(ARIL_E_IO),
                                "%s: changed while it was read; try again when its writer is done",
                                shown(path));
     }
@@ -220,7 +220,7 @@ static aril_status draft_folder(struct draft *d, const char *path, aril_error *e
         return failed(error, path, "write it", ENAMETOOLONG);
     }
     if (d->name[0] == '\0' || strcmp(d->name, ".") == 0 || strcmp(d->name, "..") == 0) {
-        return arili_error_set(error, arili_fail(ARIL_E_USAGE_RANGE, __FILE__, __LINE__),
+        return arili_error_set(error, arili_fail(ARIL_E_USAGE_RANGE),
                                "%s: is not the name of a file; add one", shown(path));
     }
     char folder[ARILI_FILE_PATH_BYTES] = ".";
@@ -306,7 +306,7 @@ static aril_status draft_name(struct draft *d, const char *path, bool replace, a
         if (errno != EEXIST) {
             return failed(error, path, "give the new file its name", errno);
         }
-        return arili_error_set(error, arili_fail(ARIL_E_EXISTS, __FILE__, __LINE__),
+        return arili_error_set(error, arili_fail(ARIL_E_EXISTS),
                                "%s: exists and was left alone; remove it or choose another name",
                                shown(path));
     }

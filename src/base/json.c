@@ -154,16 +154,6 @@ void arili_json_u64(struct arili_json *j, uint64_t value)
     put(j, digits + at, sizeof digits - at);
 }
 
-void arili_json_bool(struct arili_json *j, bool value)
-{
-    separate(j);
-    if (value) {
-        put(j, "true", 4);
-    } else {
-        put(j, "false", 5);
-    }
-}
-
 void arili_json_hex(struct arili_json *j, const char *prefix, aril_bytes bytes)
 {
     separate(j);

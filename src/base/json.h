@@ -30,7 +30,6 @@ void arili_json_key(struct arili_json *j, const char *key);
 void arili_json_string(struct arili_json *j, aril_bytes text);
 void arili_json_text(struct arili_json *j, const char *text);
 void arili_json_u64(struct arili_json *j, uint64_t value);
-void arili_json_bool(struct arili_json *j, bool value);
 /* Bytes as a string of lower-case hex digits after a prefix of plain ASCII. */
 void arili_json_hex(struct arili_json *j, const char *prefix, aril_bytes bytes);
 /* ARIL_OK and the length without a NUL, or ARIL_E_USAGE_TOO_SMALL. Writes no NUL. */

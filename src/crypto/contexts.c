@@ -79,7 +79,7 @@ static void shard_lock(struct shard *s)
 
 /* Where to put a key that is not cached: a context without a key, else a place without a
  * context, else the one used longest ago. NULL when all are lent. */
-static struct slot *victim(struct slot *set)
+__attribute__((cold)) static struct slot *victim(struct slot *set)
 {
     struct slot *best = NULL;
     for (size_t i = 0; i < ARILI_CONTEXT_WAYS; i++) {
@@ -126,8 +126,8 @@ static struct slot *lend(struct shard *s, uint64_t uid, bool *ret_keyed)
 }
 
 /* Without the lock: key a slot that we have the lease of. */
-static aril_status slot_key(const struct arili_crypto *c, struct slot *slot, uint64_t uid,
-                            const uint8_t *key)
+__attribute__((cold)) static aril_status slot_key(const struct arili_crypto *c, struct slot *slot,
+                                                  uint64_t uid, const uint8_t *key)
 {
     /* Out of sight first: from here until the new key is in, nobody may find the old one. */
     atomic_store_explicit(&slot->uid, 0, memory_order_relaxed);

@@ -15,19 +15,6 @@ size_t arili_hash_bytes(enum arili_hash alg)
     return 0;
 }
 
-size_t arili_kem_public_bytes(enum arili_kem alg)
-{
-    switch (alg) {
-    case ARILI_KEM_X25519:
-        return ARILI_X25519_BYTES;
-    case ARILI_KEM_ML_KEM_768:
-        return ARILI_ML_KEM_768_PUBLIC_BYTES;
-    case ARILI_KEM_ML_KEM_1024:
-        return ARILI_ML_KEM_1024_PUBLIC_BYTES;
-    }
-    return 0;
-}
-
 size_t arili_kem_ct_bytes(enum arili_kem alg)
 {
     switch (alg) {

@@ -155,7 +155,6 @@ struct arili_crypto {
 
 /* Digest size in bytes; 0 for an unknown one. */
 size_t arili_hash_bytes(enum arili_hash alg);
-size_t arili_kem_public_bytes(enum arili_kem alg);
 size_t arili_kem_ct_bytes(enum arili_kem alg);
 size_t arili_sign_public_bytes(int alg);
 size_t arili_sign_signature_bytes(int alg);

@@ -37,12 +37,11 @@ struct arili_pkey {
 
 /* OpenSSL answers 1 for success, 0 or less for failure; here that becomes a status.
  * ARILI_TRY(ARILI_OSSL(EVP_..(), ARIL_E_CRYPTO)). */
-#define ARILI_OSSL(expr, code) \
-    ((expr) > 0 ? ARIL_OK : arili_openssl_fail((code), __FILE__, __LINE__))
+#define ARILI_OSSL(expr, code) ((expr) > 0 ? ARIL_OK : arili_openssl_fail(code))
 
 /* Empties OpenSSL's error queue of this thread, so that no failure shows up in a
  * later call, and returns code, or ARIL_E_NOMEM when that was the reason. */
-aril_status arili_openssl_fail(aril_status code, const char *file, int line);
+__attribute__((cold)) aril_status arili_openssl_fail(aril_status code);
 
 /* Some calls of OpenSSL take NULL for "not given", which an empty span is not. */
 static inline const uint8_t *arili_openssl_data(aril_bytes b)

@@ -117,7 +117,7 @@ aril_status arili_openssl_x25519(const struct arili_pkey *key, const struct aril
     ARILI_TRY(ARILI_OSSL(EVP_PKEY_derive_set_peer_ex(ctx, peer->evp, 0), ARIL_E_CRYPTO));
     aril_status st = ARILI_OSSL(EVP_PKEY_derive(ctx, ret_ss, &len), ARIL_E_FORMAT_FIELD);
     if (st == ARIL_OK && arili_equal_ct(ret_ss, zeros, sizeof zeros)) {
-        st = arili_fail(ARIL_E_FORMAT_FIELD, __FILE__, __LINE__);
+        st = arili_fail(ARIL_E_FORMAT_FIELD);
     }
     if (st != ARIL_OK) {
         arili_wipe(ret_ss, ARILI_X25519_BYTES);

@@ -9,12 +9,11 @@
 #include <sys/random.h>
 #include <sys/types.h>
 
-aril_status arili_openssl_fail(aril_status code, const char *file, int line)
+aril_status arili_openssl_fail(aril_status code)
 {
     const unsigned long error = ERR_peek_last_error();
     ERR_clear_error();
-    return arili_fail(ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE ? ARIL_E_NOMEM : code, file,
-                      line);
+    return arili_fail(ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE ? ARIL_E_NOMEM : code);
 }
 
 void arili_evp_pkey_ctx_freep(EVP_PKEY_CTX **ctx)
@@ -186,7 +185,7 @@ aril_status arili_openssl_new_with(const char *properties, struct arili_crypto *
         if (ret_missing != NULL) {
             *ret_missing = missing;
         }
-        return arili_openssl_fail(ARIL_E_UNAVAILABLE, __FILE__, __LINE__);
+        return arili_openssl_fail(ARIL_E_UNAVAILABLE);
     }
     *ret = (struct arili_crypto){ .ops = &openssl_ops, .provider = ARILI_TAKE(p) };
     return ARIL_OK;

@@ -42,12 +42,6 @@ size_t arili_keyfile_public_bytes(int alg)
     return p != NULL ? p->public_bytes : 0;
 }
 
-size_t arili_keyfile_expanded_bytes(int alg)
-{
-    const struct params *p = params_of(alg);
-    return p != NULL ? p->expanded_bytes : 0;
-}
-
 /* The content of the next value, which must have this tag and a minimal length of at
  * most two length bytes: nothing of ours is as long as 64 KiB. */
 static aril_status take(struct arili_reader *r, uint8_t tag, aril_bytes *ret)

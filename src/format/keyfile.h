@@ -24,9 +24,8 @@
 /* Twice the line ends, for CRLF: every text below fits 7000 bytes. */
 #define ARILI_KEYFILE_PEM_BYTES_MAX 7000u
 
-/* Sizes of FIPS 204 table 2; 0 for an algorithm that is not 65 or 87. */
+/* Size of FIPS 204 table 2; 0 for an algorithm that is not 65 or 87. */
 size_t arili_keyfile_public_bytes(int alg);
-size_t arili_keyfile_expanded_bytes(int alg);
 
 /* A private key; the spans point into the parsed bytes. */
 struct arili_keyfile {

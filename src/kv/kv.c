@@ -140,23 +140,24 @@ static aril_status check_item(const aril_kv *kv, const aril_kv_item *item)
 
 /* --- Sealing ------------------------------------------------------------------ */
 
-static aril_status seal_at(const aril_kv *kv, const aril_kv_item *item, struct arili_epoch *epoch,
-                           uint32_t number, uint64_t sequence)
+static aril_status seal_at(const aril_kv *kv, const aril_kv_item *item,
+                           const struct arili_place *place)
 {
     /* The pins are those of the records that the view opens: the other end pins what a view of
      * the peer's records seals, and the ages of two directions do not compare. */
     const bool pinned = item->block->identity == ARIL_KV_SLOT && kv->source == ARIL_KV_FROM_SELF;
     aril_status st = pinned ? arili_pins_reserve(kv->pins, item->block) : ARIL_OK;
     if (st != ARIL_OK) {
-        arili_epoch_unused(epoch, item->body_len);
+        arili_epoch_unused(place->epoch, item->body_len);
         return st;
     }
     uint8_t context[ARILI_KV_CONTEXT_BYTES];
     arili_kv_context_write(&kv->scope, item->block, context);
     const struct arili_record r = record_of(item, context);
-    st = arili_record_seal(&kv->seals, &r, epoch, number, sequence);
+    st = arili_record_seal(&kv->seals, &r, place);
     if (pinned && st == ARIL_OK) {
-        arili_pins_sealed(kv->pins, item->block, (struct arili_pin_age){ number, sequence });
+        arili_pins_sealed(kv->pins, item->block,
+                          (struct arili_pin_age){ place->number, place->sequence });
     } else if (pinned) {
         arili_pins_unreserve(kv->pins, item->block);
     }
@@ -170,6 +171,23 @@ static uint64_t one_length(const void *records, size_t i)
     return item->body_len;
 }
 
+static aril_status seal_reserved(const aril_kv *kv, const aril_kv_item *item,
+                                 const struct arili_reservation *reserved)
+{
+    struct arili_contexts *contexts = kv->session->rt->contexts;
+    struct arili_epoch *epoch = reserved->epoch;
+    struct arili_context_lease lease;
+    aril_status st = arili_contexts_get(contexts, epoch->uid, epoch->keys->key, &lease);
+    if (st != ARIL_OK) {
+        arili_epoch_unused(epoch, item->body_len);
+        return st;
+    }
+    const struct arili_place place = { epoch, reserved->number, reserved->first, lease.ctx };
+    st = seal_at(kv, item, &place);
+    arili_contexts_put(contexts, &lease);
+    return st;
+}
+
 static aril_status seal_one(aril_kv *kv, const aril_kv_item *item)
 {
     ARILI_TRY(check_item(kv, item));
@@ -177,7 +195,7 @@ static aril_status seal_one(aril_kv *kv, const aril_kv_item *item)
     ARILI_TRY(arili_session_now(kv->session, &now));
     struct arili_reservation place;
     ARILI_TRY(arili_chain_reserve(kv->seals.chain, now, one_length, item, 1, &place));
-    const aril_status st = seal_at(kv, item, place.epoch, place.number, place.first);
+    const aril_status st = seal_reserved(kv, item, &place);
     arili_epoch_unpin(kv->seals.chain, place.epoch);
     arili_session_tick(kv->session, now);
     return st;
@@ -280,16 +298,15 @@ static uint64_t run_length(const void *records, size_t i)
     return run->items[i].status == ARIL_OK ? run->items[i].body_len : 0;
 }
 
-static void run_seal(void *items, size_t i, struct arili_epoch *epoch, uint32_t number,
-                     uint64_t sequence)
+static void run_seal(void *items, size_t i, const struct arili_place *place)
 {
     const struct run *run = items;
     aril_kv_item *item = &run->items[i];
     if (item->status != ARIL_OK) {
-        arili_epoch_unused(epoch, 0); /* refused beforehand: its place stays empty */
+        arili_epoch_unused(place->epoch, 0); /* refused beforehand: its place stays empty */
         return;
     }
-    item->status = seal_at(run->kv, item, epoch, number, sequence);
+    item->status = seal_at(run->kv, item, place);
 }
 
 static void run_refuse(void *items, size_t i, aril_status why)
@@ -300,10 +317,12 @@ static void run_refuse(void *items, size_t i, aril_status why)
     }
 }
 
-static void run_open(void *arg, size_t i)
+static void run_open(void *arg, size_t first, size_t end)
 {
     const struct run *run = arg;
-    run->items[i].status = open_at(run->kv, &run->items[i], run->now);
+    for (size_t i = first; i < end; i++) {
+        run->items[i].status = open_at(run->kv, &run->items[i], run->now);
+    }
 }
 
 static aril_status check_batch(const aril_kv *kv, const aril_kv_item *items, size_t count)

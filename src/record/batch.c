@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "record/batch.h"
+#include "base/ensure.h"
 
 /* --- Parallel runs ------------------------------------------------------------------ */
 
 struct pieces {
-    void (*fn)(void *arg, size_t i);
+    void (*fn)(void *arg, size_t first, size_t end);
     void *arg;
     size_t count, pieces;
 };
@@ -15,14 +16,11 @@ static void run_piece(void *arg, size_t piece)
     const size_t each = p->count / p->pieces;
     const size_t more = p->count % p->pieces; /* the first ones take one more */
     const size_t first = piece * each + (piece < more ? piece : more);
-    const size_t end = first + each + (piece < more ? 1 : 0);
-    for (size_t i = first; i < end; i++) {
-        p->fn(p->arg, i);
-    }
+    p->fn(p->arg, first, first + each + (piece < more ? 1 : 0));
 }
 
 void arili_batch_run(const aril_executor *executor, size_t count, uint64_t bytes,
-                     void (*fn)(void *arg, size_t i), void *arg)
+                     void (*fn)(void *arg, size_t first, size_t end), void *arg)
 {
     const uint64_t wanted = bytes / ARILI_BATCH_PIECE_BYTES;
     struct pieces p = { .fn = fn, .arg = arg, .count = count };
@@ -43,11 +41,28 @@ struct segment {
     struct arili_reservation place;
 };
 
-static void seal_in_segment(void *arg, size_t i)
+/* One context serves the whole piece: all its records have one key. */
+static void seal_piece(void *arg, size_t first, size_t end)
 {
     const struct segment *s = arg;
-    s->batch->seal(s->batch->items, s->first_item + i, s->place.epoch, s->place.number,
-                   s->place.first + i);
+    const struct arili_batch *b = s->batch;
+    struct arili_contexts *contexts = b->chain->rt->contexts;
+    struct arili_epoch *epoch = s->place.epoch;
+    struct arili_context_lease lease;
+    const aril_status st = arili_contexts_get(contexts, epoch->uid, epoch->keys->key, &lease);
+    for (size_t i = first; i < end; i++) {
+        const size_t item = s->first_item + i;
+        if (st != ARIL_OK) {
+            arili_epoch_unused(epoch, b->length(b->items, item));
+            b->refuse(b->items, item, st);
+            continue;
+        }
+        const struct arili_place place = { epoch, s->place.number, s->place.first + i, lease.ctx };
+        b->seal(b->items, item, &place);
+    }
+    if (st == ARIL_OK) {
+        arili_contexts_put(contexts, &lease);
+    }
 }
 
 struct shifted {
@@ -88,7 +103,7 @@ void arili_batch_seal(const struct arili_batch *b, uint64_t now_ns)
             return;
         }
         arili_batch_run(b->executor, s.place.count, b->executor != NULL ? segment_bytes(&s) : 0,
-                        seal_in_segment, &s);
+                        seal_piece, &s);
         arili_epoch_unpin(b->chain, s.place.epoch);
         s.first_item += s.place.count;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef ARILI_RECORD_BATCH_H
 #define ARILI_RECORD_BATCH_H
-#include "record/chain.h"
+#include "record/record.h"
 #include <aril/executor.h>
 
 /* What a use supplies to have its records sealed in a batch. Items that were refused
@@ -12,9 +12,8 @@ struct arili_batch {
     void *items;                   /* handed to the functions */
     size_t count;                  /* at least 1 */
     arili_length_fn *length;
-    /* Seal item i at sequence of the pinned epoch. Runs on any thread. */
-    void (*seal)(void *items, size_t i, struct arili_epoch *epoch, uint32_t number,
-                 uint64_t sequence);
+    /* Seal item i. Runs on any thread. */
+    void (*seal)(void *items, size_t i, const struct arili_place *place);
     /* No place was to be had for item i. */
     void (*refuse)(void *items, size_t i, aril_status why);
 };
@@ -22,9 +21,9 @@ struct arili_batch {
  * and, unless it is the item's own fault (ARIL_E_LIMIT_RECORD), all that follow. */
 void arili_batch_seal(const struct arili_batch *b, uint64_t now_ns);
 
-/* Run fn(arg, i) for all i below count, in pieces of at least ARILI_BATCH_PIECE_BYTES where
- * bytes is the sum over all; on the executor when there is more than one piece. */
+/* Cut 0 .. count - 1 into pieces of at least ARILI_BATCH_PIECE_BYTES, where bytes is the sum over
+ * all, and run fn(arg, first, end) for each; on the executor when there is more than one. */
 #define ARILI_BATCH_PIECE_BYTES (UINT64_C(256) << 10)
 void arili_batch_run(const aril_executor *executor, size_t count, uint64_t bytes,
-                     void (*fn)(void *arg, size_t i), void *arg);
+                     void (*fn)(void *arg, size_t first, size_t end), void *arg);
 #endif

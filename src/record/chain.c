@@ -6,22 +6,6 @@
 
 /* --- Epochs ------------------------------------------------------------------ */
 
-bool arili_epoch_pin(struct arili_epoch *epoch, const uint32_t *number, uint32_t *ret_number)
-{
-    uint64_t s = atomic_load_explicit(&epoch->state, memory_order_relaxed);
-    for (;;) {
-        if ((s & ARILI_EPOCH_LIVE) == 0 || (number != NULL && arili_epoch_number(s) != *number)) {
-            return false;
-        }
-        /* Acquire: what the epoch's maker wrote before it went live is visible. */
-        if (atomic_compare_exchange_weak_explicit(&epoch->state, &s, s + 1, memory_order_acquire,
-                                                  memory_order_relaxed)) {
-            *ret_number = arili_epoch_number(s);
-            return true;
-        }
-    }
-}
-
 uint64_t arili_epoch_sealed(const struct arili_epoch *e)
 {
     return atomic_load(&e->next_sequence) - 1 - atomic_load(&e->unused);
@@ -159,11 +143,6 @@ static void publish(struct arili_chain *chain, struct arili_epoch *e, uint32_t n
     atomic_store(&chain->ring[number % chain->policy.readable_epochs], e);
     atomic_store(&chain->newest, number);
     atomic_store(&chain->current, e);
-}
-
-bool arili_chain_forked(const struct arili_chain *chain)
-{
-    return arili_is_forked(&chain->guard);
 }
 
 /* --- Chains ------------------------------------------------------------------ */

@@ -116,7 +116,10 @@ void arili_chain_done(struct arili_chain *chain);
 bool arili_chain_end(struct arili_chain *chain, aril_status why);
 
 /* Whether the process was forked since the chain began: one load. */
-bool arili_chain_forked(const struct arili_chain *chain);
+static inline bool arili_chain_forked(const struct arili_chain *chain)
+{
+    return arili_is_forked(&chain->guard);
+}
 
 /* ARIL_OK while the chain may be used at now_ns; ends it when its time is over. The first
  * check is for a fork. */

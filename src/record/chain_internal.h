@@ -15,7 +15,22 @@ static inline uint32_t arili_epoch_number(uint64_t state)
 }
 
 /* Pin epoch if it is live and, when number is not NULL, has that number. Gives the number. */
-bool arili_epoch_pin(struct arili_epoch *epoch, const uint32_t *number, uint32_t *ret_number);
+static inline bool arili_epoch_pin(struct arili_epoch *epoch, const uint32_t *number,
+                                   uint32_t *ret_number)
+{
+    uint64_t s = atomic_load_explicit(&epoch->state, memory_order_relaxed);
+    for (;;) {
+        if ((s & ARILI_EPOCH_LIVE) == 0 || (number != NULL && arili_epoch_number(s) != *number)) {
+            return false;
+        }
+        /* Acquire: what the epoch's maker wrote before it went live is visible. */
+        if (atomic_compare_exchange_weak_explicit(&epoch->state, &s, s + 1, memory_order_acquire,
+                                                  memory_order_relaxed)) {
+            *ret_number = arili_epoch_number(s);
+            return true;
+        }
+    }
+}
 
 /* With the lock held: make the next epoch the newest one. Epochs that leave the readable
  * window go to the list *dying, which starts as NULL, for arili_chain_bury(). */

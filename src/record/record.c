@@ -12,12 +12,6 @@ struct associated {
     size_t len;
 };
 
-static void associate(struct associated *a, const struct arili_record *r)
-{
-    memcpy(a->bytes + ARILI_SEAL_HEADER_BYTES, r->context, r->context_len);
-    a->len = ARILI_SEAL_HEADER_BYTES + r->context_len;
-}
-
 static void make_nonce(const struct arili_epoch_keys *keys, uint64_t sequence,
                        uint8_t ret[ARILI_AEAD_NONCE_BYTES])
 {
@@ -93,61 +87,84 @@ aril_status arili_record_check(const struct arili_record *r)
 
 /* --- Sealing ------------------------------------------------------------------ */
 
-static aril_status encrypt(const struct arili_record_scope *scope, const struct arili_record *r,
-                           const struct arili_epoch *epoch, uint64_t sequence,
-                           const struct associated *aad)
+/* Most records have one span or two. */
+#define SPANS_FEW 4u
+
+struct sealing {
+    struct arili_aead_ctx *ctx;
+    const uint8_t *nonce;
+    aril_bytes aad;
+    uint8_t *to, *ret_tag;
+};
+
+/* The spans again, read-only, in room that is not touched for the usual few. */
+__attribute__((noinline)) static aril_status
+encrypt_many(const struct arili_crypto *c, const struct arili_record *r, const struct sealing *s)
 {
-    aril_runtime *rt = scope->chain->rt;
-    uint8_t nonce[ARILI_AEAD_NONCE_BYTES];
-    make_nonce(epoch->keys, sequence, nonce);
-    aril_bytes plain[ARIL_SPANS_MAX]; /* the spans again, read-only */
+    aril_bytes plain[ARIL_SPANS_MAX];
     for (size_t i = 0; i < r->span_count; i++) {
         plain[i] = (aril_bytes){ r->spans[i].data, r->spans[i].len };
     }
-    struct arili_context_lease lease;
-    ARILI_TRY(arili_contexts_get(rt->contexts, epoch->uid, epoch->keys->key, &lease));
+    return c->ops->aead_seal(s->ctx, s->nonce, s->aad, plain, r->span_count, s->to, s->ret_tag);
+}
+
+static aril_status encrypt(const struct arili_crypto *c, const struct arili_record *r,
+                           const struct sealing *s)
+{
+    if (r->span_count > SPANS_FEW) {
+        return encrypt_many(c, r, s);
+    }
+    aril_bytes plain[SPANS_FEW];
+    for (size_t i = 0; i < r->span_count; i++) {
+        plain[i] = (aril_bytes){ r->spans[i].data, r->spans[i].len };
+    }
+    return c->ops->aead_seal(s->ctx, s->nonce, s->aad, plain, r->span_count, s->to, s->ret_tag);
+}
+
+static void describe(const struct arili_record_scope *scope, const struct arili_record *r,
+                     const struct arili_place *place, struct associated *ret)
+{
+    struct arili_seal_header h = { .use = scope->use,
+                                   .direction = (uint8_t)scope->chain->direction,
+                                   .epoch = place->number,
+                                   .tenant_tag = scope->tenant_tag,
+                                   .sequence = place->sequence,
+                                   .body_bytes = r->body_len };
+    memcpy(h.key_id, place->epoch->key_id, sizeof h.key_id);
+    arili_seal_write(&h, ret->bytes);
+    memcpy(ret->bytes + ARILI_SEAL_HEADER_BYTES, r->context, r->context_len);
+    ret->len = ARILI_SEAL_HEADER_BYTES + r->context_len;
+}
+
+aril_status arili_record_seal(const struct arili_record_scope *scope, const struct arili_record *r,
+                              const struct arili_place *place)
+{
+    if (arili_chain_forked(scope->chain)) {
+        /* An executor's task may fork after the place was reserved. */
+        arili_epoch_unused(place->epoch, r->body_len);
+        ARILI_FAIL(ARIL_E_FORKED);
+    }
+    struct associated aad;
+    describe(scope, r, place, &aad);
+    uint8_t nonce[ARILI_AEAD_NONCE_BYTES];
+    make_nonce(place->epoch->keys, place->sequence, nonce);
+    uint8_t tag[ARILI_SEAL_TAG_BYTES];
     /* libcrypto reads what it wrote to compute the tag, so that memory must be ours alone. */
     uint8_t *to = r->staging != NULL ? r->staging : r->body;
-    uint8_t tag[ARILI_SEAL_TAG_BYTES];
-    const aril_status st = rt->crypto.ops->aead_seal(
-        lease.ctx, nonce, (aril_bytes){ aad->bytes, aad->len }, plain, r->span_count, to, tag);
-    arili_contexts_put(rt->contexts, &lease);
+    const struct sealing s = { place->ctx, nonce, { aad.bytes, aad.len }, to, tag };
+    const aril_status st = encrypt(&scope->chain->rt->crypto, r, &s);
     if (st != ARIL_OK) {
         /* The cipher stopped half-way: what it left is neither plaintext nor a record. */
         arili_wipe(to, r->body_len);
+        arili_epoch_unused(place->epoch, r->body_len);
         return st;
     }
     if (r->staging != NULL && r->body_len > 0) {
         memcpy(r->body, r->staging, r->body_len);
     }
-    memcpy(r->seal, aad->bytes, ARILI_SEAL_HEADER_BYTES);
+    memcpy(r->seal, aad.bytes, ARILI_SEAL_HEADER_BYTES);
     memcpy(r->seal + ARILI_SEAL_HEADER_BYTES, tag, sizeof tag);
     return ARIL_OK;
-}
-
-aril_status arili_record_seal(const struct arili_record_scope *scope, const struct arili_record *r,
-                              struct arili_epoch *epoch, uint32_t number, uint64_t sequence)
-{
-    if (arili_chain_forked(scope->chain)) {
-        /* An executor's task may fork after the place was reserved. */
-        arili_epoch_unused(epoch, r->body_len);
-        ARILI_FAIL(ARIL_E_FORKED);
-    }
-    struct arili_seal_header h = { .use = scope->use,
-                                   .direction = (uint8_t)scope->chain->direction,
-                                   .epoch = number,
-                                   .tenant_tag = scope->tenant_tag,
-                                   .sequence = sequence,
-                                   .body_bytes = r->body_len };
-    memcpy(h.key_id, epoch->key_id, sizeof h.key_id);
-    struct associated aad;
-    arili_seal_write(&h, aad.bytes);
-    associate(&aad, r);
-    const aril_status st = encrypt(scope, r, epoch, sequence, &aad);
-    if (st != ARIL_OK) {
-        arili_epoch_unused(epoch, r->body_len);
-    }
-    return st;
 }
 
 /* --- Opening ------------------------------------------------------------------ */
@@ -173,7 +190,8 @@ aril_status arili_record_decrypt(const struct arili_record_scope *scope,
     aril_runtime *rt = scope->chain->rt;
     struct associated aad;
     memcpy(aad.bytes, seal, ARILI_SEAL_HEADER_BYTES);
-    associate(&aad, r);
+    memcpy(aad.bytes + ARILI_SEAL_HEADER_BYTES, r->context, r->context_len);
+    aad.len = ARILI_SEAL_HEADER_BYTES + r->context_len;
     uint8_t nonce[ARILI_AEAD_NONCE_BYTES];
     make_nonce(opening->keys, h->sequence, nonce);
     struct arili_context_lease lease;

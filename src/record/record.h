@@ -30,11 +30,19 @@ struct arili_record {
 /* Whether the pointers, lengths and overlaps of a record are as documented. */
 ARIL_MUST_USE aril_status arili_record_check(const struct arili_record *r);
 
-/* Seal into a place of a reservation. On failure body and seal are zeros or unchanged, and the
- * place stays unused. r was checked. */
+/* Where a record is sealed: its number in a pinned epoch, and a context that is keyed for it. */
+struct arili_place {
+    struct arili_epoch *epoch;
+    uint32_t number;
+    uint64_t sequence;
+    struct arili_aead_ctx *ctx;
+};
+
+/* Seal into a place. On failure body and seal are zeros or unchanged, and the place stays unused.
+ * r was checked. */
 ARIL_MUST_USE aril_status arili_record_seal(const struct arili_record_scope *scope,
-                                            const struct arili_record *r, struct arili_epoch *epoch,
-                                            uint32_t number, uint64_t sequence);
+                                            const struct arili_record *r,
+                                            const struct arili_place *place);
 
 /* Read the header of r's seal into a copy that the caller may trust not to change, and check
  * what can be checked without a key. ARIL_E_FORMAT (class), ARIL_E_ISOLATION, ARIL_E_AUTH for

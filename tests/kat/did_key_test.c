@@ -3,13 +3,12 @@
 #include <aril/identity.h>
 #include "check.h"
 #include "format/keyfile.h"
+#include "runtime.h"
 #include "temp_folder.h"
 #include "vectors.h"
 #include <string.h>
 
 #define FILE_NAME "did-key/generated_did_key.json"
-
-static aril_runtime *rt;
 
 /* SHA3-256 of the public keys of the file, from Python's hashlib. */
 static const struct {
@@ -31,34 +30,29 @@ static aril_sign_alg alg_of(const char *key_type)
     return strcmp(key_type, "ML-DSA-87") == 0 ? ARIL_ML_DSA_87 : 0;
 }
 
+static bool run_did(struct vectors *v, const json_t *group, const json_t *t)
+{
+    const char *did = vectors_string(t, "did");
+    const aril_bytes pk = vectors_hex(v, t, "public_key");
+    const aril_sign_alg alg = alg_of(vectors_string(t, "key_type"));
+    (void)group;
+    if (alg == 0) {
+        /* ML-KEM and X25519 keys sign nothing. */
+        assert_status(aril_did_check(rt, did, ARIL_ML_DSA_65, pk), ARIL_E_FORMAT_KIND);
+        return true;
+    }
+    char text[ARIL_DID_BYTES_MAX];
+    size_t len = 0;
+    assert_status(aril_did_check(rt, did, alg, pk), ARIL_OK);
+    assert_status(aril_did_write(rt, ARIL_DID_KEY, alg, pk, text, sizeof text, &len), ARIL_OK);
+    assert_string_equal(text, did);
+    return true;
+}
+
 static void did_of_a_key_is_that_of_the_file(void **state)
 {
-    struct vectors v;
-    unsigned ran = 0;
-    size_t i;
-    const json_t *t;
-
     (void)state;
-    vectors_open(&v, FILE_NAME);
-    json_array_foreach(json_object_get(v.root, "cases"), i, t)
-    {
-        const char *did = vectors_string(t, "did");
-        const aril_bytes pk = vectors_hex(&v, t, "public_key");
-        const aril_sign_alg alg = alg_of(vectors_string(t, "key_type"));
-        ran++;
-        if (alg == 0) {
-            /* ML-KEM and X25519 keys sign nothing. */
-            assert_status(aril_did_check(rt, did, ARIL_ML_DSA_65, pk), ARIL_E_FORMAT_KIND);
-            continue;
-        }
-        char text[ARIL_DID_BYTES_MAX];
-        size_t len = 0;
-        assert_status(aril_did_check(rt, did, alg, pk), ARIL_OK);
-        assert_status(aril_did_write(rt, ARIL_DID_KEY, alg, pk, text, sizeof text, &len), ARIL_OK);
-        assert_string_equal(text, did);
-    }
-    vectors_report(FILE_NAME, ran, 0, NULL);
-    vectors_close(&v);
+    vectors_run(FILE_NAME, NULL, "cases", run_did, NULL);
 }
 
 static void pqaid_is_the_sha3_256_of_the_public_key(void **state)
@@ -80,53 +74,49 @@ static void pqaid_is_the_sha3_256_of_the_public_key(void **state)
     vectors_close(&v);
 }
 
+static bool run_key_file(struct vectors *v, const json_t *group, const json_t *t)
+{
+    const aril_sign_alg alg = alg_of(vectors_string(t, "key_type"));
+    const aril_bytes seed = vectors_hex(v, t, "seed");
+    (void)group;
+    if (alg == 0) {
+        return false;
+    }
+    uint8_t der[ARILI_KEYFILE_SEED_DER_BYTES];
+    char pem[ARILI_KEYFILE_SEED_PEM_BYTES];
+    size_t len = 0;
+    assert_int_equal(seed.len, ARILI_KEYFILE_SEED_BYTES);
+    arili_pkcs8_write((int)alg, seed.data, der);
+    assert_status(
+        arili_pem_write("PRIVATE KEY", (aril_bytes){ der, sizeof der }, pem, sizeof pem, &len),
+        ARIL_OK);
+    const char *path = temp_write("seed.pem", 0600, (aril_bytes){ (uint8_t *)pem, len });
+    aril_identity *id = NULL;
+    assert_status(aril_identity_load(rt, path, &id, NULL), ARIL_OK);
+    assert_int_equal(aril_identity_alg(id), alg);
+    const aril_bytes pk = aril_identity_public(id);
+    vectors_expect(pk.data, pk.len, vectors_hex(v, t, "public_key"));
+    aril_identity_free(id);
+    return true;
+}
+
 /* A key file with the seed gives the public key, and so the DID. */
 static void key_file_of_a_seed_gives_the_public_key(void **state)
 {
-    struct vectors v;
-    unsigned ran = 0;
-    size_t i;
-    const json_t *t;
-
     (void)state;
-    vectors_open(&v, FILE_NAME);
-    json_array_foreach(json_object_get(v.root, "cases"), i, t)
-    {
-        const aril_sign_alg alg = alg_of(vectors_string(t, "key_type"));
-        const aril_bytes seed = vectors_hex(&v, t, "seed");
-        const aril_bytes pk = vectors_hex(&v, t, "public_key");
-        if (alg == 0) {
-            continue;
-        }
-        uint8_t der[ARILI_KEYFILE_SEED_DER_BYTES];
-        char pem[ARILI_KEYFILE_SEED_PEM_BYTES];
-        size_t len = 0;
-        assert_int_equal(seed.len, ARILI_KEYFILE_SEED_BYTES);
-        arili_pkcs8_write((int)alg, seed.data, der);
-        assert_status(
-            arili_pem_write("PRIVATE KEY", (aril_bytes){ der, sizeof der }, pem, sizeof pem, &len),
-            ARIL_OK);
-        const char *path = temp_write("seed.pem", 0600, (aril_bytes){ (uint8_t *)pem, len });
-        aril_identity *id = NULL;
-        assert_status(aril_identity_load(rt, path, &id, NULL), ARIL_OK);
-        assert_int_equal(aril_identity_alg(id), alg);
-        assert_int_equal(aril_identity_public(id).len, pk.len);
-        assert_memory_equal(aril_identity_public(id).data, pk.data, pk.len);
-        aril_identity_free(id);
-        ran++;
-    }
-    assert_int_equal(ran, COUNT(pqaids));
-    vectors_close(&v);
+    assert_int_equal(
+        vectors_run(FILE_NAME, NULL, "cases", run_key_file, "of keys that sign nothing"),
+        COUNT(pqaids));
 }
 
 static int set_up(void **state)
 {
-    return temp_folder_make(state) == 0 && aril_runtime_new(NULL, &rt) == ARIL_OK ? 0 : -1;
+    return temp_folder_make(state) == 0 ? runtime_setup(state) : -1;
 }
 
 static int tear_down(void **state)
 {
-    aril_runtime_free(rt);
+    (void)runtime_teardown(state);
     return temp_folder_remove(state);
 }
 
@@ -137,5 +127,6 @@ int main(void)
         cmocka_unit_test(pqaid_is_the_sha3_256_of_the_public_key),
         cmocka_unit_test(key_file_of_a_seed_gives_the_public_key),
     };
-    return cmocka_run_group_tests_name("did:key vectors", tests, set_up, tear_down);
+    return vectors_exit_status(
+        cmocka_run_group_tests_name("did:key vectors", tests, set_up, tear_down));
 }

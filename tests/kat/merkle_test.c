@@ -86,86 +86,70 @@ static aril_status expected(const json_t *t)
     return json_is_true(json_object_get(t, "wantErr")) ? ARIL_E_AUTH : ARIL_OK;
 }
 
+static bool run_inclusion(struct vectors *v, const json_t *group, const json_t *t)
+{
+    const aril_bytes leaf_bytes = vectors_base64(v, t, "leafHash");
+    const aril_bytes root_bytes = vectors_base64(v, t, "root");
+    struct proof proof;
+    (void)group;
+    if (leaf_bytes.len == 0 && root_bytes.len == 0) {
+        return false;
+    }
+    const struct arili_merkle_hash leaf = read_hash(leaf_bytes);
+    const struct arili_merkle_hash root = read_hash(root_bytes);
+    read_proof(v, t, &proof);
+    assert_status(arili_merkle_check_inclusion(provider(), vectors_number(t, "leafIdx"),
+                                               vectors_number(t, "treeSize"), &leaf, proof.hashes,
+                                               proof.len, &root),
+                  expected(t));
+    return true;
+}
+
 static void inclusion_proofs(void **state)
 {
-    struct vectors v;
-    unsigned ran = 0;
-    unsigned left_out = 0;
-    size_t i;
-    const json_t *t;
-
     (void)state;
-    vectors_open(&v, INCLUSION_FILE);
-    json_array_foreach(v.root, i, t)
-    {
-        const aril_bytes leaf_bytes = vectors_base64(&v, t, "leafHash");
-        const aril_bytes root_bytes = vectors_base64(&v, t, "root");
-        if (leaf_bytes.len == 0 && root_bytes.len == 0) {
-            left_out++;
-            continue;
-        }
-        const struct arili_merkle_hash leaf = read_hash(leaf_bytes);
-        const struct arili_merkle_hash root = read_hash(root_bytes);
-        struct proof proof;
-        read_proof(&v, t, &proof);
-        assert_status(arili_merkle_check_inclusion(provider(), vectors_number(t, "leafIdx"),
-                                                   vectors_number(t, "treeSize"), &leaf,
-                                                   proof.hashes, proof.len, &root),
-                      expected(t));
-        ran++;
-    }
-    vectors_report(INCLUSION_FILE, ran, left_out, "with empty root and leaf: no such type");
-    vectors_close(&v);
+    vectors_run(INCLUSION_FILE, NULL, NULL, run_inclusion,
+                "with empty root and leaf: no such type");
+}
+
+static bool run_consistency(struct vectors *v, const json_t *group, const json_t *t)
+{
+    const struct arili_merkle_hash root1 = read_hash(vectors_base64(v, t, "root1"));
+    const struct arili_merkle_hash root2 = read_hash(vectors_base64(v, t, "root2"));
+    struct proof proof;
+    (void)group;
+    read_proof(v, t, &proof);
+    assert_status(arili_merkle_check_consistency(provider(), vectors_number(t, "size1"),
+                                                 vectors_number(t, "size2"), proof.hashes,
+                                                 proof.len, &root1, &root2),
+                  expected(t));
+    return true;
 }
 
 static void consistency_proofs(void **state)
 {
-    struct vectors v;
-    unsigned ran = 0;
-    size_t i;
-    const json_t *t;
-
     (void)state;
-    vectors_open(&v, CONSISTENCY_FILE);
-    json_array_foreach(v.root, i, t)
-    {
-        const struct arili_merkle_hash root1 = read_hash(vectors_base64(&v, t, "root1"));
-        const struct arili_merkle_hash root2 = read_hash(vectors_base64(&v, t, "root2"));
-        struct proof proof;
-        read_proof(&v, t, &proof);
-        assert_status(arili_merkle_check_consistency(provider(), vectors_number(t, "size1"),
-                                                     vectors_number(t, "size2"), proof.hashes,
-                                                     proof.len, &root1, &root2),
-                      expected(t));
-        ran++;
-    }
-    vectors_report(CONSISTENCY_FILE, ran, 0, NULL);
-    vectors_close(&v);
+    vectors_run(CONSISTENCY_FILE, NULL, NULL, run_consistency, NULL);
+}
+
+static bool run_subtree(struct vectors *v, const json_t *group, const json_t *t)
+{
+    const struct arili_merkle_hash subtree = read_hash(vectors_base64(v, t, "root1"));
+    const struct arili_merkle_hash tree = read_hash(vectors_base64(v, t, "root2"));
+    struct proof proof;
+    (void)group;
+    read_proof(v, t, &proof);
+    assert_status(arili_merkle_check_subtree_consistency(
+                      provider(), vectors_number(t, "start"), vectors_number(t, "end"),
+                      vectors_number(t, "size"), proof.hashes, proof.len, &subtree, &tree),
+                  expected(t));
+    return true;
 }
 
 static void subtree_consistency_proofs(void **state)
 {
-    struct vectors v;
-    unsigned ran = 0;
-    size_t i;
-    const json_t *t;
-
     (void)state;
-    vectors_open(&v, SUBTREE_FILE);
-    json_array_foreach(v.root, i, t)
-    {
-        const struct arili_merkle_hash subtree = read_hash(vectors_base64(&v, t, "root1"));
-        const struct arili_merkle_hash tree = read_hash(vectors_base64(&v, t, "root2"));
-        struct proof proof;
-        read_proof(&v, t, &proof);
-        assert_status(arili_merkle_check_subtree_consistency(
-                          provider(), vectors_number(t, "start"), vectors_number(t, "end"),
-                          vectors_number(t, "size"), proof.hashes, proof.len, &subtree, &tree),
-                      expected(t));
-        ran++;
-    }
-    vectors_report(SUBTREE_FILE, ran, 0, NULL);
-    vectors_close(&v);
+    vectors_run(SUBTREE_FILE, NULL, NULL, run_subtree, NULL);
 }
 
 int main(void)

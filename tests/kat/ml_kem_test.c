@@ -5,27 +5,16 @@
 #include "vectors.h"
 #include <string.h>
 
-#define PUBLIC_MAX ARILI_ML_KEM_1024_PUBLIC_BYTES
-#define CT_MAX     ARILI_ML_KEM_1024_CT_BYTES
+#define CT_MAX ARILI_ML_KEM_1024_CT_BYTES
 
 static enum arili_kem parameter_set(const json_t *group)
 {
-    return strcmp(vectors_string(group, "parameterSet"), "ML-KEM-1024") == 0 ? ARILI_KEM_ML_KEM_1024
-                                                                             : ARILI_KEM_ML_KEM_768;
-}
-
-static bool is_valid(const json_t *t)
-{
-    return strcmp(vectors_string(t, "result"), "valid") == 0;
-}
-
-static void assert_public(const struct arili_pkey *key, aril_bytes want)
-{
-    uint8_t out[PUBLIC_MAX];
-    size_t len = 0;
-    assert_status(provider()->ops->pkey_public(key, out, sizeof out, &len), ARIL_OK);
-    assert_int_equal(len, want.len);
-    assert_memory_equal(out, want.data, want.len);
+    const char *const name = vectors_string(group, "parameterSet");
+    if (strcmp(name, "ML-KEM-1024") == 0) {
+        return ARILI_KEM_ML_KEM_1024;
+    }
+    assert_string_equal(name, "ML-KEM-768");
+    return ARILI_KEM_ML_KEM_768;
 }
 
 static void assert_keygen(enum arili_kem alg, aril_bytes seed, aril_bytes ek, aril_bytes dk)
@@ -33,7 +22,7 @@ static void assert_keygen(enum arili_kem alg, aril_bytes seed, aril_bytes ek, ar
     const struct arili_crypto *const c = provider();
     struct arili_pkey *key = NULL;
     assert_status(c->ops->kem_import_seed(c->provider, alg, seed, &key), ARIL_OK);
-    assert_public(key, ek);
+    provider_expect_public(key, ek);
     assert_true(expanded_equals(key, dk));
     c->ops->pkey_free(key);
 }
@@ -72,42 +61,32 @@ static void assert_dk_decaps(enum arili_kem alg, aril_bytes dk, aril_bytes ct, a
     assert_decaps(key, ct, ss);
 }
 
+static bool run_acvp_keygen(struct vectors *v, const json_t *group, const json_t *t)
+{
+    const aril_bytes d = vectors_hex(v, t, "d");
+    const aril_bytes z = vectors_hex(v, t, "z");
+    uint8_t seed[ARILI_ML_KEM_SEED_BYTES];
+    assert_true(d.len == 32 && z.len == 32);
+    memcpy(seed, d.data, 32);
+    memcpy(seed + 32, z.data, 32);
+    assert_keygen(parameter_set(group), (aril_bytes){ seed, sizeof seed }, vectors_hex(v, t, "ek"),
+                  vectors_hex(v, t, "dk"));
+    return true;
+}
+
 static void acvp_key_generation(void **state)
 {
-    static const char path[] = "ml-kem/acvp_ML-KEM-keyGen_768_1024.json";
-    struct vectors v;
-    unsigned ran = 0;
-    size_t i;
-    size_t k;
-    const json_t *group;
-    const json_t *t;
-
     (void)state;
-    vectors_open(&v, path);
-    json_array_foreach(json_object_get(v.root, "testGroups"), i, group)
-    {
-        json_array_foreach(json_object_get(group, "tests"), k, t)
-        {
-            const aril_bytes d = vectors_hex(&v, t, "d");
-            const aril_bytes z = vectors_hex(&v, t, "z");
-            uint8_t seed[ARILI_ML_KEM_SEED_BYTES];
-            assert_true(d.len == 32 && z.len == 32);
-            memcpy(seed, d.data, 32);
-            memcpy(seed + 32, z.data, 32);
-            assert_keygen(parameter_set(group), (aril_bytes){ seed, sizeof seed },
-                          vectors_hex(&v, t, "ek"), vectors_hex(&v, t, "dk"));
-            ran++;
-        }
-    }
-    vectors_report(path, ran, 0, NULL);
-    vectors_close(&v);
+    vectors_run("ml-kem/acvp_ML-KEM-keyGen_768_1024.json", "testGroups", "tests", run_acvp_keygen,
+                NULL);
 }
 
 /* Encapsulation and decapsulation keys as such: accepted or refused at import. */
-static void run_acvp_case(struct vectors *v, const char *function, enum arili_kem alg,
-                          const json_t *t)
+static bool run_acvp_case(struct vectors *v, const json_t *group, const json_t *t)
 {
     const struct arili_crypto *const c = provider();
+    const char *const function = vectors_string(group, "function");
+    const enum arili_kem alg = parameter_set(group);
     const aril_bytes ek = vectors_hex(v, t, "ek");
     const aril_bytes dk = vectors_hex(v, t, "dk");
     const aril_bytes ct = vectors_hex(v, t, "c");
@@ -130,131 +109,99 @@ static void run_acvp_case(struct vectors *v, const char *function, enum arili_ke
     }
     c->ops->pkey_free(key);
     assert_true(provider_is_quiet());
+    return true;
 }
 
 static void acvp_encapsulation_decapsulation_and_key_checks(void **state)
 {
-    static const char path[] = "ml-kem/acvp_ML-KEM-encapDecap_768_1024.json";
-    struct vectors v;
-    unsigned ran = 0;
-    size_t i;
-    size_t k;
-    const json_t *group;
-    const json_t *t;
-
     (void)state;
-    vectors_open(&v, path);
-    json_array_foreach(json_object_get(v.root, "testGroups"), i, group)
-    {
-        json_array_foreach(json_object_get(group, "tests"), k, t)
-        {
-            run_acvp_case(&v, vectors_string(group, "function"), parameter_set(group), t);
-            ran++;
-        }
-    }
-    vectors_report(path, ran, 0, NULL);
-    vectors_close(&v);
+    vectors_run("ml-kem/acvp_ML-KEM-encapDecap_768_1024.json", "testGroups", "tests", run_acvp_case,
+                NULL);
 }
 
-typedef void case_fn(struct vectors *v, const json_t *t);
-
-/* Every test of every group of a Wycheproof file, all of ML-KEM-768. */
-static void run_wycheproof(const char *path, case_fn *run)
+static bool run_keygen_case(struct vectors *v, const json_t *group, const json_t *t)
 {
-    struct vectors v;
-    unsigned ran = 0;
-    size_t i;
-    size_t k;
-    const json_t *group;
-    const json_t *t;
-
-    vectors_open(&v, path);
-    json_array_foreach(json_object_get(v.root, "testGroups"), i, group)
-    {
-        assert_string_equal(vectors_string(group, "parameterSet"), "ML-KEM-768");
-        json_array_foreach(json_object_get(group, "tests"), k, t)
-        {
-            run(&v, t);
-            ran++;
-        }
-    }
-    vectors_report(path, ran, 0, NULL);
-    vectors_close(&v);
-}
-
-static void run_keygen_case(struct vectors *v, const json_t *t)
-{
-    assert_true(is_valid(t));
-    assert_keygen(ARILI_KEM_ML_KEM_768, vectors_hex(v, t, "seed"), vectors_hex(v, t, "ek"),
-                  vectors_hex(v, t, "dk"));
+    const enum arili_kem alg = parameter_set(group);
+    assert_true(vectors_is_valid(t));
+    assert_keygen(alg, vectors_hex(v, t, "seed"), vectors_hex(v, t, "ek"), vectors_hex(v, t, "dk"));
+    return true;
 }
 
 static void wycheproof_key_generation(void **state)
 {
     (void)state;
-    run_wycheproof("ml-kem/wycheproof_mlkem_768_keygen_seed_first30.json", run_keygen_case);
+    vectors_run("ml-kem/wycheproof_mlkem_768_keygen_seed_first30.json", "testGroups", "tests",
+                run_keygen_case, NULL);
 }
 
-static void run_encaps_case(struct vectors *v, const json_t *t)
+static bool run_encaps_case(struct vectors *v, const json_t *group, const json_t *t)
 {
+    const enum arili_kem alg = parameter_set(group);
     const struct arili_crypto *const c = provider();
     const aril_bytes ek = vectors_hex(v, t, "ek");
     struct arili_pkey *key = NULL;
-    if (is_valid(t)) {
-        assert_encaps(ARILI_KEM_ML_KEM_768, ek, vectors_hex(v, t, "m"), vectors_hex(v, t, "c"),
+    assert_int_equal(alg, ARILI_KEM_ML_KEM_768);
+    if (vectors_is_valid(t)) {
+        assert_encaps(alg, ek, vectors_hex(v, t, "m"), vectors_hex(v, t, "c"),
                       vectors_hex(v, t, "K"));
-        return;
+        return true;
     }
-    assert_status(c->ops->kem_import_public(c->provider, ARILI_KEM_ML_KEM_768, ek, &key),
+    assert_status(c->ops->kem_import_public(c->provider, alg, ek, &key),
                   ek.len == ARILI_ML_KEM_768_PUBLIC_BYTES ? ARIL_E_FORMAT_FIELD
                                                           : ARIL_E_FORMAT_LENGTH);
     assert_null(key);
     assert_true(provider_is_quiet());
+    return true;
 }
 
 static void wycheproof_encapsulation_with_bad_keys(void **state)
 {
     (void)state;
-    run_wycheproof("ml-kem/wycheproof_mlkem_768_encaps_test.json", run_encaps_case);
+    vectors_run("ml-kem/wycheproof_mlkem_768_encaps_test.json", "testGroups", "tests",
+                run_encaps_case, NULL);
 }
 
-static void run_seed_case(struct vectors *v, const json_t *t)
+static bool run_seed_case(struct vectors *v, const json_t *group, const json_t *t)
 {
+    const enum arili_kem alg = parameter_set(group);
     const struct arili_crypto *const c = provider();
     const aril_bytes seed = vectors_hex(v, t, "seed");
     const aril_bytes ct = vectors_hex(v, t, "c");
     struct arili_pkey *key = NULL;
     uint8_t secret[32];
-    const aril_status st = c->ops->kem_import_seed(c->provider, ARILI_KEM_ML_KEM_768, seed, &key);
+    const aril_status st = c->ops->kem_import_seed(c->provider, alg, seed, &key);
     if (seed.len != ARILI_ML_KEM_SEED_BYTES) {
-        assert_false(is_valid(t));
+        assert_false(vectors_is_valid(t));
         assert_status(st, ARIL_E_FORMAT_LENGTH);
-        return;
+        return true;
     }
     assert_status(st, ARIL_OK);
-    if (is_valid(t)) {
-        assert_public(key, vectors_hex(v, t, "ek"));
+    if (vectors_is_valid(t)) {
+        provider_expect_public(key, vectors_hex(v, t, "ek"));
         assert_decaps(key, ct, vectors_hex(v, t, "K"));
-        return;
+        return true;
     }
     assert_status(c->ops->kem_decaps(key, ct, secret), ARIL_E_FORMAT_LENGTH);
     c->ops->pkey_free(key);
+    return true;
 }
 
 static void wycheproof_decapsulation_from_seeds(void **state)
 {
     (void)state;
-    run_wycheproof("ml-kem/wycheproof_mlkem_768_test.json", run_seed_case);
+    vectors_run("ml-kem/wycheproof_mlkem_768_test.json", "testGroups", "tests", run_seed_case,
+                NULL);
 }
 
-static void run_expanded_case(struct vectors *v, const json_t *t)
+static bool run_expanded_case(struct vectors *v, const json_t *group, const json_t *t)
 {
+    const enum arili_kem alg = parameter_set(group);
     const aril_bytes dk = vectors_hex(v, t, "dk");
     const aril_bytes ct = vectors_hex(v, t, "c");
     struct arili_pkey *key = NULL;
     uint8_t secret[32];
-    const aril_status st = expanded_ml_kem(provider(), ARILI_KEM_ML_KEM_768, dk, &key);
-    if (is_valid(t)) {
+    const aril_status st = expanded_ml_kem(provider(), alg, dk, &key);
+    if (vectors_is_valid(t)) {
         assert_status(st, ARIL_OK);
         assert_decaps(key, ct, vectors_hex(v, t, "K"));
     } else if (st == ARIL_OK) {
@@ -263,12 +210,14 @@ static void run_expanded_case(struct vectors *v, const json_t *t)
     } else {
         assert_status(st, ARIL_E_FORMAT_FIELD);
     }
+    return true;
 }
 
 static void wycheproof_expanded_keys(void **state)
 {
     (void)state;
-    run_wycheproof("ml-kem/wycheproof_mlkem_768_semi_expanded_decaps_test.json", run_expanded_case);
+    vectors_run("ml-kem/wycheproof_mlkem_768_semi_expanded_decaps_test.json", "testGroups", "tests",
+                run_expanded_case, NULL);
 }
 
 static void cctv_ciphertexts_are_not_compared_as_strings(void **state)

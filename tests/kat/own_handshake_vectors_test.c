@@ -5,6 +5,7 @@
 #include "crypto/runtime.h"
 #include "format/handshake.h"
 #include "kv/context.h"
+#include "runtime.h"
 #include "session/ratchet.h"
 #include "session/transcript.h"
 #include "vectors.h"
@@ -15,40 +16,10 @@
 /* tests/data/vectors/{keys,handshake}.json against the library: docs/FORMAT.md sections 3
  * to 5. tests/scripts/format_check_test.py and format_handshake_test.py do without it. */
 
-static aril_runtime *rt;
-
-static int make_runtime(void **state)
-{
-    (void)state;
-    return aril_runtime_new(NULL, &rt) == ARIL_OK ? 0 : -1;
-}
-
-static int free_runtime(void **state)
-{
-    (void)state;
-    aril_runtime_free(rt);
-    return 0;
-}
-
-static const struct arili_profile *profile_of(const json_t *j)
-{
-    const char *name = vectors_string(j, "profile");
-    for (int id = ARIL_PROFILE_HYBRID; id <= ARIL_PROFILE_STRICT; id++) {
-        const struct arili_profile *p = arili_profile_get((aril_profile)id);
-        if (strcmp(p->name, name) == 0) {
-            return p;
-        }
-    }
-    fail_msg("no profile %s", name);
-    return NULL;
-}
-
 static void assert_hex(struct vectors *v, const json_t *j, const char *member, const void *got,
                        size_t len)
 {
-    const aril_bytes want = vectors_hex(v, j, member);
-    assert_int_equal(want.len, len);
-    assert_memory_equal(got, want.data, len);
+    vectors_expect(got, len, vectors_hex(v, j, member));
 }
 
 static aril_bytes text_of(const json_t *j, const char *member)
@@ -59,14 +30,16 @@ static aril_bytes text_of(const json_t *j, const char *member)
 
 /* --- keys.json ------------------------------------------------------------------------ */
 
-static void check_direction(struct vectors *v, const struct arili_profile *p, const uint8_t *secret,
-                            const json_t *d)
+static bool run_direction(struct vectors *v, const json_t *schedule, const json_t *d)
 {
+    const struct arili_profile *const p = vectors_profile(schedule);
+    const aril_bytes secret = vectors_hex(v, schedule, "session_secret");
     const aril_direction direction = (aril_direction)vectors_number(d, "direction");
     struct arili_ratchet r = { 0 };
     size_t i;
     const json_t *e;
-    assert_status(arili_ratchet_begin(&rt->crypto, p->hash, secret, direction, &r), ARIL_OK);
+    assert_int_equal(secret.len, arili_hash_bytes(p->hash));
+    assert_status(arili_ratchet_begin(&rt->crypto, p->hash, secret.data, direction, &r), ARIL_OK);
     json_array_foreach(json_object_get(d, "epochs"), i, e)
     {
         struct arili_epoch_keys keys;
@@ -80,28 +53,13 @@ static void check_direction(struct vectors *v, const struct arili_profile *p, co
         assert_hex(v, e, "key_id", key_id, sizeof key_id);
         assert_status(arili_ratchet_advance(&rt->crypto, p->hash, direction, &r), ARIL_OK);
     }
+    return true;
 }
 
 static void a_session_secret_gives_the_keys(void **state)
 {
     (void)state;
-    struct vectors v;
-    size_t i, k;
-    const json_t *s, *d;
-    unsigned ran = 0;
-    vectors_open(&v, "keys.json");
-    json_array_foreach(json_object_get(v.root, "schedules"), i, s)
-    {
-        const aril_bytes secret = vectors_hex(&v, s, "session_secret");
-        assert_int_equal(secret.len, arili_hash_bytes(profile_of(s)->hash));
-        json_array_foreach(json_object_get(s, "directions"), k, d)
-        {
-            check_direction(&v, profile_of(s), secret.data, d);
-            ran++;
-        }
-    }
-    vectors_close(&v);
-    assert_int_equal(ran, 6);
+    assert_int_equal(vectors_run("keys.json", "schedules", "directions", run_direction, NULL), 6);
 }
 
 static aril_kv_block block_of(struct vectors *v, const json_t *j)
@@ -123,61 +81,56 @@ static aril_kv_block block_of(struct vectors *v, const json_t *j)
     return b;
 }
 
+static bool run_context(struct vectors *v, const json_t *group, const json_t *c)
+{
+    const json_t *l = json_object_get(c, "layout");
+    const aril_kv_layout layout = {
+        .name = vectors_string(l, "name"),
+        .dtype = vectors_string(l, "dtype"),
+        .block_tokens = (uint32_t)vectors_number(l, "block_tokens"),
+        .layers = (uint32_t)vectors_number(l, "layers"),
+        .kv_heads = (uint32_t)vectors_number(l, "kv_heads"),
+        .key_dim = (uint32_t)vectors_number(l, "key_dim"),
+        .value_dim = (uint32_t)vectors_number(l, "value_dim"),
+        .world_size = (uint32_t)vectors_number(l, "world_size"),
+    };
+    const aril_kv_block block = block_of(v, json_object_get(c, "block"));
+    struct arili_kv_scope scope;
+    uint8_t context[ARILI_KV_CONTEXT_BYTES];
+    (void)group;
+    assert_status(arili_kv_scope_make(&rt->crypto, vectors_profile(c)->hash,
+                                      text_of(c, "tenant_id"), text_of(c, "model"), &layout,
+                                      &scope),
+                  ARIL_OK);
+    arili_kv_context_write(&scope, &block, context);
+    assert_hex(v, c, "scope_digest", scope.digest, sizeof scope.digest);
+    assert_hex(v, c, "context", context, sizeof context);
+    return true;
+}
+
 static void a_block_gives_its_context(void **state)
 {
     (void)state;
-    struct vectors v;
-    size_t i;
-    const json_t *c;
-    vectors_open(&v, "keys.json");
-    const json_t *contexts = json_object_get(v.root, "contexts");
-    json_array_foreach(contexts, i, c)
-    {
-        const json_t *l = json_object_get(c, "layout");
-        const aril_kv_layout layout = {
-            .name = vectors_string(l, "name"),
-            .dtype = vectors_string(l, "dtype"),
-            .block_tokens = (uint32_t)vectors_number(l, "block_tokens"),
-            .layers = (uint32_t)vectors_number(l, "layers"),
-            .kv_heads = (uint32_t)vectors_number(l, "kv_heads"),
-            .key_dim = (uint32_t)vectors_number(l, "key_dim"),
-            .value_dim = (uint32_t)vectors_number(l, "value_dim"),
-            .world_size = (uint32_t)vectors_number(l, "world_size"),
-        };
-        const aril_kv_block block = block_of(&v, json_object_get(c, "block"));
-        struct arili_kv_scope scope;
-        uint8_t context[ARILI_KV_CONTEXT_BYTES];
-        assert_status(arili_kv_scope_make(&rt->crypto, profile_of(c)->hash, text_of(c, "tenant_id"),
-                                          text_of(c, "model"), &layout, &scope),
-                      ARIL_OK);
-        arili_kv_context_write(&scope, &block, context);
-        assert_hex(&v, c, "scope_digest", scope.digest, sizeof scope.digest);
-        assert_hex(&v, c, "context", context, sizeof context);
-    }
-    assert_true(json_array_size(contexts) >= 4);
-    vectors_close(&v);
+    assert_true(vectors_run("keys.json", NULL, "contexts", run_context, NULL) >= 4);
+}
+
+static bool run_tag(struct vectors *v, const json_t *group, const json_t *t)
+{
+    uint64_t tag;
+    uint8_t bytes[8];
+    (void)group;
+    assert_status(
+        arili_tenant_tag(&rt->crypto, vectors_hex(v, t, "tag_key"), text_of(t, "tenant_id"), &tag),
+        ARIL_OK);
+    arili_store64(bytes, tag);
+    assert_hex(v, t, "tenant_tag", bytes, sizeof bytes);
+    return true;
 }
 
 static void a_tag_key_gives_the_tags(void **state)
 {
     (void)state;
-    struct vectors v;
-    size_t i;
-    const json_t *t;
-    vectors_open(&v, "keys.json");
-    const json_t *tags = json_object_get(v.root, "tenant_tags");
-    json_array_foreach(tags, i, t)
-    {
-        uint64_t tag;
-        uint8_t bytes[8];
-        assert_status(arili_tenant_tag(&rt->crypto, vectors_hex(&v, t, "tag_key"),
-                                       text_of(t, "tenant_id"), &tag),
-                      ARIL_OK);
-        arili_store64(bytes, tag);
-        assert_hex(&v, t, "tenant_tag", bytes, sizeof bytes);
-    }
-    assert_true(json_array_size(tags) >= 4);
-    vectors_close(&v);
+    assert_true(vectors_run("keys.json", NULL, "tenant_tags", run_tag, NULL) >= 4);
 }
 
 /* --- handshake.json -------------------------------------------------------------------- */
@@ -200,9 +153,10 @@ static void check_signatures(const struct arili_profile *p, const struct arili_o
 }
 
 /* What the tenant does with its ephemeral seed and the three messages. */
-static void check_handshake(struct vectors *v, const json_t *c)
+static bool run_handshake(struct vectors *v, const json_t *group, const json_t *c)
 {
-    const struct arili_profile *p = profile_of(c);
+    (void)group;
+    const struct arili_profile *p = vectors_profile(c);
     const aril_bytes offer_bytes = vectors_hex(v, c, "offer");
     struct arili_offer offer;
     struct arili_accept accept;
@@ -241,22 +195,13 @@ static void check_handshake(struct vectors *v, const json_t *c)
     check_signatures(p, &offer, &accept, &t);
     arili_hpke_done(&hpke);
     arili_hpke_key_free(key);
+    return true;
 }
 
 static void a_handshake_gives_its_secrets(void **state)
 {
     (void)state;
-    struct vectors v;
-    size_t i;
-    const json_t *c;
-    vectors_open(&v, "handshake.json");
-    const json_t *handshakes = json_object_get(v.root, "handshakes");
-    json_array_foreach(handshakes, i, c)
-    {
-        check_handshake(&v, c);
-    }
-    assert_int_equal(json_array_size(handshakes), 4);
-    vectors_close(&v);
+    assert_int_equal(vectors_run("handshake.json", NULL, "handshakes", run_handshake, NULL), 4);
 }
 
 static aril_status parse(const char *type, aril_bytes message)
@@ -274,25 +219,21 @@ static aril_status parse(const char *type, aril_bytes message)
     return arili_confirm_parse(message, &m);
 }
 
+static bool run_message(struct vectors *v, const json_t *group, const json_t *m)
+{
+    const aril_status st = parse(vectors_string(m, "type"), vectors_hex(v, m, "message"));
+    (void)group;
+    if (strcmp(aril_status_name(st), vectors_string(m, "status")) != 0) {
+        fail_msg("%s, %s: %s instead of %s", vectors_string(m, "type"), vectors_string(m, "name"),
+                 aril_status_name(st), vectors_string(m, "status"));
+    }
+    return true;
+}
+
 static void every_message_gets_its_status(void **state)
 {
     (void)state;
-    struct vectors v;
-    size_t i;
-    const json_t *m;
-    unsigned ran = 0;
-    vectors_open(&v, "handshake.json");
-    json_array_foreach(json_object_get(v.root, "messages"), i, m)
-    {
-        const aril_status st = parse(vectors_string(m, "type"), vectors_hex(&v, m, "message"));
-        if (strcmp(aril_status_name(st), vectors_string(m, "status")) != 0) {
-            fail_msg("%s, %s: %s instead of %s", vectors_string(m, "type"),
-                     vectors_string(m, "name"), aril_status_name(st), vectors_string(m, "status"));
-        }
-        ran++;
-    }
-    vectors_close(&v);
-    assert_true(ran > 50);
+    assert_true(vectors_run("handshake.json", NULL, "messages", run_message, NULL) > 50);
 }
 
 int main(void)
@@ -307,5 +248,5 @@ int main(void)
         cmocka_unit_test(a_handshake_gives_its_secrets),
         cmocka_unit_test(every_message_gets_its_status),
     };
-    return cmocka_run_group_tests(tests, make_runtime, free_runtime);
+    return cmocka_run_group_tests(tests, runtime_setup, runtime_teardown);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "check.h"
 #include "provider.h"
+#include "runtime.h"
 #include "session/session.h"
 #include "vectors.h"
 #include <aril/kv.h>
@@ -11,23 +12,9 @@
 /* tests/data/vectors/records.json against the library: docs/FORMAT.md section 8. The
  * vectors are checked without the library by tests/scripts/format_check_test.py. */
 
+#define FILE_NAME      "records.json"
 #define BODY_BYTES_MAX 65536u
 #define FILLER         0x5a
-
-static aril_runtime *rt;
-
-static int make_runtime(void **state)
-{
-    (void)state;
-    return aril_runtime_new(NULL, &rt) == ARIL_OK ? 0 : -1;
-}
-
-static int free_runtime(void **state)
-{
-    (void)state;
-    aril_runtime_free(rt);
-    return 0;
-}
 
 static uint64_t number64(struct vectors *v, const json_t *object, const char *member)
 {
@@ -45,18 +32,6 @@ static uint32_t number32(const json_t *object, const char *member)
     const uint64_t n = vectors_number(object, member);
     assert_true(n <= UINT32_MAX);
     return (uint32_t)n;
-}
-
-static const struct arili_profile *profile_named(const char *name)
-{
-    for (int id = ARIL_PROFILE_HYBRID; id <= ARIL_PROFILE_STRICT; id++) {
-        const struct arili_profile *p = arili_profile_get((aril_profile)id);
-        if (strcmp(p->name, name) == 0) {
-            return p;
-        }
-    }
-    fail_msg("no profile %s", name);
-    return NULL;
 }
 
 /* --- Openers and sealers -------------------------------------------------------------- */
@@ -78,7 +53,7 @@ static aril_session *session_of(struct vectors *v, const json_t *o, bool seals, 
                                  .ttl_s = 2592000,
                                  .readable_epochs = number32(o, "readable_epochs") };
     const struct arili_session_seed seed = {
-        .profile = profile_named(vectors_string(o, "profile")),
+        .profile = vectors_profile(o),
         .sends = seals ? direction : (aril_direction)(1 - (int)direction),
         .id = id,
         .tenant_tag = number64(v, o, "tenant_tag"),
@@ -258,9 +233,7 @@ static void long_body(struct vectors *v, const json_t *o, const json_t *c)
     const aril_bytes body = { attempt.body, len };
     assert_status(rt->crypto.ops->hash(rt->crypto.provider, ARILI_SHA256, &body, 1, digest),
                   ARIL_OK);
-    const aril_bytes want = vectors_hex(v, c, "body_sha256");
-    assert_int_equal(want.len, sizeof digest);
-    assert_memory_equal(digest, want.data, sizeof digest);
+    vectors_expect(digest, sizeof digest, vectors_hex(v, c, "body_sha256"));
     struct end e = opener_new(v, o);
     assert_status(open_attempt(&e, &attempt, OUT_OF_PLACE), ARIL_OK);
     assert_memory_equal(attempt.plain, plain, len);
@@ -306,60 +279,46 @@ static void meet(struct vectors *v, const json_t *o, const json_t *c, enum way w
     end_done(&e);
 }
 
-typedef void visit_fn(struct vectors *v, const json_t *opener, const json_t *c);
-
-static unsigned for_each_case(visit_fn *visit)
+static bool meet_each_way(struct vectors *v, const json_t *group, const json_t *c)
 {
-    struct vectors v;
-    unsigned ran = 0;
-    size_t i, k;
-    const json_t *group, *c;
-    vectors_open(&v, "records.json");
-    json_array_foreach(json_object_get(v.root, "groups"), i, group)
-    {
-        json_array_foreach(json_object_get(group, "cases"), k, c)
-        {
-            visit(&v, json_object_get(group, "opener"), c);
-            ran++;
-        }
+    const json_t *const opener = json_object_get(group, "opener");
+    if (json_object_get(c, "body") == NULL) {
+        return false;
     }
-    vectors_close(&v);
-    return ran;
-}
-
-static void meet_each_way(struct vectors *v, const json_t *o, const json_t *c)
-{
-    if (json_object_get(c, "body") != NULL) {
-        meet(v, o, c, OUT_OF_PLACE);
-        meet(v, o, c, IN_PLACE);
-        meet(v, o, c, STAGED);
-    }
+    meet(v, opener, c, OUT_OF_PLACE);
+    meet(v, opener, c, IN_PLACE);
+    meet(v, opener, c, STAGED);
+    return true;
 }
 
 static void every_record_gets_its_status(void **state)
 {
     (void)state;
-    const unsigned ran = for_each_case(meet_each_way);
-    vectors_report("records.json", ran, 0, NULL);
-    assert_true(ran > 200);
+    assert_true(vectors_run(FILE_NAME, "groups", "cases", meet_each_way, "without a body") > 200);
 }
 
-static void seal_if_it_opens(struct vectors *v, const json_t *o, const json_t *c)
+static bool seal_if_it_opens(struct vectors *v, const json_t *group, const json_t *c)
 {
+    const json_t *const opener = json_object_get(group, "opener");
     if (json_object_get(c, "length") != NULL) {
-        long_body(v, o, c);
-    } else if (strcmp(vectors_string(c, "status"), "ARIL_OK") == 0) {
-        const aril_bytes plain = vectors_hex(v, c, "plaintext");
-        const aril_bytes body = vectors_hex(v, c, "body");
-        seal_again(v, o, c, plain.data, plain.len);
-        assert_memory_equal(attempt.body, body.data, body.len);
+        long_body(v, opener, c);
+        return true;
     }
+    if (strcmp(vectors_string(c, "status"), "ARIL_OK") != 0) {
+        return false;
+    }
+    const aril_bytes plain = vectors_hex(v, c, "plaintext");
+    const aril_bytes body = vectors_hex(v, c, "body");
+    seal_again(v, opener, c, plain.data, plain.len);
+    assert_memory_equal(attempt.body, body.data, body.len);
+    return true;
 }
 
 static void sealing_again_gives_the_same_bytes(void **state)
 {
     (void)state;
-    assert_true(for_each_case(seal_if_it_opens) > 200);
+    assert_true(vectors_run(FILE_NAME, "groups", "cases", seal_if_it_opens, "that do not open") >
+                30);
 }
 
 int main(void)
@@ -371,5 +330,5 @@ int main(void)
         cmocka_unit_test(every_record_gets_its_status),
         cmocka_unit_test(sealing_again_gives_the_same_bytes),
     };
-    return cmocka_run_group_tests(tests, make_runtime, free_runtime);
+    return cmocka_run_group_tests(tests, runtime_setup, runtime_teardown);
 }

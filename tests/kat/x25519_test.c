@@ -8,7 +8,7 @@
 
 /* "acceptable" cases are low-order and non-canonical points. A secret of zeros is
  * refused, every other answer is given. */
-static void run_case(struct vectors *v, const json_t *t)
+static bool run_case(struct vectors *v, const json_t *group, const json_t *t)
 {
     const struct arili_crypto *const c = provider();
     const aril_bytes want = vectors_hex(v, t, "shared");
@@ -16,6 +16,7 @@ static void run_case(struct vectors *v, const json_t *t)
     struct arili_pkey *peer = NULL;
     uint8_t secret[ARILI_X25519_BYTES];
 
+    (void)group;
     assert_status(
         c->ops->kem_import_seed(c->provider, ARILI_KEM_X25519, vectors_hex(v, t, "private"), &key),
         ARIL_OK);
@@ -29,29 +30,13 @@ static void run_case(struct vectors *v, const json_t *t)
     assert_memory_equal(secret, want.data, sizeof secret);
     c->ops->pkey_free(key);
     c->ops->pkey_free(peer);
+    return true;
 }
 
 static void wycheproof_cases(void **state)
 {
-    struct vectors v;
-    unsigned ran = 0;
-    size_t i;
-    size_t k;
-    const json_t *group;
-    const json_t *t;
-
     (void)state;
-    vectors_open(&v, FILE_NAME);
-    json_array_foreach(json_object_get(v.root, "testGroups"), i, group)
-    {
-        json_array_foreach(json_object_get(group, "tests"), k, t)
-        {
-            run_case(&v, t);
-            ran++;
-        }
-    }
-    vectors_report(FILE_NAME, ran, 0, NULL);
-    vectors_close(&v);
+    vectors_run(FILE_NAME, "testGroups", "tests", run_case, NULL);
 }
 
 int main(void)

@@ -11,7 +11,7 @@
 
 #define WRITERS      8u
 #define READERS      8u
-#define EACH         (SANITIZED ? 720u : 2400u) /* records of a writer, a multiple of BATCH */
+#define EACH         (SANITIZED ? 720u : 2400u)  /* records of a writer, a multiple of BATCH */
 #define OPENS        (SANITIZED ? 1000u : 8000u) /* of a reader */
 #define BATCH        4u
 #define RECORD_BYTES 48u

@@ -55,7 +55,8 @@ static void adopt(void *arg, unsigned number)
                                       &pair.tenant, &pair.server) == ARIL_OK,
                     "no pair");
         const aril_status st = aril_tenants_adopt(s->tenants, pair.server);
-        team_demand(st == ARIL_OK || st == ARIL_E_LIMIT_TENANTS, "adopt");
+        /* A creator may have been later with its accept and earlier with its confirm. */
+        team_demand(st == ARIL_OK || st == ARIL_E_EXISTS || st == ARIL_E_LIMIT_TENANTS, "adopt");
         if (st == ARIL_OK) {
             pair.server = NULL; /* the registry's */
             atomic_fetch_add(&s->adopted, 1);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "provider.h"
+#include "check.h"
 #include <openssl/err.h>
 #include <stdio.h>
+
+#define PUBLIC_MAX 2592u /* of ML-DSA-87 */
 
 static struct arili_crypto shared;
 
@@ -46,6 +49,15 @@ bool provider_all(const uint8_t *bytes, size_t len, uint8_t value)
         }
     }
     return true;
+}
+
+void provider_expect_public(const struct arili_pkey *key, aril_bytes want)
+{
+    uint8_t out[PUBLIC_MAX];
+    size_t len = 0;
+    assert_status(provider()->ops->pkey_public(key, out, sizeof out, &len), ARIL_OK);
+    assert_int_equal(len, want.len);
+    assert_memory_equal(out, want.data, want.len);
 }
 
 bool provider_is_quiet(void)

@@ -31,3 +31,11 @@ void shake128_read(struct shake128 *s, uint8_t *ret, size_t len)
 {
     assert_int_equal(EVP_DigestSqueeze(context(s), ret, len), 1);
 }
+
+void shake128_end(struct shake128 *s, const uint8_t want[32])
+{
+    uint8_t got[32];
+    shake128_read(s, got, sizeof got);
+    assert_memory_equal(got, want, sizeof got);
+    shake128_free(s);
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vectors.h"
 #include "check.h"
+#include "session/profile.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,30 @@ aril_bytes vectors_base64(struct vectors *v, const json_t *object, const char *m
     return vectors_decode_base64(v, vectors_string(object, member));
 }
 
+bool vectors_is_valid(const json_t *t)
+{
+    return strcmp(vectors_string(t, "result"), "valid") == 0;
+}
+
+const struct arili_profile *vectors_profile(const json_t *object)
+{
+    const char *const name = vectors_string(object, "profile");
+    for (int id = ARIL_PROFILE_HYBRID; id <= ARIL_PROFILE_STRICT; id++) {
+        const struct arili_profile *const p = arili_profile_get((aril_profile)id);
+        if (strcmp(p->name, name) == 0) {
+            return p;
+        }
+    }
+    fail_msg("no profile %s", name);
+    return NULL;
+}
+
+void vectors_expect(const void *got, size_t len, aril_bytes want)
+{
+    assert_int_equal(len, want.len);
+    assert_memory_equal(got, want.data, len);
+}
+
 bool vectors_line_hex(struct vectors *v, const char **cursor, const char *name, aril_bytes *ret)
 {
     const size_t name_len = strlen(name);
@@ -195,6 +220,51 @@ void vectors_report(const char *path, unsigned ran, unsigned left_out, const cha
         print_message("  %s: %u cases run\n", path, ran);
     }
     assert_true(ran > 0);
+}
+
+struct progress {
+    vectors_case *run;
+    unsigned ran;
+    unsigned left_out;
+};
+
+static void run_list(struct vectors *v, const json_t *group, const json_t *list,
+                     struct progress *progress)
+{
+    size_t i;
+    const json_t *t;
+    assert_true(json_is_array(list));
+    json_array_foreach(list, i, t)
+    {
+        if (progress->run(v, group, t)) {
+            progress->ran++;
+        } else {
+            progress->left_out++;
+        }
+    }
+}
+
+unsigned vectors_run(const char *path, const char *groups, const char *list, vectors_case *run,
+                     const char *why)
+{
+    struct vectors v;
+    struct progress progress = { .run = run };
+
+    vectors_open(&v, path);
+    if (groups == NULL) {
+        run_list(&v, v.root, list != NULL ? json_object_get(v.root, list) : v.root, &progress);
+    } else {
+        size_t i;
+        const json_t *group;
+        json_array_foreach(json_object_get(v.root, groups), i, group)
+        {
+            run_list(&v, group, json_object_get(group, list), &progress);
+        }
+    }
+    vectors_report(path, progress.ran, progress.left_out, why);
+    assert_true(why != NULL || progress.left_out == 0);
+    vectors_close(&v);
+    return progress.ran;
 }
 
 int vectors_exit_status(int failed)

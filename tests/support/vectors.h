@@ -5,6 +5,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+struct arili_profile;
+
 /*
  * Published test vectors, in the folder that the environment variable
  * ARIL_VECTORS_DIR names, else the one named at build time. All functions end the
@@ -37,6 +39,23 @@ aril_bytes vectors_decode_base64(struct vectors *v, const char *base64);
 uint64_t vectors_number(const json_t *object, const char *member);
 /* "" when missing. */
 const char *vectors_string(const json_t *object, const char *member);
+
+/* Whether a Wycheproof case has the result "valid". */
+bool vectors_is_valid(const json_t *t);
+/* The profile that the member "profile" of one of our own cases names. */
+const struct arili_profile *vectors_profile(const json_t *object);
+/* Fails the test unless got is want. */
+void vectors_expect(const void *got, size_t len, aril_bytes want);
+
+/* One case; false when it is left out. group is what the list of cases is a member of. */
+typedef bool vectors_case(struct vectors *v, const json_t *group, const json_t *t);
+
+/* Opens a JSON file, gives each case to run, reports and closes. The cases are the array
+ * that is called list, or with list NULL the whole file; in each element of the array that
+ * is called groups, or with groups NULL once in the file. why is as for vectors_report();
+ * with NULL, a case that is left out fails the test. Returns how many ran. */
+unsigned vectors_run(const char *path, const char *groups, const char *list, vectors_case *run,
+                     const char *why);
 
 /* Prints how many cases ran, and how many were left out and why (NULL: none). No
  * case at all fails the test. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/ensure.h"
 #include "check.h"
-#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -28,33 +27,6 @@ static void a_failed_check_leaves_with_its_status(void **state)
     assert_false(end);
     assert_status(both_positive(1, 1, &end), ARIL_OK);
     assert_true(end);
-}
-
-static void failures_keep_their_origin(void **state)
-{
-    (void)state;
-    assert_status(arili_fail(ARIL_E_IO, "store.c", 42), ARIL_E_IO);
-    assert_string_equal(arili_last_origin().file, "store.c");
-    assert_int_equal(arili_last_origin().line, 42);
-    assert_status(positive(0), ARIL_E_USAGE_RANGE);
-    assert_non_null(strstr(arili_last_origin().file, "ensure_test.c"));
-}
-
-static void *origin_of_new_thread(void *arg)
-{
-    *(struct arili_origin *)arg = arili_last_origin();
-    return NULL;
-}
-
-static void each_thread_has_its_own_origin(void **state)
-{
-    (void)state;
-    (void)arili_fail(ARIL_E_IO, "store.c", 42);
-    struct arili_origin seen = { "not empty", 1 };
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, origin_of_new_thread, &seen), 0);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_null(seen.file);
 }
 
 static int cleanups;
@@ -136,8 +108,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failed_check_leaves_with_its_status),
-        cmocka_unit_test(failures_keep_their_origin),
-        cmocka_unit_test(each_thread_has_its_own_origin),
         cmocka_unit_test(a_taken_pointer_is_not_cleaned_up),
         cmocka_unit_test(an_error_holds_status_and_message),
         cmocka_unit_test(without_an_error_struct_only_the_status_is_returned),

@@ -31,11 +31,11 @@ static void write_sample(struct arili_json *j)
     arili_json_object_end(j);
     arili_json_array_end(j);
     arili_json_key(j, "b");
-    arili_json_bool(j, true);
+    arili_json_text(j, "");
     arili_json_key(j, "c");
     arili_json_object_begin(j);
     arili_json_key(j, "d");
-    arili_json_bool(j, false);
+    arili_json_u64(j, 7);
     arili_json_key(j, "e");
     arili_json_text(j, "x");
     arili_json_object_end(j);
@@ -44,8 +44,8 @@ static void write_sample(struct arili_json *j)
     arili_json_object_end(j);
 }
 
-static const char sample[] = "{\"a\":[0,18446744073709551615,[],{}],\"b\":true,"
-                             "\"c\":{\"d\":false,\"e\":\"x\"},\"f\":\"hex:009fff\"}";
+static const char sample[] = "{\"a\":[0,18446744073709551615,[],{}],\"b\":\"\","
+                             "\"c\":{\"d\":7,\"e\":\"x\"},\"f\":\"hex:009fff\"}";
 
 static void containers_have_commas_where_they_belong(void **state)
 {

@@ -2,6 +2,7 @@
 #include "base/secure.h"
 #include "check.h"
 #include "child.h"
+#include "valgrind.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -416,8 +417,8 @@ static int use_without_address_space(void *arg)
 static void without_address_space_it_says_so(void **state)
 {
     (void)state;
-    if (SANITIZED) {
-        skip();
+    if (SANITIZED || under_valgrind()) {
+        skip(); /* the address space is taken */
     }
     assert_int_equal(child_run(use_without_address_space, NULL), 0);
 }

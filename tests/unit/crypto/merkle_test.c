@@ -199,6 +199,10 @@ static void expect_one_subtree(size_t start, size_t end, size_t n)
     const hash other = leaves[LEAVES - 1];
     const size_t len = slow_subproof(start, end, leaves, n, true, proof);
 
+    /* A later start lies under the same node, so only its place can give it away. */
+    for (size_t late = start + 1; late < end; late++) {
+        assert_status(check_subtree(late, end, n, proof, len, &sub, &tree), ARIL_E_AUTH);
+    }
     assert_status(check_subtree(start, end, n, proof, len, &sub, &tree), ARIL_OK);
     assert_status(check_subtree(start, end, n, proof, len, &other, &tree), ARIL_E_AUTH);
     assert_status(check_subtree(start, end, n, proof, len, &sub, &other), ARIL_E_AUTH);
@@ -229,33 +233,15 @@ static void subtree_proofs_hold_and_nothing_else_does(void **state)
     }
 }
 
-/* The proofs are those that the recursion makes, so only the place is wrong with them. */
-static void leaves_that_no_subtree_begins_with_are_refused(void **state)
+/* Where the difference of the two wraps around to something that looks aligned. */
+static void a_subtree_that_ends_before_it_starts_is_refused(void **state)
 {
-    const size_t ranges[][2] = { { 1, 3 }, { 2, 5 }, { 2, 6 }, { 3, 7 }, { 4, 9 }, { 6, 10 } };
-    const hash tree = slow_root(leaves, 13);
-    hash proof[ARILI_MERKLE_PROOF_MAX];
+    const uint64_t start = UINT64_C(1) << 63;
+    const hash tree = slow_root(leaves, 5);
     (void)state;
-    for (size_t i = 0; i < COUNT(ranges); i++) {
-        const size_t start = ranges[i][0];
-        const size_t end = ranges[i][1];
-        const hash sub = slow_root(leaves + start, end - start);
-        const size_t len = slow_subproof(start, end, leaves, 13, true, proof);
-        assert_status(check_subtree(start, end, 13, proof, len, &sub, &tree), ARIL_E_AUTH);
-    }
-}
-
-/* A path of right children alone: the walk reaches the subtree's node at once, so the
- * only thing wrong is that it does not begin where a node of its width does. */
-static void an_unaligned_end_of_the_tree_is_refused(void **state)
-{
-    const hash tree = slow_root(leaves, 15);
-    const hash sub = slow_root(leaves + 12, 3);
-    hash proof[ARILI_MERKLE_PROOF_MAX];
-    const size_t len = slow_subproof(12, 15, leaves, 15, true, proof);
-    (void)state;
-    assert_status(check_subtree(12, 15, 15, proof, len, &sub, &tree), ARIL_OK);
-    assert_status(check_subtree(13, 15, 15, proof, len, &sub, &tree), ARIL_E_AUTH);
+    assert_status(check_subtree(start, 0, 5, NULL, 0, &tree, &tree), ARIL_E_AUTH);
+    assert_status(check_subtree(start, 1, 1, NULL, 0, &leaves[0], &leaves[0]), ARIL_E_AUTH);
+    assert_status(check_subtree(1, 0, 5, NULL, 0, &tree, &tree), ARIL_E_AUTH);
 }
 
 static void an_empty_subtree_has_the_empty_root_and_no_proof(void **state)
@@ -318,6 +304,9 @@ static void extreme_sizes_end(void **state)
                           ARIL_E_AUTH);
             assert_status(check_consistency(1, sizes[i], proof, len, &proof[0], &proof[0]),
                           ARIL_E_AUTH);
+            assert_status(check_subtree(UINT64_C(1) << 62, (UINT64_C(1) << 62) + 5, sizes[i], proof,
+                                        len, &proof[0], &proof[0]),
+                          ARIL_E_AUTH);
             assert_status(
                 check_consistency(sizes[i] - 1, sizes[i], proof, len, &proof[0], &proof[0]),
                 ARIL_E_AUTH);
@@ -350,6 +339,17 @@ static void failures_of_the_hash_come_through(void **state)
         assert_status(arili_merkle_check_consistency(c, 6, 11, proof, len, &root1, &root2),
                       ARIL_E_CRYPTO);
     }
+    len = slow_subproof(8, 11, leaves, 13, true, proof);
+    const hash sub = slow_root(leaves + 8, 3);
+    const hash tree = slow_root(leaves, 13);
+    for (unsigned n = 1; n <= 5; n++) {
+        faulty_crypto_arm(f, n, ARIL_E_CRYPTO);
+        assert_status(arili_merkle_check_subtree_consistency(c, 8, 11, 13, proof, len, &sub, &tree),
+                      ARIL_E_CRYPTO);
+    }
+    faulty_crypto_arm(f, 1, ARIL_E_CRYPTO);
+    assert_status(arili_merkle_check_subtree_consistency(c, 3, 3, 13, NULL, 0, &sub, &tree),
+                  ARIL_E_CRYPTO);
     faulty_crypto_free(f);
 }
 
@@ -359,6 +359,9 @@ int main(void)
         cmocka_unit_test(roots_follow_the_recursive_definition),
         cmocka_unit_test(inclusion_proofs_hold_and_nothing_else_does),
         cmocka_unit_test(consistency_proofs_hold_and_nothing_else_does),
+        cmocka_unit_test(subtree_proofs_hold_and_nothing_else_does),
+        cmocka_unit_test(a_subtree_that_ends_before_it_starts_is_refused),
+        cmocka_unit_test(an_empty_subtree_has_the_empty_root_and_no_proof),
         cmocka_unit_test(an_empty_old_tree_is_refused),
         cmocka_unit_test(a_proof_that_is_too_long_is_refused_whatever_it_leads_to),
         cmocka_unit_test(extreme_sizes_end),

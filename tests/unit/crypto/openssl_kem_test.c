@@ -7,6 +7,15 @@
 
 static const enum arili_kem kems[] = { ARILI_KEM_ML_KEM_768, ARILI_KEM_ML_KEM_1024 };
 
+/* RFC 7748 and FIPS 203 table 3. */
+static size_t public_bytes(enum arili_kem alg)
+{
+    if (alg == ARILI_KEM_X25519) {
+        return 32;
+    }
+    return alg == ARILI_KEM_ML_KEM_768 ? 1184 : 1568;
+}
+
 static struct arili_pkey *private_key(enum arili_kem alg, unsigned seed)
 {
     uint8_t bytes[ARILI_ML_KEM_SEED_BYTES];
@@ -25,7 +34,7 @@ static struct arili_pkey *public_key(enum arili_kem alg, const struct arili_pkey
     struct arili_pkey *key = NULL;
     size_t len = 0;
     assert_status(provider()->ops->pkey_public(of, bytes, sizeof bytes, &len), ARIL_OK);
-    assert_int_equal(len, arili_kem_public_bytes(alg));
+    assert_int_equal(len, public_bytes(alg));
     assert_status(provider()->ops->kem_import_public(provider()->provider, alg,
                                                      (aril_bytes){ bytes, len }, &key),
                   ARIL_OK);
@@ -97,7 +106,7 @@ static void every_wrong_length_is_refused(void **state)
             if (len != ARILI_ML_KEM_SEED_BYTES) {
                 assert_status(ops->kem_import_seed(p, kems[i], b, &none), ARIL_E_FORMAT_LENGTH);
             }
-            if (len != arili_kem_public_bytes(kems[i])) {
+            if (len != public_bytes(kems[i])) {
                 assert_status(ops->kem_import_public(p, kems[i], b, &none), ARIL_E_FORMAT_LENGTH);
             }
             if (len != ARILI_X25519_BYTES) {

@@ -325,7 +325,7 @@ static void form_with_both_gives_seed_and_expanded_key(void **state)
         assert_int_equal(key.alg, algs[i]);
         assert_int_equal(key.seed.len, 32);
         assert_int_equal(key.seed.data[31], 0x5a);
-        assert_int_equal(key.expanded.len, arili_keyfile_expanded_bytes(algs[i]));
+        assert_int_equal(key.expanded.len, algs[i] == 65 ? 4032 : 4896);
         assert_ptr_equal(key.expanded.data + key.expanded.len, der + len);
         for (size_t cut = 0; cut < len; cut++) {
             expect_pkcs8_refused(der, cut, ARIL_E_FORMAT_TRUNCATED);
@@ -517,7 +517,6 @@ static void public_key_must_fit_algorithm_and_room(void **state)
     assert_status(arili_spki_write(65, span(pk, 1952), der, 1973, &len), ARIL_E_USAGE_TOO_SMALL);
     assert_int_equal(len, LEN_UNSET);
     assert_int_equal(arili_keyfile_public_bytes(44), 0);
-    assert_int_equal(arili_keyfile_expanded_bytes(44), 0);
 }
 
 int main(void)

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <aril/identity.h>
 #include "check.h"
+#include "identities.h"
 #include <stdbool.h>
 #include <string.h>
 
 #define FILL      0xee
 #define LEN_UNSET 9999u
 
-static aril_runtime *rt;
-static aril_identity *id65, *id87, *other65;
+static aril_identity *other65;
 
 static void did_of(const aril_identity *id, aril_did_method method, char *ret)
 {
@@ -152,22 +151,16 @@ static void arguments_are_checked(void **state)
 
 static int set_up(void **state)
 {
-    (void)state;
-    const bool ok = aril_runtime_new(NULL, &rt) == ARIL_OK &&
-                    aril_identity_generate(rt, ARIL_ML_DSA_65, &id65) == ARIL_OK &&
-                    aril_identity_generate(rt, ARIL_ML_DSA_65, &other65) == ARIL_OK &&
-                    aril_identity_generate(rt, ARIL_ML_DSA_87, &id87) == ARIL_OK;
-    return ok ? 0 : -1;
+    if (identities_setup(state) != 0) {
+        return -1;
+    }
+    return aril_identity_generate(rt, ARIL_ML_DSA_65, &other65) == ARIL_OK ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
-    (void)state;
-    aril_identity_free(id65);
-    aril_identity_free(id87);
     aril_identity_free(other65);
-    aril_runtime_free(rt);
-    return 0;
+    return identities_teardown(state);
 }
 
 int main(void)

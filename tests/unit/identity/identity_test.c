@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <aril/identity.h>
 #include "check.h"
 #include "child.h"
 #include "format/keyfile.h"
+#include "identities.h"
 #include "temp_folder.h"
 #include <stdio.h>
 #include <string.h>
@@ -12,21 +12,8 @@
 #define LEN_UNSET 9999u
 #define DATA      ARIL_TEST_DATA_DIR "/identity/"
 
-static aril_runtime *rt;
-static aril_identity *id65, *id87;
-
 static const aril_bytes label = { (const uint8_t *)"test label", 10 };
 static const aril_bytes message = { (const uint8_t *)"a message", 9 };
-
-static aril_bytes span(const void *data, size_t len)
-{
-    return (aril_bytes){ data, len };
-}
-
-static aril_bytes public_of(const aril_identity *id)
-{
-    return aril_identity_public(id);
-}
 
 static void expect_same_key(const aril_identity *a, const aril_identity *b)
 {
@@ -426,23 +413,6 @@ static void a_forked_child_neither_signs_nor_saves_nor_makes_keys(void **state)
     assert_int_equal(child_run(child_cannot_use_the_key, path), 0);
 }
 
-static int set_up(void **state)
-{
-    if (temp_folder_make(state) != 0 || aril_runtime_new(NULL, &rt) != ARIL_OK ||
-        aril_identity_generate(rt, ARIL_ML_DSA_65, &id65) != ARIL_OK) {
-        return -1;
-    }
-    return aril_identity_generate(rt, ARIL_ML_DSA_87, &id87) == ARIL_OK ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    aril_identity_free(id65);
-    aril_identity_free(id87);
-    aril_runtime_free(rt);
-    return temp_folder_remove(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,5 +434,5 @@ int main(void)
         cmocka_unit_test(a_long_path_leaves_room_for_the_remedy),
         cmocka_unit_test(a_forked_child_neither_signs_nor_saves_nor_makes_keys),
     };
-    return cmocka_run_group_tests_name("identity", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("identity", tests, identities_setup, identities_teardown);
 }

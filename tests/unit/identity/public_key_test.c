@@ -1,25 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <aril/identity.h>
 #include "check.h"
+#include "identities.h"
 #include "temp_folder.h"
 #include <string.h>
 
 #define FILL      0xee
 #define LEN_UNSET 9999u
 #define DATA      ARIL_TEST_DATA_DIR "/identity/"
-
-static aril_runtime *rt;
-static aril_identity *id65, *id87;
-
-static aril_bytes span(const void *data, size_t len)
-{
-    return (aril_bytes){ data, len };
-}
-
-static aril_bytes public_of(const aril_identity *id)
-{
-    return aril_identity_public(id);
-}
 
 static void a_public_key_is_written_and_read_as_pem(void **state)
 {
@@ -146,23 +133,6 @@ static void public_key_functions_check_their_arguments(void **state)
     assert_int_equal(len, LEN_UNSET);
 }
 
-static int set_up(void **state)
-{
-    if (temp_folder_make(state) != 0 || aril_runtime_new(NULL, &rt) != ARIL_OK ||
-        aril_identity_generate(rt, ARIL_ML_DSA_65, &id65) != ARIL_OK) {
-        return -1;
-    }
-    return aril_identity_generate(rt, ARIL_ML_DSA_87, &id87) == ARIL_OK ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    aril_identity_free(id65);
-    aril_identity_free(id87);
-    aril_runtime_free(rt);
-    return temp_folder_remove(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,5 +141,6 @@ int main(void)
         cmocka_unit_test(what_is_no_public_key_is_refused),
         cmocka_unit_test(public_key_functions_check_their_arguments),
     };
-    return cmocka_run_group_tests_name("public key files", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("public key files", tests, identities_setup,
+                                       identities_teardown);
 }

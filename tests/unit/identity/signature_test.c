@@ -1,26 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <aril/identity.h>
 #include "check.h"
+#include "identities.h"
 #include <string.h>
 
 #define FILL      0xee
 #define LEN_UNSET 9999u
 
-static aril_runtime *rt;
-static aril_identity *id65, *id87;
-
 static const aril_bytes label = { (const uint8_t *)"test label", 10 };
 static const aril_bytes message = { (const uint8_t *)"a message", 9 };
-
-static aril_bytes span(const void *data, size_t len)
-{
-    return (aril_bytes){ data, len };
-}
-
-static aril_bytes public_of(const aril_identity *id)
-{
-    return aril_identity_public(id);
-}
 
 static void a_context_of_255_bytes_is_the_longest(void **state)
 {
@@ -184,25 +171,6 @@ static void a_signature_does_not_overwrite_what_is_signed(void **state)
                   ARIL_OK);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    if (aril_runtime_new(NULL, &rt) != ARIL_OK ||
-        aril_identity_generate(rt, ARIL_ML_DSA_65, &id65) != ARIL_OK) {
-        return -1;
-    }
-    return aril_identity_generate(rt, ARIL_ML_DSA_87, &id87) == ARIL_OK ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    aril_identity_free(id65);
-    aril_identity_free(id87);
-    aril_runtime_free(rt);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,5 +184,5 @@ int main(void)
         cmocka_unit_test(a_too_small_buffer_is_left_alone),
         cmocka_unit_test(a_signature_does_not_overwrite_what_is_signed),
     };
-    return cmocka_run_group_tests_name("signatures", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("signatures", tests, identities_setup, identities_teardown);
 }

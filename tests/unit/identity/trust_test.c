@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <aril/identity.h>
 #include "check.h"
+#include "identities.h"
 #include "temp_folder.h"
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,8 +13,7 @@
 #define UPPER_PQAID "did:pqaid:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 #define A_PQAID     "did:pqaid:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
-static aril_runtime *rt;
-static aril_identity *alice, *bob; /* ML-DSA-65 and -87 */
+static const aril_identity *alice, *bob; /* id65 and id87 */
 static char alice_did[2][ARIL_DID_BYTES_MAX], bob_did[2][ARIL_DID_BYTES_MAX];
 static aril_trust *trust; /* fresh for each test */
 
@@ -357,9 +356,9 @@ static void the_list_holds_as_many_entries_as_it_says(void **state)
 
 static int set_up(void **state)
 {
-    bool ok = temp_folder_make(state) == 0 && aril_runtime_new(NULL, &rt) == ARIL_OK &&
-              aril_identity_generate(rt, ARIL_ML_DSA_65, &alice) == ARIL_OK &&
-              aril_identity_generate(rt, ARIL_ML_DSA_87, &bob) == ARIL_OK;
+    bool ok = identities_setup(state) == 0;
+    alice = id65;
+    bob = id87;
     for (int m = 0; ok && m < 2; m++) {
         size_t len = 0;
         ok = aril_did_write(rt, (aril_did_method)m, ARIL_ML_DSA_65, aril_identity_public(alice),
@@ -368,14 +367,6 @@ static int set_up(void **state)
                             bob_did[m], sizeof bob_did[m], &len) == ARIL_OK;
     }
     return ok ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    aril_identity_free(alice);
-    aril_identity_free(bob);
-    aril_runtime_free(rt);
-    return temp_folder_remove(state);
 }
 
 static int fresh_list(void **state)
@@ -414,5 +405,5 @@ int main(void)
         WITH_LIST(a_file_that_others_may_change_is_refused),
         WITH_LIST(the_list_holds_as_many_entries_as_it_says),
     };
-    return cmocka_run_group_tests_name("trust", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("trust", tests, set_up, identities_teardown);
 }

@@ -137,6 +137,20 @@ static void a_place_that_was_never_sealed_is_given_back(void **state)
     arili_pins_free(p);
 }
 
+/* Two threads seal for one new place, and one of them fails: the other's record counts. */
+static void a_place_that_another_thread_is_sealing_for_is_kept(void **state)
+{
+    (void)state;
+    struct arili_pins *p = pins_new(1, 1);
+    const aril_kv_block b = slot_block(1, 0);
+    assert_status(arili_pins_reserve(p, &b), ARIL_OK);
+    assert_status(arili_pins_reserve(p, &b), ARIL_OK);
+    arili_pins_unreserve(p, &b);
+    arili_pins_sealed(p, &b, age(0, 2));
+    assert_status(arili_pins_check_self(p, &b, age(0, 2)), ARIL_OK);
+    arili_pins_free(p);
+}
+
 static void a_forgotten_slot_opens_nothing_of_ours(void **state)
 {
     (void)state;
@@ -390,6 +404,7 @@ int main(void)
         cmocka_unit_test(a_place_is_made_of_five_members),
         cmocka_unit_test(a_full_table_refuses_new_places_only),
         cmocka_unit_test(a_place_that_was_never_sealed_is_given_back),
+        cmocka_unit_test(a_place_that_another_thread_is_sealing_for_is_kept),
         cmocka_unit_test(a_forgotten_slot_opens_nothing_of_ours),
         cmocka_unit_test(a_record_of_the_peer_must_not_be_older_than_the_last),
         cmocka_unit_test(a_check_without_verification_pins_nothing),

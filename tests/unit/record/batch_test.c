@@ -13,11 +13,13 @@ struct work {
     size_t runs, tasks; /* calls of the executor, and of its tasks */
 };
 
-static void touch(void *arg, size_t i)
+static void touch(void *arg, size_t first, size_t end)
 {
     struct work *w = arg;
-    assert_true(i < MAX);
-    w->times[i]++;
+    assert_true(first <= end && end <= MAX);
+    for (size_t i = first; i < end; i++) {
+        w->times[i]++;
+    }
 }
 
 /* Runs the tasks from the last to the first. */
@@ -95,13 +97,13 @@ static uint64_t length_of(const void *items, size_t i)
     return ((const struct record *)items)[i].length;
 }
 
-static void seal(void *items, size_t i, struct arili_epoch *epoch, uint32_t number,
-                 uint64_t sequence)
+static void seal(void *items, size_t i, const struct arili_place *place)
 {
     struct record *r = &((struct record *)items)[i];
-    assert_non_null(epoch->keys); /* pinned */
-    r->epoch = number;
-    r->sequence = sequence;
+    assert_non_null(place->epoch->keys); /* pinned */
+    assert_non_null(place->ctx);
+    r->epoch = place->number;
+    r->sequence = place->sequence;
     r->times++;
 }
 

@@ -303,7 +303,13 @@ static aril_status seal_record(const struct arili_record *r, uint64_t *ret_seque
 {
     struct arili_reservation place = place_for(r->body_len);
     assert_status(arili_record_check(r), ARIL_OK);
-    const aril_status st = arili_record_seal(&scope, r, place.epoch, place.number, place.first);
+    struct arili_contexts *contexts = o.chain.rt->contexts;
+    struct arili_context_lease lease;
+    assert_status(arili_contexts_get(contexts, place.epoch->uid, place.epoch->keys->key, &lease),
+                  ARIL_OK);
+    const struct arili_place at = { place.epoch, place.number, place.first, lease.ctx };
+    const aril_status st = arili_record_seal(&scope, r, &at);
+    arili_contexts_put(contexts, &lease);
     *ret_sequence = place.first;
     arili_epoch_unpin(&o.chain, place.epoch);
     return st;

@@ -13,8 +13,21 @@
 static struct world w;
 static struct talk t, half; /* established; between two messages */
 static aril_kv *from_tenant, *at_server;
-static aril_pool *pool;
 static struct room r;
+
+/* Stands for a pool, whose threads do not exist in a child. */
+static size_t runs;
+
+static void run_watched(void *state, void (*task)(void *arg, size_t index), void *arg, size_t count)
+{
+    (void)state;
+    runs++;
+    for (size_t i = 0; i < count; i++) {
+        task(arg, i);
+    }
+}
+
+static const aril_executor watched = { .abi = ARIL_EXECUTOR_ABI, .run = run_watched };
 
 static int setup(void **state)
 {
@@ -26,8 +39,7 @@ static int setup(void **state)
     talk_init(&half, &w, ARIL_PROFILE_HYBRID, true);
     talk_until(&t, TALK_CONFIRM);
     talk_until(&half, TALK_ACCEPT);
-    assert_status(aril_pool_new(2, &pool), ARIL_OK);
-    config.executor = aril_pool_executor(pool);
+    config.executor = &watched;
     from_tenant = view_new(t.tenant, &config);
     at_server = view_new(t.server, &config);
     room_init(&r, 300, 3, &block);
@@ -41,7 +53,6 @@ static int teardown(void **state)
     room_done(&r);
     aril_kv_free(from_tenant);
     aril_kv_free(at_server);
-    aril_pool_free(pool);
     talk_done(&t);
     talk_done(&half);
     world_done(&w);
@@ -123,7 +134,6 @@ static void large_items(bool opening)
     }
 }
 
-/* The pool of the view has no threads in a child: it is not to be touched. */
 static int runs_batches(void *arg)
 {
     size_t failed = 0;
@@ -142,12 +152,20 @@ static int runs_batches(void *arg)
         DEMAND(items[i].status == ARIL_E_FORKED, 6);
         DEMAND(room_is_clean(&large[i]), 7);
     }
+    DEMAND(runs == 0, 8);
     return 0;
 }
 
-static void runs_no_batch_and_no_pool(void **state)
+static void runs_no_batch_and_no_executor(void **state)
 {
     (void)state;
+    large_init();
+    large_items(false);
+    runs = 0;
+    assert_status(aril_kv_seal_batch(from_tenant, items, BATCH, NULL), ARIL_OK);
+    assert_int_equal(runs, 1); /* the parent does */
+    runs = 0;
+    large_done();
     large_init();
     assert_int_equal(child_run(runs_batches, NULL), 0);
     large_done();
@@ -263,14 +281,12 @@ static void can_free_everything(void **state)
 
 static int starts_anew(void *arg)
 {
-    struct world fresh;
     aril_identity *identity = NULL;
     aril_session *session = NULL;
     aril_runtime *rt = NULL;
     (void)arg;
     (void)alarm(CHILD_SECONDS);
     (void)frees_everything(NULL);
-    fake_clock_init(&fresh.clock);
     DEMAND(aril_runtime_new(NULL, &rt) == ARIL_OK, 1);
     DEMAND(aril_identity_generate(rt, ARIL_ML_DSA_65, &identity) == ARIL_OK, 2);
     DEMAND(aril_session_pair(rt, 0, TEXT("t"), identity, fixture_tag_key(), NULL, NULL, &session) ==
@@ -358,7 +374,10 @@ static void forked_inside_a_batch_it_seals_nothing_more(void **state)
         large_items(false);
         const aril_status st = aril_kv_seal_batch(kv, items, BATCH, NULL);
         if (forked == 0) {
-            _exit(st == ARIL_E_BATCH ? child_verdict(false) : 9);
+            const int verdict = st == ARIL_E_BATCH ? child_verdict(false) : 9;
+            aril_kv_free(kv);
+            large_done();
+            _exit(verdict);
         }
         assert_status(st, ARIL_OK);
         wait_for_child();
@@ -388,7 +407,10 @@ static void forked_inside_a_batch_it_opens_nothing_more(void **state)
         fork_at = at;
         const aril_status st = aril_kv_open_batch(kv, items, BATCH, NULL);
         if (forked == 0) {
-            _exit(st == ARIL_E_BATCH ? child_verdict(true) : 9);
+            const int verdict = st == ARIL_E_BATCH ? child_verdict(true) : 9;
+            aril_kv_free(kv);
+            large_done();
+            _exit(verdict);
         }
         assert_status(st, ARIL_OK);
         wait_for_child();
@@ -404,7 +426,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(neither_seals_nor_opens),
-        CASE(runs_no_batch_and_no_pool),
+        CASE(runs_no_batch_and_no_executor),
         CASE(cannot_use_a_session),
         CASE(begins_nothing_with_what_it_inherited),
         CASE(can_free_everything),

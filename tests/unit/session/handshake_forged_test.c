@@ -8,6 +8,7 @@
 #include "session/profile.h"
 #include "session/transcript.h"
 #include "talk.h"
+#include <stdlib.h>
 #include <string.h>
 
 static struct world w;
@@ -91,18 +92,32 @@ struct expect {
     aril_status want;
 };
 
-/* Changes each byte in one bit, and each bit of the first 64 bytes; the profile (6) has a test
- * of its own. A row with the class ARIL_E_FORMAT takes every status of that class. */
+/* Checking a signature takes a millisecond, and messages have thousands of bytes: of the long
+ * fields, all bytes are changed in the default profile, else a sample. */
+static size_t stride_of(const struct message *genuine)
+{
+    const char *preloaded = getenv("LD_PRELOAD"); /* valgrind is slow */
+    if (preloaded != NULL && strstr(preloaded, "vgpreload") != NULL) {
+        return 397;
+    }
+    return genuine->bytes[6] == ARIL_PROFILE_HYBRID ? 1 : 31;
+}
+
+/* Changes each byte in one bit, and each bit of the first 64 bytes and of both ends of a row;
+ * the profile (6) has a test of its own. A row with the class ARIL_E_FORMAT takes every status
+ * of that class. */
 static void change_every_byte(const struct message *genuine, const struct expect *rows,
                               send_fn *send)
 {
+    const size_t stride = stride_of(genuine);
     struct message m = *genuine;
     for (size_t at = 0; at < m.len; at++) {
         while (rows[1].first <= at) {
             rows++;
         }
+        const bool all = at < 64 || at == rows[0].first || at + 1 == rows[1].first;
         for (unsigned bit = 0; bit < 8 && at != 6; bit++) {
-            if (at >= 64 && bit != at % 8) {
+            if (!all && (bit != at % 8 || at % stride != 0)) {
                 continue;
             }
             m.bytes[at] ^= (uint8_t)(1u << bit);
@@ -202,9 +217,10 @@ static void a_changed_offer_that_was_vouched_for_leads_to_no_session(void **stat
     for (size_t i = 0; i < COUNT(profiles); i++) {
         talk_init(&t, &w, profiles[i], false);
         talk_until(&t, TALK_OFFER);
+        const size_t stride = stride_of(&t.offer);
         struct message m = t.offer;
         size_t accepted = 0;
-        for (size_t at = 0; at < m.len; at++) {
+        for (size_t at = 0; at < m.len; at += at < 64 ? 1 : stride) {
             m.bytes[at] ^= (uint8_t)(1u << at % 8);
             const aril_status st = offer_to_server(wire(&m));
             m.bytes[at] ^= (uint8_t)(1u << at % 8);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "child.h"
 #include "talk.h"
 #include <aril/tenants.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct world w;
 static aril_tenants *registry;
@@ -650,6 +652,65 @@ static void expired_tenants_stay_listed_until_they_are_closed(void **state)
     end();
 }
 
+/* --- In a forked child
+ * ----------------------------------------------------------------------------- */
+
+static int see_nobody(void *user, aril_bytes id, const aril_session_info *info)
+{
+    (void)user;
+    (void)id;
+    (void)info;
+    return 1;
+}
+
+static int child_is_refused(void *arg)
+{
+    struct talk *t = arg;
+    struct room r;
+    aril_tenant *held = (aril_tenant *)&w;
+    const aril_kv_block block = chain_block(1);
+    const aril_tenants_config config = config_of(0);
+    aril_tenants *fresh = (aril_tenants *)&w;
+    (void)alarm(60);
+    room_init(&r, 64, 1, &block);
+    if (aril_tenants_get(registry, TEXT("a"), &held) != ARIL_E_FORKED || held != NULL) {
+        return 1;
+    }
+    if (seal_for(TEXT("a"), 0, &r) != ARIL_E_FORKED ||
+        open_for(TEXT("a"), 0, &r) != ARIL_E_FORKED) {
+        return 2;
+    }
+    if (aril_tenants_create(registry, TEXT("b")) != ARIL_E_FORKED ||
+        aril_tenants_close(registry, TEXT("a")) != ARIL_E_FORKED ||
+        aril_tenants_adopt(registry, t->server) != ARIL_E_FORKED ||
+        aril_tenants_list(registry, see_nobody, NULL) != ARIL_E_FORKED) {
+        return 3;
+    }
+    if (aril_tenants_new(w.rt, &config, &fresh) != ARIL_E_FORKED || fresh != NULL) {
+        return 4;
+    }
+    room_done(&r);
+    aril_session_close(t->server);
+    aril_tenants_free(registry);
+    return 0;
+}
+
+static void a_forked_child_can_do_nothing_but_free(void **state)
+{
+    (void)state;
+    struct talk t;
+    begin(0);
+    assert_status(aril_tenants_create(registry, TEXT("a")), ARIL_OK);
+    talk_init(&t, &w, ARIL_PROFILE_HYBRID, true);
+    talk_until(&t, TALK_CONFIRM);
+    assert_int_equal(child_run(child_is_refused, &t), 0);
+    assert_int_equal(aril_tenants_count(registry), 1);
+    assert_status(aril_tenants_adopt(registry, t.server), ARIL_OK);
+    t.server = NULL;
+    talk_done(&t);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -673,6 +734,7 @@ int main(void)
         cmocka_unit_test(everything_but_the_identity_is_copied),
         cmocka_unit_test(without_a_tag_key_each_registry_draws_its_own),
         cmocka_unit_test(a_model_that_no_view_takes_lets_no_tenant_in),
+        cmocka_unit_test(a_forked_child_can_do_nothing_but_free),
         cmocka_unit_test(expired_tenants_stay_listed_until_they_are_closed),
     };
     return cmocka_run_group_tests_name("tenants", tests, NULL, NULL);
