@@ -6,7 +6,7 @@
 #include <string.h>
 
 /*
- * A whole establishment, four messages with a vouched offer, against the primitives that it
+ * A whole establishment, three messages with a vouched offer, against the primitives that it
  * cannot do without, called through the same tables. Both take turns; the time of an ML-DSA
  * signature is random, so means over many of them are compared.
  */

@@ -52,7 +52,7 @@ step_cppcheck() {
         -D__GNUC__=12 -U_WIN32 -I include -I src src cmd
 }
 
-# Warnings are errors in both; gcc's build is the one that the tests ran in.
+# Warnings are errors in both. gcc runs every test, clang those of the library's own code.
 step_gcc() {
     build gcc && tools/run_tests.sh build/gcc "$jobs"
 }

@@ -31,7 +31,7 @@ RULES = [
      "use strtoull and check its end and range"),
     ("rand", ("src", "cmd", "bench", "include"),
      r"(?<![\w.>])(s?rand|s?random|drand48|rand_r)\s*\(",
-     "use arili_random, or a generator handed in by the test"),
+     "use random() of the crypto table, or a generator handed in by the test"),
     ("alloc", ("src", "include"), r"(?<![\w.>])(malloc|calloc|realloc|free|strdup)\s*\(",
      "only src/base allocates; use arili_alloc and arili_free, which wipes"),
     ("output", ("src", "include"),

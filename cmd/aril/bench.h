@@ -17,7 +17,7 @@ struct measurement {
 aril_status bench_records(aril_runtime *rt, size_t bytes, unsigned threads, uint64_t run_ms,
                           struct measurement *ret_seal, struct measurement *ret_open);
 
-/* Both ends of a session, the four messages between them included. */
+/* Both ends of a session, the three messages between them included. */
 aril_status bench_sessions(aril_runtime *rt, aril_profile profile, uint64_t run_ms,
                            struct measurement *ret);
 

@@ -58,7 +58,7 @@ aril_status demo_ask(struct demo_world *w, const aril_offer_config *offer, const
                                sizeof answer, &answer_len);
 }
 
-/* The four messages between a tenant and the server. */
+/* The three messages between a tenant and the server. */
 static aril_status establish(struct demo_world *w, const aril_offer_config *offer,
                              const char *vouched, aril_session **ret_client,
                              aril_session **ret_server)

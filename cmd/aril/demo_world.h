@@ -42,7 +42,7 @@ struct demo_world {
     char model[64];
     aril_tenants *tenants;
     struct demo_tenant tenant[DEMO_TENANTS];
-    double establish_ms;      /* alice's session, all four messages */
+    double establish_ms;      /* alice's session, all three messages */
     uint64_t foreign_records; /* isolation violations that the audit must show */
 };
 

@@ -11,8 +11,9 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
-#define COMMAND   "aril doctor"
-#define TESTS_MAX 32u
+#define COMMAND     "aril doctor"
+#define TESTS_MAX   32u
+#define MISSING_MAX 16u
 
 struct self_test {
     char name[48];
@@ -32,7 +33,7 @@ struct findings {
     uint64_t memlock_bytes;
     struct self_test tests[TESTS_MAX];
     size_t test_count, tests_failed;
-    struct missing missing[4];
+    struct missing missing[MISSING_MAX];
     size_t missing_count;
     const char *llama;       /* folder that was given, or NULL */
     struct demo_found found; /* what is in it; empty strings when nothing is */
@@ -74,7 +75,9 @@ static void note_test(void *user, const char *name, aril_status st)
 
 static void add_missing(struct findings *f, const char *feature, const char *reason)
 {
-    f->missing[f->missing_count++] = (struct missing){ feature, reason };
+    if (f->missing_count < MISSING_MAX) {
+        f->missing[f->missing_count++] = (struct missing){ feature, reason };
+    }
 }
 
 static void look_at_host(struct findings *f)
@@ -128,7 +131,8 @@ static void print_memory(const struct findings *f)
                "wiped in a forked child", i->wipes_on_fork ? "" : "the kernel cannot do it");
     print_line(i->excluded_from_core_dumps ? OUT_GOOD : OUT_WARN,
                i->excluded_from_core_dumps ? "ok" : "warning", "left out of core files",
-               i->excluded_from_core_dumps ? "" : "the kernel cannot do it");
+               i->excluded_from_core_dumps ? ""
+                                           : "no pages for it, or libcrypto was in use before");
     if (!locked) {
         printf("          raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=), or encrypt the swap\n");
     }
@@ -222,9 +226,11 @@ int command_doctor(int argc, char **argv)
         return rc;
     }
     DEFER(runtime_freep) aril_runtime *rt = NULL;
-    aril_status st = aril_runtime_new(NULL, &rt);
+    aril_error why = { .message = "the library cannot start" };
+    const aril_runtime_config config = { .error = &why };
+    aril_status st = aril_runtime_new(&config, &rt);
     if (st != ARIL_OK) {
-        return failure_report(COMMAND, st, "the library cannot start");
+        return failure_report(COMMAND, st, "%s", why.message);
     }
     st = aril_runtime_self_test(rt, note_test, &f);
     /* A test run that broke off without naming a test is a failure as well. */

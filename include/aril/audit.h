@@ -25,7 +25,8 @@ typedef enum aril_event_kind {
     ARIL_EVENT_CLOSE = 5,               /* a session ended, its keys are gone */
     ARIL_EVENT_ISOLATION_VIOLATION = 6, /* a record of another tenant was refused */
     ARIL_EVENT_REPLAY = 7,              /* a replayed or stale record was refused */
-    ARIL_EVENT_AUTH_FAILURE = 8         /* a record or message was not authentic */
+    ARIL_EVENT_AUTH_FAILURE = 8         /* a record was not authentic, not a seal, of an unknown
+                                           session or too far ahead (status) */
 } aril_event_kind;
 #define ARIL_EVENT_KINDS 9u
 
@@ -45,7 +46,7 @@ typedef enum aril_direction { ARIL_TENANT_TO_SERVER = 0, ARIL_SERVER_TO_TENANT =
 /** One event. Pointers are borrowed for the call that carries it. Holds no secret. */
 typedef struct aril_event {
     aril_event_kind kind;
-    aril_status status;        /* ARIL_OK, or why something was refused */
+    aril_status status;        /* ARIL_OK, or why something was refused or a session ended */
     aril_rotate_reason reason; /* of ARIL_EVENT_ROTATE, else ARIL_ROTATE_NONE */
     aril_direction direction;
     uint64_t unix_s;  /* wall clock, seconds */
@@ -57,7 +58,7 @@ typedef struct aril_event {
     uint64_t foreign_tag;       /* tenant tag found in the record of an isolation violation */
     uint64_t records;           /* summaries: how many */
     uint64_t bytes;             /* summaries: bytes of plaintext */
-    uint64_t interval_start_ns; /* summaries: boot clock at the first record counted */
+    uint64_t interval_start_ns; /* summaries: boot clock when the interval began */
 } aril_event;
 
 #define ARIL_AUDIT_SINK_ABI 1u
@@ -76,7 +77,10 @@ typedef struct aril_audit_sink {
     void (*event)(void *state, const aril_event *event);
 } aril_audit_sink;
 
-/** A sink that keeps events in memory, within a bound. */
+/**
+ * A sink that keeps events in memory, within a bound. A forked child may only free it: another
+ * thread of the parent may have held its lock.
+ */
 typedef struct aril_audit_memory aril_audit_memory;
 
 /**

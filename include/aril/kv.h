@@ -192,8 +192,10 @@ ARIL_API ARIL_MUST_USE aril_status aril_kv_open_batch(aril_kv *kv, aril_kv_item 
 /**
  * Forget the pins of a slot that ended. Its sealed blocks do not open any more: not from
  * ourselves, where a slot without a pin is refused, and not from the peer, whose blocks
- * must be newer than the forgotten ones.
+ * must be newer than the forgotten ones: those of other slots too, as long as they have no pin.
  * @param ret_forgotten  Optional: pins that were removed.
+ * @retval ARIL_E_USAGE_STATE  The view has no slot_pins.
+ * @retval ARIL_E_FORKED       This is a forked child.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_kv_forget_slot(aril_kv *kv, uint64_t slot,
                                                        size_t *ret_forgotten);

@@ -27,6 +27,7 @@ typedef struct aril_clock {
 typedef struct aril_runtime_config {
     const aril_clock *clock;      /* NULL: the system's clocks. Borrowed until free. */
     const aril_audit_sink *audit; /* NULL: events are not recorded. Borrowed until free. */
+    aril_error *error;            /* NULL, or where aril_runtime_new() says what is missing */
 } aril_runtime_config;
 
 /**
@@ -63,7 +64,7 @@ ARIL_API void aril_runtime_free(aril_runtime *rt);
 typedef struct aril_runtime_info {
     const char *version;          /* of aril */
     const char *openssl;          /* version text of the embedded libcrypto */
-    const char *cpu;              /* comma separated: "aes,pclmul,vaes,avx512f" */
+    const char *cpu;              /* comma separated: "aes,pclmulqdq,avx512f,vaes" */
     size_t secure_bytes;          /* secure memory in use for secrets, whole pages */
     size_t secure_locked_bytes;   /* the part that is locked against swapping */
     int wipes_on_fork;            /* 1: a forked child sees zeros instead of secrets */

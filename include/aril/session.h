@@ -49,6 +49,8 @@ typedef struct aril_session aril_session;
 /** A session that is being agreed on: one end, between two messages. */
 typedef struct aril_handshake aril_handshake;
 
+/** Key of tenant tags, in bytes. */
+#define ARIL_TAG_KEY_BYTES 32u
 /** Enough room for any offer, accept or confirm. */
 #define ARIL_HANDSHAKE_BYTES_MAX 12288u
 
@@ -69,7 +71,7 @@ typedef struct aril_accept_config {
     const aril_trust *trust;       /* whom signed offers may come from; NULL: nobody */
     aril_bytes vouched_tenant_id;  /* the tenant id that an authenticated transport vouches for;
                                       len 0: the offer must be signed */
-    aril_bytes tag_key;            /* 32 bytes: key of tenant tags, one per server or fleet */
+    aril_bytes tag_key;            /* ARIL_TAG_KEY_BYTES; one key per server or fleet */
     const aril_policy *policy;     /* NULL: the defaults */
 } aril_accept_config;
 
@@ -107,8 +109,8 @@ ARIL_API ARIL_MUST_USE aril_status aril_session_accept(aril_runtime *rt,
 /**
  * Tenant, step 3: check the accept; the tenant's session is then established.
  *
- * The handshake is used up when this succeeds, and after ARIL_E_AUTH stays as it was, so
- * that a forged accept cannot end it. Free it in both cases.
+ * The handshake is used up when this succeeds, and after a failure stays as it was, so that a
+ * forged accept cannot end it. Free it in both cases.
  *
  * @retval ARIL_E_TRUST_DID  Signed by another server than the pinned one.
  * @retval ARIL_E_PROFILE    The server answered with another profile.

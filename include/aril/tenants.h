@@ -23,7 +23,7 @@ typedef struct aril_tenants_config {
     size_t tenants_max;            /* 0: 65536 */
     aril_profile profile;          /* of sessions made by aril_tenants_create(); 0: hybrid */
     const aril_identity *identity; /* the server's; borrowed until free */
-    aril_bytes tag_key;            /* 32 bytes, copied; len 0: a random one */
+    aril_bytes tag_key;            /* ARIL_TAG_KEY_BYTES, copied; len 0: a random one */
     const aril_policy *policy;     /* NULL: the defaults; copied */
 } aril_tenants_config;
 

@@ -11,7 +11,7 @@
 /* One kept event. The tenant id is inside, because an event's own pointer ends
  * with the call that carried it. */
 struct arili_audit_slot {
-    uint64_t order; /* counts all events: merges both rooms in time */
+    uint64_t order; /* counts all events: merges the rooms in time */
     uint64_t unix_s, boot_ns, sequence, foreign_tag, records, bytes, interval_start_ns;
     uint32_t status;
     uint32_t epoch;

@@ -129,16 +129,16 @@ static struct slot *lend(struct shard *s, uint64_t uid, bool *ret_keyed)
 __attribute__((cold)) static aril_status slot_key(const struct arili_crypto *c, struct slot *slot,
                                                   uint64_t uid, const uint8_t *key)
 {
-    /* Out of sight first: from here until the new key is in, nobody may find the old one. */
-    atomic_store_explicit(&slot->uid, 0, memory_order_relaxed);
     if (slot->ctx == NULL) {
         ARILI_TRY(c->ops->aead_new(c->provider, &slot->ctx));
     }
-    if (key != NULL) {
-        ARILI_TRY(c->ops->aead_key(slot->ctx, key));
+    /* The old uid stays until its key is gone: who forgets it waits for us. */
+    const aril_status st = key != NULL ? c->ops->aead_key(slot->ctx, key) : ARIL_OK;
+    if (st != ARIL_OK) {
+        c->ops->aead_wipe(slot->ctx);
     }
-    atomic_store_explicit(&slot->uid, uid, memory_order_relaxed);
-    return ARIL_OK;
+    atomic_store_explicit(&slot->uid, st == ARIL_OK ? uid : 0, memory_order_relaxed);
+    return st;
 }
 
 /* A slot of the thread's own shard, else of the next one that has one free. */

@@ -11,7 +11,7 @@
  * (thread n uses shard n mod ARILI_CONTEXT_SHARDS), so its lock is free unless more
  * threads run than there are shards; then the next shard is tried. Within a shard a
  * few sets of ways hold contexts by key uid; on a miss the oldest of the set is keyed
- * anew. A shard and its contexts are made when its first thread arrives.
+ * anew. A shard is made when its first thread arrives, a context when its way is first used.
  *
  * The cache belongs to the runtime, not to thread-local storage, so that a retired
  * key can be wiped out of every shard at once.

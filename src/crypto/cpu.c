@@ -6,6 +6,8 @@
 #include <string.h>
 #if defined(__aarch64__)
 #include <sys/auxv.h>
+#elif defined(__x86_64__)
+#include <cpuid.h>
 #endif
 
 static char features[160];
@@ -34,8 +36,12 @@ static void detect(void)
     add("avx2", __builtin_cpu_supports("avx2"));
     add("avx512f", __builtin_cpu_supports("avx512f"));
     add("avx512bw", __builtin_cpu_supports("avx512bw"));
-    add("vaes", __builtin_cpu_supports("avx512vbmi2"));
-    add("vpclmulqdq", __builtin_cpu_supports("vpclmulqdq"));
+    /* Structured extended features, leaf 7 ECX: older compilers have no name for these. */
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 1) {
+        add("vaes", (c >> 9 & 1) != 0);
+        add("vpclmulqdq", (c >> 10 & 1) != 0);
+    }
 #elif defined(__aarch64__)
     /* Bits of AT_HWCAP as in the kernel's arm64 ELF hwcaps document. */
     const unsigned long caps = getauxval(AT_HWCAP);

@@ -55,7 +55,12 @@ aril_status aril_runtime_new(const aril_runtime_config *config, aril_runtime **r
     ARILI_DEFER(runtime_freep) aril_runtime *rt = arili_alloc(sizeof *rt);
     ARILI_ENSURE(rt != NULL, ARIL_E_NOMEM);
     const char *missing = NULL;
-    ARILI_TRY(arili_openssl_new(&rt->crypto, &missing));
+    const aril_status st = arili_openssl_new(&rt->crypto, &missing);
+    if (st != ARIL_OK) {
+        return arili_error_set(config != NULL ? config->error : NULL, st,
+                               "libcrypto %s lacks %s; aril needs OpenSSL 3.5 or newer",
+                               arili_openssl_version(), missing != NULL ? missing : "its provider");
+    }
     rt->owns_provider = true;
     ARILI_TRY(fill(rt, config));
     *ret_rt = ARILI_TAKE(rt);

@@ -10,11 +10,11 @@ struct arili_batch {
     struct arili_chain *chain;
     const aril_executor *executor; /* NULL: the caller's thread */
     void *items;                   /* handed to the functions */
-    size_t count;                  /* at least 1 */
+    size_t count;
     arili_length_fn *length;
     /* Seal item i. Runs on any thread. */
     void (*seal)(void *items, size_t i, const struct arili_place *place);
-    /* No place was to be had for item i. */
+    /* Item i is not sealed: there was no place for it, or no cipher context. Runs on any thread. */
     void (*refuse)(void *items, size_t i, aril_status why);
 };
 /* Reserve places epoch by epoch and seal them all; a place that cannot be had refuses its item

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "record/chain.h"
+#include "base/clock.h"
 #include "base/ensure.h"
 #include "base/mem.h"
 #include "record/chain_internal.h"
@@ -160,7 +161,7 @@ aril_status arili_chain_init(struct arili_chain *chain, aril_runtime *rt,
                                    .seals = seals,
                                    .policy = *policy,
                                    .told_ns = now_ns };
-    chain->expires_ns = now_ns + policy->ttl_s * UINT64_C(1000000000);
+    chain->expires_ns = now_ns + policy->ttl_s * ARILI_NS_PER_S;
     (void)pthread_mutex_init(&chain->lock, NULL);
     chain->ring = arili_alloc(policy->readable_epochs * sizeof *chain->ring);
     if (chain->ring == NULL) {

@@ -72,8 +72,16 @@ static aril_rotate_reason take(struct arili_chain *chain, struct arili_epoch *e,
                                arili_length_fn *length, const void *records, size_t count,
                                struct arili_reservation *ret)
 {
+    /* No more than the epoch could number: what is asked for in vain would be given back. */
+    const uint64_t next = atomic_load_explicit(&e->next_sequence, memory_order_relaxed);
+    const uint64_t left =
+        next > chain->policy.rotate_records ? 0 : chain->policy.rotate_records - next + 1;
+    if (left == 0) {
+        return ARIL_ROTATE_RECORDS;
+    }
     uint64_t bytes;
-    const size_t fit = take_bytes(chain, e, length, records, count, &bytes);
+    const size_t fit =
+        take_bytes(chain, e, length, records, count < left ? count : (size_t)left, &bytes);
     if (fit == 0) {
         return ARIL_ROTATE_BYTES;
     }
@@ -217,8 +225,9 @@ aril_status arili_chain_find(struct arili_chain *chain, uint64_t now_ns,
     if (h->epoch <= newest) {
         return find_known(chain, h, once, ret);
     }
+    /* In our own direction we have not been there: an earlier session of the tenant was. */
+    ARILI_ENSURE(!chain->seals, ARIL_E_KEY_UNKNOWN);
     ARILI_ENSURE(h->epoch - newest <= ARIL_EPOCHS_AHEAD_MAX, ARIL_E_KEY_FUTURE);
-    ARILI_ENSURE(!chain->seals, ARIL_E_KEY_UNKNOWN); /* not ours: we have not been there */
     const aril_status st = find_ahead(chain, h, ret);
     /* Another thread has followed the peer since we looked: the epoch is a known one now. */
     return st == ARIL_E_KEY_RETIRED ? find_known(chain, h, once, ret) : st;

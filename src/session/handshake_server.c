@@ -6,7 +6,6 @@
 
 /* The server's end: steps 2 and 4. */
 
-#define TAG_KEY_BYTES 32u
 /* A confirm that comes later than this is not waited for: docs/session.md. */
 #define LIFE_NS UINT64_C(60000000000)
 
@@ -15,7 +14,7 @@
 static aril_status check_accept_config(const aril_accept_config *config)
 {
     ARILI_ENSURE(config->identity != NULL && config->tag_key.data != NULL, ARIL_E_USAGE_NULL);
-    ARILI_ENSURE(config->tag_key.len == TAG_KEY_BYTES, ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE(config->tag_key.len == ARIL_TAG_KEY_BYTES, ARIL_E_USAGE_RANGE);
     if (config->vouched_tenant_id.len > 0) {
         ARILI_TRY(arili_tenant_id_check(config->vouched_tenant_id));
     }

@@ -168,7 +168,9 @@ void aril_session_flush_audit(aril_session *session)
     }
 }
 
-static bool event_of(aril_status why, aril_event_kind *ret)
+/* In our own direction a key that is unknown is that of an earlier session: a miss, as a cache has
+ * many after a restart. */
+static bool event_of(aril_status why, bool from_peer, aril_event_kind *ret)
 {
     switch (aril_status_class(why)) {
     case ARIL_E_ISOLATION:
@@ -183,8 +185,8 @@ static bool event_of(aril_status why, aril_event_kind *ret)
     default:
         /* An unreadable seal fails before anybody could vouch for it: as forged as a bad tag. */
         *ret = ARIL_EVENT_AUTH_FAILURE;
-        return aril_status_class(why) == ARIL_E_FORMAT || why == ARIL_E_KEY_UNKNOWN ||
-               why == ARIL_E_KEY_FUTURE;
+        return aril_status_class(why) == ARIL_E_FORMAT || why == ARIL_E_KEY_FUTURE ||
+               (why == ARIL_E_KEY_UNKNOWN && from_peer);
     }
 }
 
@@ -193,15 +195,13 @@ void arili_session_refused(aril_session *s, aril_direction d, aril_status why,
 {
     atomic_fetch_add_explicit(&s->chain[d].refused, 1, memory_order_relaxed);
     aril_event_kind kind;
-    if (!event_of(why, &kind)) {
+    if (!event_of(why, d != s->sends, &kind)) {
         return;
     }
     aril_event ev = { .kind = kind, .status = why };
-    if (h != NULL) {
-        ev.epoch = h->epoch;
-        ev.sequence = h->sequence;
-        ev.foreign_tag = kind == ARIL_EVENT_ISOLATION_VIOLATION ? h->tenant_tag : 0;
-    }
+    ev.epoch = h->epoch;
+    ev.sequence = h->sequence;
+    ev.foreign_tag = kind == ARIL_EVENT_ISOLATION_VIOLATION ? h->tenant_tag : 0;
     emit(s, d, &ev);
 }
 

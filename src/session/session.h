@@ -50,8 +50,8 @@ ARIL_MUST_USE aril_status arili_session_now(const aril_session *s, uint64_t *ret
 /* Send summaries when they are due. Cheap: one load and one comparison. */
 void arili_session_tick(aril_session *s, uint64_t now_ns);
 
-/* A record of direction d was refused: count it, and report what concerns security. h may
- * be NULL when the seal could not be read. */
+/* A record of direction d was refused: count it, and report what concerns security. h is all zero
+ * when the seal could not be read. */
 void arili_session_refused(aril_session *s, aril_direction d, aril_status why,
                            const struct arili_seal_header *h);
 #endif

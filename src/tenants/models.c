@@ -54,11 +54,7 @@ aril_status arili_models_copy(const aril_kv_config *configs, size_t count, struc
 
 void arili_models_done(struct arili_models *m)
 {
-    if (m->configs != NULL) {
-        arili_free(m->configs, m->count * sizeof *m->configs);
-    }
-    if (m->text != NULL) {
-        arili_free(m->text, m->text_len);
-    }
+    arili_free(m->configs, m->count * sizeof *m->configs);
+    arili_free(m->text, m->text_len);
     *m = (struct arili_models){ 0 };
 }

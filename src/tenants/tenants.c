@@ -10,7 +10,6 @@
 
 #define SHARDS              64u
 #define TENANTS_MAX_DEFAULT 65536u
-#define TAG_KEY_BYTES       32u
 
 struct aril_tenant {
     aril_tenant *next; /* in its bucket */
@@ -242,7 +241,7 @@ static aril_status check_config(const aril_tenants_config *config)
     ARILI_ENSURE(config->model_count >= 1 && config->model_count <= ARIL_TENANTS_MODELS_MAX,
                  ARIL_E_USAGE_RANGE);
     ARILI_ENSURE(config->tenants_max <= ARIL_TENANTS_MAX, ARIL_E_USAGE_RANGE);
-    ARILI_ENSURE(config->tag_key.len == 0 || config->tag_key.len == TAG_KEY_BYTES,
+    ARILI_ENSURE(config->tag_key.len == 0 || config->tag_key.len == ARIL_TAG_KEY_BYTES,
                  ARIL_E_USAGE_RANGE);
     ARILI_ENSURE(config->tag_key.data != NULL || config->tag_key.len == 0, ARIL_E_USAGE_NULL);
     return ARIL_OK;
@@ -256,9 +255,9 @@ static aril_status make_secrets(aril_tenants *t, aril_bytes tag_key)
     ARILI_ENSURE(t->tag_key != NULL, ARIL_E_NOMEM);
     ARILI_TRY(c->ops->random(c->provider, (uint8_t *)&t->seed, sizeof t->seed));
     if (tag_key.len == 0) {
-        return c->ops->random(c->provider, t->tag_key, TAG_KEY_BYTES);
+        return c->ops->random(c->provider, t->tag_key, ARIL_TAG_KEY_BYTES);
     }
-    memcpy(t->tag_key, tag_key.data, TAG_KEY_BYTES);
+    memcpy(t->tag_key, tag_key.data, ARIL_TAG_KEY_BYTES);
     return ARIL_OK;
 }
 
@@ -347,11 +346,13 @@ aril_status aril_tenants_create(aril_tenants *tenants, aril_bytes tenant_id)
     ARILI_DEFER(tenant_putp) aril_tenant *fresh = NULL;
     const aril_status found = aril_tenants_get(tenants, tenant_id, &fresh);
     ARILI_ENSURE(found != ARIL_OK, ARIL_E_EXISTS);
+    /* Before the work of a handshake; insert() decides. */
+    ARILI_ENSURE(aril_tenants_count(tenants) < tenants->tenants_max, ARIL_E_LIMIT_TENANTS);
     ARILI_ENSURE(found == ARIL_E_NOT_FOUND, found);
     ARILI_DEFER(session_closep) aril_session *session = NULL;
     ARILI_TRY(aril_session_pair(tenants->rt, tenants->profile, tenant_id, tenants->identity,
-                                (aril_bytes){ tenants->tag_key, TAG_KEY_BYTES }, &tenants->policy,
-                                NULL, &session));
+                                (aril_bytes){ tenants->tag_key, ARIL_TAG_KEY_BYTES },
+                                &tenants->policy, NULL, &session));
     const uint64_t hash = arili_table_hash(tenants->seed, tenant_id);
     ARILI_TRY(tenant_new(tenants, session, hash, &fresh));
     session = NULL; /* fresh owns it */

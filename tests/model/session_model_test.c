@@ -318,7 +318,7 @@ static struct view *choose_view(const struct record *r, struct end **ret_end)
     return &(*ret_end)->views[(self ? 0 : 2) + run_below(2)];
 }
 
-static void count_refusal(aril_status st)
+static void count_refusal(aril_status st, bool from_peer)
 {
     switch (aril_status_class(st)) {
     case ARIL_E_ISOLATION:
@@ -332,7 +332,8 @@ static void count_refusal(aril_status st)
         run.events[ARIL_EVENT_AUTH_FAILURE]++;
         break;
     default:
-        run.events[ARIL_EVENT_AUTH_FAILURE] += st == ARIL_E_KEY_UNKNOWN || st == ARIL_E_KEY_FUTURE;
+        run.events[ARIL_EVENT_AUTH_FAILURE] +=
+            (st == ARIL_E_KEY_UNKNOWN && from_peer) || st == ARIL_E_KEY_FUTURE;
         break;
     }
 }
@@ -391,7 +392,7 @@ static void op_open(void)
         v->model.chain->refused++;
     }
     run.left_window += predicted == ARIL_E_REPLAY && model_left_window(v->model.chain, &s.shown);
-    count_refusal(predicted);
+    count_refusal(predicted, v->model.from_peer);
     open_and_compare(v, &s, predicted);
 }
 

@@ -56,8 +56,8 @@ class Opener:
         ensure(f["body length"] == len(body), "FORMAT_LENGTH")
         ensure(f["flags"] == self.view["direction"], "AUTH")
         epoch, sequence = f["epoch"], f["sequence"]
-        ensure(epoch <= self.newest + CONST["epochs ahead"], "KEY_FUTURE")
         ensure(epoch <= self.newest or self.view["source"] == "peer", "KEY_UNKNOWN")
+        ensure(epoch <= self.newest + CONST["epochs ahead"], "KEY_FUTURE")
         ensure(epoch > self.newest - self.view["readable_epochs"], "KEY_RETIRED")
         key, prefix, key_id = self.keys(epoch)
         ensure(field(seal, "key id") == key_id, "KEY_UNKNOWN")

@@ -235,10 +235,13 @@ static aril_status check_key(const struct model_view *v, const struct model_show
 {
     const struct model_chain *c = v->chain;
     if (r->epoch > c->newest) {
+        if (c->seals) {
+            return ARIL_E_KEY_UNKNOWN;
+        }
         if (r->epoch - c->newest > ARIL_EPOCHS_AHEAD_MAX) {
             return ARIL_E_KEY_FUTURE;
         }
-        return c->seals || !same_key(c, r) ? ARIL_E_KEY_UNKNOWN : ARIL_OK;
+        return !same_key(c, r) ? ARIL_E_KEY_UNKNOWN : ARIL_OK;
     }
     if (!c->epochs[r->epoch].readable) {
         return ARIL_E_KEY_RETIRED;

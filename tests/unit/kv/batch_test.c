@@ -282,7 +282,7 @@ static void every_record_of_a_mixed_batch_gets_its_own_status(void **state)
             ARIL_E_ISOLATION,
             ARIL_E_FORMAT_VERSION,
             ARIL_OK,
-            ARIL_E_KEY_FUTURE,
+            ARIL_E_KEY_UNKNOWN,
             ARIL_E_USAGE_NULL,
             ARIL_E_FORMAT_LENGTH,
             ARIL_E_KEY_UNKNOWN,

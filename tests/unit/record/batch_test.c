@@ -92,8 +92,11 @@ struct record {
     unsigned times;
 };
 
+static unsigned lengths_asked;
+
 static uint64_t length_of(const void *items, size_t i)
 {
+    lengths_asked++;
     return ((const struct record *)items)[i].length;
 }
 
@@ -137,6 +140,23 @@ static void seal_all(struct record *records, size_t count)
         assert_int_equal(records[i].times, 1);
     }
     assert_int_equal(owner_pins(&o), 0);
+}
+
+/* The work must not grow with the square of the epochs that a batch crosses. */
+static void each_length_is_asked_a_few_times_however_many_epochs(void **state)
+{
+    (void)state;
+    begin(2, 1000);
+    static struct record records[400];
+    memset(records, 0, sizeof records);
+    for (size_t i = 0; i < 400; i++) {
+        records[i].length = 3;
+    }
+    lengths_asked = 0;
+    seal_all(records, 400);
+    assert_int_equal(records[399].epoch, 199);
+    assert_true(lengths_asked <= 4 * 400);
+    owner_done(&o);
 }
 
 static void places_follow_the_order_of_the_items(void **state)
@@ -234,6 +254,7 @@ int main(void)
         cmocka_unit_test(every_record_runs_once_however_it_is_cut),
         cmocka_unit_test(small_work_stays_with_the_caller),
         cmocka_unit_test(without_an_executor_the_caller_does_all),
+        cmocka_unit_test(each_length_is_asked_a_few_times_however_many_epochs),
         cmocka_unit_test(places_follow_the_order_of_the_items),
         cmocka_unit_test(a_record_that_is_too_long_stops_nobody_else),
         cmocka_unit_test(only_records_that_are_too_long_are_all_refused),
