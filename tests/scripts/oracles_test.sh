@@ -27,7 +27,8 @@ output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 for script in "$here"/*_oracle.mjs; do
     status=0
-    ARIL_ORACLE_HELPER=$helper ARIL_NODE_MODULES=$modules node "$script" >"$output" 2>&1 ||
+    ARIL_ORACLE_HELPER=$helper ARIL_NODE_MODULES=$modules \
+        node --require "$here/webcrypto.cjs" "$script" >"$output" 2>&1 ||
         status=$?
     grep -v '^[0-9]* passed' "$output" || true
     # The last line is "N passed, M failed"; without it the script has died.
