@@ -140,6 +140,7 @@ typedef struct aril_audit_totals {
     uint64_t records_opened, bytes_opened;
 } aril_audit_totals;
 
+/** The totals of this moment. Threads: any. Allocates: no. Since: 0.1 */
 ARIL_API ARIL_MUST_USE aril_status aril_audit_memory_totals(const aril_audit_memory *memory,
                                                             aril_audit_totals *ret_totals);
 

@@ -72,6 +72,7 @@ ARIL_API ARIL_MUST_USE aril_status aril_identity_save(const aril_identity *ident
 /** End an identity; wipes. Accepts NULL. */
 ARIL_API void aril_identity_free(aril_identity *identity);
 
+/** Its algorithm. @p identity is required. */
 ARIL_API aril_sign_alg aril_identity_alg(const aril_identity *identity);
 
 /** The raw public key; borrowed, valid as long as the identity. */
@@ -166,6 +167,7 @@ typedef struct aril_trust aril_trust;
 #define ARIL_TRUST_ENTRIES_MAX    65536u
 #define ARIL_TRUST_FILE_BYTES_MAX (32u << 20)
 
+/** An empty list. Free it before the runtime. */
 ARIL_API ARIL_MUST_USE aril_status aril_trust_new(aril_runtime *rt, aril_trust **ret_trust);
 /** End a list. Accepts NULL. */
 ARIL_API void aril_trust_free(aril_trust *trust);

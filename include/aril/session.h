@@ -10,6 +10,14 @@
 extern "C" {
 #endif
 
+/*
+ * Unless a function says otherwise. Threads: any; a handshake is used by one thread at a time, a
+ * session by any number. Blocks: no longer than the work takes. Allocates: yes. Since: 0.1.
+ * Every function answers ARIL_E_USAGE_NULL for a missing required pointer, ARIL_E_FORKED in a
+ * forked child, ARIL_E_NOMEM, ARIL_E_RANDOM and ARIL_E_CRYPTO where those can happen; every output
+ * is then untouched, NULL or zero.
+ */
+
 /**
  * Suites; no other knobs. A peer refuses what it does not want, and nothing falls
  * back by itself.
@@ -112,6 +120,9 @@ ARIL_API ARIL_MUST_USE aril_status aril_session_accept(aril_runtime *rt,
  * The handshake is used up when this succeeds, and after a failure stays as it was, so that a
  * forged accept cannot end it. Free it in both cases.
  *
+ * @retval ARIL_E_FORMAT (class)   Not an accept, or a pinned DID that is none.
+ * @retval ARIL_E_USAGE_STATE      Not a tenant's handshake, or one that is used up.
+ * @retval ARIL_E_USAGE_TOO_SMALL  @p cap; nothing was written, try again.
  * @retval ARIL_E_TRUST_DID  Signed by another server than the pinned one.
  * @retval ARIL_E_PROFILE    The server answered with another profile.
  * @retval ARIL_E_AUTH       Signature or key confirmation is wrong.
@@ -123,6 +134,8 @@ ARIL_API ARIL_MUST_USE aril_status aril_session_finish(aril_handshake *hs, aril_
 /**
  * Server, step 4: check the confirm; the server's session is then established, and only
  * now may it displace an older one of the same tenant.
+ * @retval ARIL_E_FORMAT (class)  Not a confirm.
+ * @retval ARIL_E_USAGE_STATE     Not a server's handshake, or one that is used up.
  * @retval ARIL_E_AUTH     The tenant did not derive the same keys.
  * @retval ARIL_E_EXPIRED  The accept is older than 60 s.
  */

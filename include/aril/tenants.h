@@ -9,6 +9,12 @@
 extern "C" {
 #endif
 
+/*
+ * Unless a function says otherwise. Threads: any, at the same time. Blocks: for a moment while
+ * tenants come and go. Allocates: yes. Since: 0.1. ARIL_E_USAGE_NULL for a missing required
+ * pointer, ARIL_E_FORKED in a forked child.
+ */
+
 /** The tenants of one server: a session and a view per model for each of them. */
 typedef struct aril_tenants aril_tenants;
 
@@ -36,6 +42,7 @@ ARIL_API void aril_tenants_free(aril_tenants *tenants);
 
 /**
  * Create a tenant with a session of its own inside this process.
+ * @retval ARIL_E_USAGE_RANGE    The id is not 1 to 255 bytes without NUL, or a model is wrong.
  * @retval ARIL_E_EXISTS         There is one of that id; it is unchanged.
  * @retval ARIL_E_LIMIT_TENANTS  The registry is full.
  */
@@ -65,6 +72,7 @@ ARIL_API ARIL_MUST_USE aril_status aril_tenants_get(aril_tenants *tenants, aril_
 ARIL_API void aril_tenant_put(aril_tenant *tenant);
 /** The view of model number @p model, or NULL when there is no such model. Borrowed. */
 ARIL_API aril_kv *aril_tenant_kv(const aril_tenant *tenant, size_t model);
+/** Its session, or NULL for NULL. Borrowed while the tenant is held. */
 ARIL_API aril_session *aril_tenant_session(const aril_tenant *tenant);
 
 /**
@@ -80,9 +88,11 @@ ARIL_API ARIL_MUST_USE aril_status aril_tenants_open(aril_tenants *tenants, aril
                                                      size_t model, aril_kv_item *items,
                                                      size_t count, size_t *ret_failed);
 
-/** Close a tenant: its keys are wiped, what was sealed for it never opens again. */
+/** Close a tenant: its keys are wiped, what was sealed for it never opens again.
+ * @retval ARIL_E_NOT_FOUND  No such tenant. */
 ARIL_API ARIL_MUST_USE aril_status aril_tenants_close(aril_tenants *tenants, aril_bytes tenant_id);
 
+/** How many tenants there are at this moment. Allocates: no. */
 ARIL_API size_t aril_tenants_count(const aril_tenants *tenants);
 
 /** Called for each tenant with its info. Return 0 to go on, another value to stop. */
