@@ -78,7 +78,10 @@ static void what_is_no_did_of_ours_is_a_format_error(void **state)
     static char did[5001];
     did_of(id65, ARIL_DID_KEY, did);
     const size_t len = strlen(did);
-    memmove(did + 10, did + 9, len - 8);
+    /* One by one: valgrind takes a fortified memmove for a memcpy. */
+    for (size_t i = len + 1; i > 9; i--) {
+        did[i] = did[i - 1];
+    }
     did[9] = '1'; /* base58 of a leading zero byte */
     assert_status_class(check_did(did, id65), ARIL_E_FORMAT);
     memset(did, 'z', 5000);

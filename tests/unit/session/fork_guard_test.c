@@ -30,16 +30,25 @@ static int child_of_a_process_without_wiping(void *arg)
     room_init(&r, 64, 1, &block);
     room_seal(&r, kv);
     const pid_t pid = fork();
+    int result = 4;
     if (pid == 0) {
         aril_kv_item item = room_sealing(&r);
-        _exit(aril_kv_seal(kv, &item) == ARIL_E_FORKED && room_open(&r, kv) == ARIL_E_FORKED ? 0
-                                                                                             : 3);
+        const bool refused =
+            aril_kv_seal(kv, &item) == ARIL_E_FORKED && room_open(&r, kv) == ARIL_E_FORKED;
+        result = refused ? 0 : 3;
+    } else if (pid > 0) {
+        int status = 0;
+        const bool ended = waitpid(pid, &status, 0) == pid && WIFEXITED(status);
+        result = ended ? WEXITSTATUS(status) : 4;
     }
-    int status = 0;
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status)) {
-        return 4;
+    room_done(&r);
+    aril_kv_free(kv);
+    pair_done(&p);
+    world_done(&w);
+    if (pid == 0) {
+        _exit(result);
     }
-    return WEXITSTATUS(status);
+    return result;
 }
 
 static void a_child_is_told_by_its_process_id_where_pages_stay(void **state)
