@@ -38,14 +38,3 @@ bool arili_equal_ct(const void *a, const void *b, size_t n)
     }
     return difference == 0;
 }
-
-bool arili_overlap(const void *a, size_t a_len, const void *b, size_t b_len)
-{
-    const uintptr_t a_at = (uintptr_t)a;
-    const uintptr_t b_at = (uintptr_t)b;
-    if (a_len == 0 || b_len == 0) {
-        return false;
-    }
-    /* The distance is compared, not the ends, so nothing wraps. */
-    return a_at <= b_at ? b_at - a_at < a_len : a_at - b_at < b_len;
-}

@@ -13,5 +13,14 @@ void arili_wipe(void *p, size_t size);
 /* Constant time in the contents: whether n bytes are equal. For tags and keys. */
 bool arili_equal_ct(const void *a, const void *b, size_t n);
 /* Whether two spans share a byte. Empty spans share nothing. */
-bool arili_overlap(const void *a, size_t a_len, const void *b, size_t b_len);
+static inline bool arili_overlap(const void *a, size_t a_len, const void *b, size_t b_len)
+{
+    const uintptr_t a_at = (uintptr_t)a;
+    const uintptr_t b_at = (uintptr_t)b;
+    if (a_len == 0 || b_len == 0) {
+        return false;
+    }
+    /* The distance is compared, not the ends, so nothing wraps. */
+    return a_at <= b_at ? b_at - a_at < a_len : a_at - b_at < b_len;
+}
 #endif
