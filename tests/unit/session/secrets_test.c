@@ -5,6 +5,7 @@
  */
 #include "fixture.h"
 #include "session/session.h"
+#include "valgrind.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -143,9 +144,19 @@ static void collect(const aril_session *s)
     }
 }
 
+/* A sanitizer's own memory is too large to search, and valgrind watches every read. */
+static void skip_where_memory_is_not_ours(void)
+{
+    if (SANITIZED || under_valgrind()) {
+        print_message("skipped: a tool that watches memory runs this process\n");
+        skip();
+    }
+}
+
 static void no_key_of_a_session_is_in_memory_that_a_core_file_would_hold(void **state)
 {
     (void)state;
+    skip_where_memory_is_not_ours();
     struct world w;
     world_init(&w);
     aril_runtime_info info;
@@ -173,10 +184,7 @@ static void no_key_of_a_session_is_in_memory_that_a_core_file_would_hold(void **
 static void a_closed_session_leaves_no_key_anywhere(void **state)
 {
     (void)state;
-    if (SANITIZED) {
-        print_message("skipped: a sanitizer's own memory is too large to search\n");
-        skip();
-    }
+    skip_where_memory_is_not_ours();
     struct world w;
     world_init(&w);
     struct pair p;
