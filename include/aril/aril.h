@@ -7,6 +7,7 @@
 #include <aril/executor.h>
 #include <aril/identity.h>
 #include <aril/kv.h>
+#include <aril/profile.h>
 #include <aril/record.h>
 #include <aril/runtime.h>
 #include <aril/session.h>

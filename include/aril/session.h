@@ -4,6 +4,7 @@
 #include <aril/audit.h>
 #include <aril/base.h>
 #include <aril/identity.h>
+#include <aril/profile.h>
 #include <aril/runtime.h>
 
 #ifdef __cplusplus
@@ -17,19 +18,6 @@ extern "C" {
  * forked child, ARIL_E_NOMEM, ARIL_E_RANDOM and ARIL_E_CRYPTO where those can happen; every output
  * is then untouched, NULL or zero.
  */
-
-/**
- * Suites; no other knobs. A peer refuses what it does not want, and nothing falls
- * back by itself.
- */
-typedef enum aril_profile {
-    ARIL_PROFILE_HYBRID = 1,     /* X-Wing, SHA-256, ML-DSA-65: the default */
-    ARIL_PROFILE_ML_KEM_768 = 2, /* ML-KEM-768, SHA-256, ML-DSA-65 */
-    ARIL_PROFILE_STRICT = 3      /* ML-KEM-1024, SHA-384, ML-DSA-87: CNSA 2.0 */
-} aril_profile;
-
-/** "hybrid", "mlkem768", "strict"; never NULL. */
-ARIL_API const char *aril_profile_name(aril_profile profile);
 
 /**
  * When keys change and how long they live. The server decides and tells the tenant.

@@ -3,6 +3,7 @@
 #include "base/ensure.h"
 #include "base/mem.h"
 #include "session/handshake.h"
+#include "session/policy.h"
 
 /* The server's end: steps 2 and 4. */
 

@@ -3,6 +3,7 @@
 #include "base/ensure.h"
 #include "base/mem.h"
 #include "session/handshake.h"
+#include "session/policy.h"
 #include <string.h>
 
 /* The tenant's end: steps 1 and 3. */

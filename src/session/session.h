@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef ARILI_SESSION_SESSION_H
 #define ARILI_SESSION_SESSION_H
+#include "crypto/profile.h"
 #include "record/chain.h"
-#include "session/profile.h"
 #include <aril/session.h>
 #include <stdatomic.h>
 

@@ -3,7 +3,7 @@
 #define ARILI_SESSION_TRANSCRIPT_H
 #include "base/bytes.h"
 #include "crypto/hpke.h"
-#include "session/profile.h"
+#include "crypto/profile.h"
 
 /* What both ends compute over the messages, docs/FORMAT.md section 5.4. */
 

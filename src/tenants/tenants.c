@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/tablehash.h"
 #include "session/handshake.h"
+#include "session/policy.h"
 #include "tenants/models.h"
 #include <stdatomic.h>
 #include <string.h>

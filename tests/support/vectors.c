@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vectors.h"
 #include "check.h"
-#include "session/profile.h"
+#include "crypto/profile.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -6,6 +6,7 @@
 #include "faulty_crypto.h"
 #include "fixture.h"
 #include "provider.h"
+#include "session/policy.h"
 #include "session/session.h"
 #include <string.h>
 

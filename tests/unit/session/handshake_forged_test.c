@@ -5,7 +5,7 @@
 #include "base/bytes.h"
 #include "crypto/runtime.h"
 #include "format/handshake.h"
-#include "session/profile.h"
+#include "session/policy.h"
 #include "session/transcript.h"
 #include "talk.h"
 #include <stdlib.h>

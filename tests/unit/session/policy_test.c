@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
-#include "session/profile.h"
+#include "crypto/profile.h"
+#include "session/policy.h"
 #include <string.h>
 
 #define DAYS_30 2592000u
