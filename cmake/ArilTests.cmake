@@ -78,7 +78,8 @@ function(aril_add_test source)
 endfunction()
 
 file(GLOB test_sources CONFIGURE_DEPENDS
-     "${tests_dir}/*_test.c" "${tests_dir}/unit/*/*_test.c" "${tests_dir}/contract/*_test.c"
+     "${tests_dir}/*_test.c" "${tests_dir}/unit/*/*_test.c" "${tests_dir}/unit/*/*/*_test.c"
+     "${tests_dir}/contract/*_test.c"
      "${tests_dir}/kat/*_test.c" "${tests_dir}/fault/*_test.c" "${tests_dir}/stress/*_test.c"
      "${tests_dir}/model/*_test.c")
 foreach(source IN LISTS test_sources)
