@@ -7,7 +7,7 @@
 
 enum head_flag { FLAG_LOCKED = 1, FLAG_OVERDUE_REFUSES = 2, FLAG_COUNTER = 4 };
 #define FLAGS_KNOWN       (FLAG_LOCKED | FLAG_OVERDUE_REFUSES | FLAG_COUNTER)
-#define COUNTER_BYTES_MAX 64u
+#define COUNTER_BYTES_MAX 72u
 
 static bool days_are_valid(uint32_t days, uint32_t most)
 {

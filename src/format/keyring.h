@@ -52,7 +52,7 @@ struct arili_head {
     uint8_t root[ARIL_KEY_ID_BYTES];
     uint8_t root_slot[ARILI_KEYRING_SLOT_BYTES];
     aril_bytes blob;    /* 1 to ARILI_KEYRING_BLOB_BYTES_MAX: the root, sealed by the keystore */
-    aril_bytes counter; /* 1 to 64 with has_counter, else empty */
+    aril_bytes counter; /* 9 to 72 with has_counter: u64 offset, locator; else empty */
 };
 ARIL_MUST_USE aril_status arili_head_parse(aril_bytes in, struct arili_head *ret);
 ARIL_MUST_USE aril_status arili_head_write(const struct arili_head *h, uint8_t *ret, size_t cap,
@@ -77,6 +77,7 @@ struct arili_key_row {
     aril_bytes public_key;
     aril_bytes wrap;
 };
+#define ARILI_KEY_ROW_BYTES_MAX 8192u
 ARIL_MUST_USE aril_status arili_key_row_parse(aril_bytes in, struct arili_key_row *ret);
 ARIL_MUST_USE aril_status arili_key_row_write(const struct arili_key_row *k, uint8_t *ret,
                                               size_t cap, size_t *ret_len);
