@@ -71,10 +71,10 @@ static void changed(struct sample *s)
 {
     for (size_t at = 0; at < s->len; at++) {
         for (unsigned bit = 0; bit <= 8; bit++) {
-            const uint8_t mask = bit < 8 ? (uint8_t)(1u << bit) : 0xff;
-            s->bytes[at] ^= mask;
+            const unsigned mask = bit < 8 ? 1u << bit : 0xff;
+            s->bytes[at] = (uint8_t)(s->bytes[at] ^ mask);
             (void)codec_status(s->codec, s->bytes, s->len); /* canonical where it is read */
-            s->bytes[at] ^= mask;
+            s->bytes[at] = (uint8_t)(s->bytes[at] ^ mask);
         }
     }
 }
