@@ -19,7 +19,7 @@ bool arili_profile_is_known(aril_profile profile)
     return profile >= ARIL_PROFILE_HYBRID && profile <= ARIL_PROFILE_STRICT;
 }
 
-size_t arili_sign_public_bytes(aril_sign_alg alg)
+size_t arili_alg_public_bytes(aril_sign_alg alg)
 {
     switch (alg) {
     case ARIL_ML_DSA_65:

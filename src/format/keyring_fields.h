@@ -8,7 +8,7 @@
 
 bool arili_profile_is_known(aril_profile profile);
 /* Of an ML-DSA public key; 0 for an unknown algorithm. */
-size_t arili_sign_public_bytes(aril_sign_alg alg);
+size_t arili_alg_public_bytes(aril_sign_alg alg);
 
 /* What a profile fixes. The profile must be known. */
 size_t arili_profile_kem_public_bytes(aril_profile profile);

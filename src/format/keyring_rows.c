@@ -231,7 +231,7 @@ void arili_floor_row_write(uint64_t value, uint8_t ret[8])
 
 static bool authority_is_valid(const struct arili_authority_row *a)
 {
-    const size_t bytes = arili_sign_public_bytes(a->alg);
+    const size_t bytes = arili_alg_public_bytes(a->alg);
     return bytes > 0 && a->public_key.len == bytes;
 }
 
