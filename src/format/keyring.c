@@ -8,6 +8,7 @@
 enum head_flag { FLAG_LOCKED = 1, FLAG_OVERDUE_REFUSES = 2, FLAG_COUNTER = 4 };
 #define FLAGS_KNOWN       (FLAG_LOCKED | FLAG_OVERDUE_REFUSES | FLAG_COUNTER)
 #define COUNTER_BYTES_MAX 72u
+#define LEAD_S_MAX        86400u
 
 static bool days_are_valid(uint32_t days, uint32_t most)
 {
@@ -18,7 +19,7 @@ static bool policy_is_valid(const aril_key_policy *p)
 {
     return days_are_valid(p->root_days, 365) && days_are_valid(p->tenant_days, 365) &&
            days_are_valid(p->data_days, 90) && days_are_valid(p->api_days, 30) &&
-           days_are_valid(p->bundle_days, 7) &&
+           days_are_valid(p->bundle_days, 7) && p->lead_s <= LEAD_S_MAX &&
            (p->overdue_refuses == 0 || p->overdue_refuses == 1);
 }
 
@@ -56,7 +57,10 @@ aril_status arili_head_parse(aril_bytes in, struct arili_head *ret)
     h.policy.data_days = arili_read32(&r);
     h.policy.api_days = arili_read32(&r);
     h.policy.bundle_days = arili_read32(&r);
+    h.policy.lead_s = arili_read32(&r);
     h.policy.overdue_refuses = (flags & FLAG_OVERDUE_REFUSES) != 0;
+    arili_read_into(&r, h.fleet, sizeof h.fleet);
+    arili_read_into(&r, h.bundle_digest, sizeof h.bundle_digest);
     arili_read_into(&r, h.root, sizeof h.root);
     arili_read_into(&r, h.root_slot, sizeof h.root_slot);
     h.blob = arili_read_vec16(&r);
@@ -89,6 +93,9 @@ aril_status arili_head_write(const struct arili_head *h, uint8_t *ret, size_t ca
     arili_write32(&w, h->policy.data_days);
     arili_write32(&w, h->policy.api_days);
     arili_write32(&w, h->policy.bundle_days);
+    arili_write32(&w, h->policy.lead_s);
+    arili_write_bytes(&w, (aril_bytes){ h->fleet, sizeof h->fleet });
+    arili_write_bytes(&w, (aril_bytes){ h->bundle_digest, sizeof h->bundle_digest });
     arili_write_bytes(&w, (aril_bytes){ h->root, sizeof h->root });
     arili_write_bytes(&w, (aril_bytes){ h->root_slot, sizeof h->root_slot });
     arili_write_vec16(&w, h->blob);

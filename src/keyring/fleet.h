@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef ARILI_KEYRING_FLEET_H
 #define ARILI_KEYRING_FLEET_H
+#include "base/bytes.h"
 #include "format/fleet.h"
 #include "keyring/keys.h"
 

@@ -84,6 +84,21 @@ const struct arili_key *arili_slot_active(const struct arili_rowset *set, const 
     return NULL;
 }
 
+const struct arili_key *arili_slot_sealing(const struct arili_rowset *set,
+                                           const aril_key_slot *slot, uint64_t now_s)
+{
+    size_t first;
+    if (!arili_rowset_slot(set, slot->purpose, slot->owner, slot->label, &first)) {
+        return NULL;
+    }
+    for (size_t i = first; arili_rowset_same_slot(set, first, i); i++) {
+        if (arili_schedule_is_active(&set->keys[i].said, now_s)) {
+            return &set->keys[i];
+        }
+    }
+    return NULL;
+}
+
 const struct arili_key *arili_slot_parent(const struct arili_rowset *set, const aril_key_slot *slot)
 {
     static const aril_key_purpose keks[] = { ARIL_KEY_TENANT, ARIL_KEY_MODEL };
@@ -140,7 +155,7 @@ static void fill_fields(const struct arili_change *ch, const struct arili_making
         said->version = m->predecessor->said.version + 1;
         memcpy(said->predecessor, arili_key_id(m->predecessor), sizeof said->predecessor);
     }
-    arili_schedule_dates(&ch->head.policy, ch->now_s, said);
+    arili_schedule_dates(&ch->head.policy, ch->now_s, ch->now_s + m->wait_s, said);
     if (m->parent != NULL) {
         memcpy(said->parent, m->parent->id, sizeof said->parent);
     }
@@ -210,15 +225,44 @@ aril_status arili_key_set_state(struct arili_change *ch, const struct arili_key 
     return arili_change_put_key(ch, arili_key_id(key), &said);
 }
 
-aril_status arili_key_succeed(struct arili_change *ch, const struct arili_key *key,
+/* What the older versions are from now on. */
+static aril_status settle_older(struct arili_change *ch, size_t first, bool new_seals)
+{
+    const struct arili_rowset *set = ch->from;
+    bool sealing_seen = new_seals;
+    for (size_t i = first; arili_rowset_same_slot(set, first, i); i++) {
+        const struct arili_key *key = &set->keys[i];
+        if (key->said.state > ARIL_KEY_ACTIVE) {
+            continue;
+        }
+        const bool seals = !sealing_seen && arili_schedule_is_active(&key->said, ch->now_s);
+        const aril_key_state next = seals ? ARIL_KEY_ACTIVE : ARIL_KEY_DECRYPT_ONLY;
+        sealing_seen = sealing_seen || seals;
+        if (key->said.state != next) {
+            ARILI_TRY(arili_key_set_state(ch, key, next));
+        }
+    }
+    return ARIL_OK;
+}
+
+aril_status arili_key_succeed(struct arili_change *ch, const aril_key_slot *slot, uint64_t lead_s,
                               struct arili_made *ret, aril_error *error)
 {
-    const aril_key_slot slot = { key->said.purpose, key->said.owner, key->said.label };
-    const struct arili_key *above = arili_slot_parent(ch->from, &slot);
-    ARILI_ENSURE(above != NULL, ARIL_E_NOT_FOUND);
+    size_t first;
+    const struct arili_key *above = arili_slot_parent(ch->from, slot);
+    if (above == NULL || arili_slot_sealing(ch->from, slot, ch->now_s) == NULL ||
+        !arili_rowset_slot(ch->from, slot->purpose, slot->owner, slot->label, &first)) {
+        char text[ARILI_SLOT_TEXT_BYTES];
+        return arili_error_set(error, ARIL_E_NOT_FOUND, "%s: there is no active %s", ch->kr->path,
+                               arili_slot_text(slot, text));
+    }
     ARILI_DEFER(arili_kek_dropp) struct arili_kek *parent = NULL;
     ARILI_TRY(arili_keyring_kek(ch->kr, ch->from, arili_key_id(above), &parent, error));
-    const struct arili_making making = { .slot = slot, .parent = parent, .predecessor = key };
+    const struct arili_making making = { .slot = *slot,
+                                         .parent = parent,
+                                         .predecessor = &ch->from->keys[first],
+                                         .wait_s = lead_s,
+                                         .state = lead_s > 0 ? ARIL_KEY_PENDING : ARIL_KEY_ACTIVE };
     ARILI_TRY(arili_key_make(ch, &making, ret));
-    return arili_key_set_state(ch, key, ARIL_KEY_DECRYPT_ONLY);
+    return settle_older(ch, first, lead_s == 0);
 }

@@ -10,9 +10,12 @@ ARIL_MUST_USE aril_status arili_slot_check(const aril_key_slot *slot);
 /* KEY_DESTROYED when the owner is a tenant that was shredded. */
 ARIL_MUST_USE aril_status arili_slot_alive(const aril_keyring *kr, const struct arili_rowset *set,
                                            const aril_key_slot *slot, aril_error *error);
-/* The version that is active, or NULL. */
+/* The version that is active, or NULL. Right for keys that never wait for their time. */
 const struct arili_key *arili_slot_active(const struct arili_rowset *set,
                                           const aril_key_slot *slot);
+/* The version that seals at a time: the newest whose time has come. NULL: there is none. */
+const struct arili_key *arili_slot_sealing(const struct arili_rowset *set,
+                                           const aril_key_slot *slot, uint64_t now_s);
 /* The key-encryption key for a new key of that slot: the root, the tenant's or the model's. NULL
  * when there is none. */
 const struct arili_key *arili_slot_parent(const struct arili_rowset *set,
@@ -33,6 +36,7 @@ struct arili_making {
     const struct arili_key *predecessor; /* NULL: the first version */
     const struct arili_payload *payload; /* NULL: drawn */
     aril_key_state state;                /* 0: ARIL_KEY_ACTIVE */
+    uint64_t wait_s;                     /* before it is active */
     const uint8_t *slot_in_keystore;     /* of a root */
     const struct arili_key_row *dates;   /* NULL: from the policy, from now on */
 };
@@ -48,10 +52,12 @@ ARIL_MUST_USE aril_status arili_key_make(struct arili_change *ch, const struct a
 /* Put the row of a key again with another state; destroyed drops the wrap. */
 ARIL_MUST_USE aril_status arili_key_set_state(struct arili_change *ch, const struct arili_key *key,
                                               aril_key_state state);
-/* The next version of a leaf (DATA, NAME, API, AUTHORITY): made active, the one before becomes
- * decrypt-only. */
-ARIL_MUST_USE aril_status arili_key_succeed(struct arili_change *ch, const struct arili_key *key,
-                                            struct arili_made *ret, aril_error *error);
+/* The next version of a leaf (DATA, NAME, API, AUTHORITY). Without a lead it is active at once and
+ * the versions before become decrypt-only; with one it is pending, and the version that seals now
+ * goes on until then. */
+ARIL_MUST_USE aril_status arili_key_succeed(struct arili_change *ch, const aril_key_slot *slot,
+                                            uint64_t lead_s, struct arili_made *ret,
+                                            aril_error *error);
 
 /* For messages: "data key of alice, label x", cut. */
 #define ARILI_SLOT_TEXT_BYTES 192u

@@ -16,6 +16,28 @@ static aril_status newest_rows(aril_keyring *kr, struct arili_rowset **ret, aril
     return ARIL_OK;
 }
 
+/* What a key is at a time: a pending one whose time has come is active, and the version before it
+ * opens only, though the file says so after the next change alone. True when a newer version took
+ * over. */
+static bool effective_state(const struct arili_rowset *set, size_t index, uint64_t now_s,
+                            aril_key_state *state)
+{
+    if (*state > ARIL_KEY_ACTIVE || set->keys[index].said.purpose == ARIL_KEY_ROOT ||
+        set->keys[index].said.purpose == ARIL_KEY_TENANT ||
+        set->keys[index].said.purpose == ARIL_KEY_MODEL) {
+        return false;
+    }
+    for (size_t i = index; i > 0 && arili_rowset_same_slot(set, index, i - 1); i--) {
+        if (arili_schedule_is_active(&set->keys[i - 1].said, now_s)) {
+            *state = ARIL_KEY_DECRYPT_ONLY;
+            return true;
+        }
+    }
+    *state = arili_schedule_is_active(&set->keys[index].said, now_s) ? ARIL_KEY_ACTIVE
+                                                                     : ARIL_KEY_PENDING;
+    return false;
+}
+
 static aril_key_info describe(const struct arili_rowset *set, size_t index, uint64_t now_s)
 {
     const struct arili_key *key = &set->keys[index];
@@ -31,13 +53,16 @@ static aril_key_info describe(const struct arili_rowset *set, size_t index, uint
                            .not_after_s = key->said.not_after_s,
                            .changed_s = key->said.changed_s,
                            .children = set->children[index] };
+    if (effective_state(set, index, now_s, &info.state)) {
+        info.due = ARIL_KEY_NOT_DUE;
+    }
     memcpy(info.id, arili_key_id(key), sizeof info.id);
     memcpy(info.parent, key->said.parent, sizeof info.parent);
     memcpy(info.predecessor, key->said.predecessor, sizeof info.predecessor);
     return info;
 }
 
-static bool matches(const aril_key_filter *filter, const struct arili_key_row *said)
+static bool matches(const aril_key_filter *filter, const aril_key_info *said)
 {
     if (filter == NULL) {
         return true;
@@ -63,7 +88,7 @@ aril_status aril_keyring_list(aril_keyring *keyring, const aril_key_filter *filt
         }
         for (size_t i = end; i > first; i--) {
             const aril_key_info info = describe(set, i - 1, now);
-            if (matches(filter, &set->keys[i - 1].said) && visit(user, &info) != 0) {
+            if (matches(filter, &info) && visit(user, &info) != 0) {
                 return ARIL_OK;
             }
         }
@@ -75,11 +100,10 @@ aril_status aril_keyring_list(aril_keyring *keyring, const aril_key_filter *filt
 static void count_keys(const struct arili_rowset *set, uint64_t now_s, aril_keyring_info *info)
 {
     for (size_t i = 0; i < set->key_count; i++) {
-        const struct arili_key_row *said = &set->keys[i].said;
-        const aril_key_due due = arili_schedule_due(said, now_s);
-        info->keys[said->purpose] += said->state != ARIL_KEY_DESTROYED;
-        info->due += due == ARIL_KEY_DUE;
-        info->overdue += due == ARIL_KEY_OVERDUE || due == ARIL_KEY_ENDED;
+        const aril_key_info key = describe(set, i, now_s);
+        info->keys[key.purpose] += key.state != ARIL_KEY_DESTROYED;
+        info->due += key.due == ARIL_KEY_DUE;
+        info->overdue += key.due == ARIL_KEY_OVERDUE || key.due == ARIL_KEY_ENDED;
     }
 }
 

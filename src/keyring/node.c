@@ -299,19 +299,24 @@ static aril_status find_node(const struct arili_change *ch, aril_bytes name, uin
                            (const char *)name.data);
 }
 
-/* Every key that the node could open and that seals. */
+/* Every key that the node could open and that seals, or waits to. At once: the node knows the keys
+ * of now. */
 static aril_status succeed_all(struct arili_change *ch, const struct arili_node_row *node,
                                size_t *ret_rotated, aril_error *error)
 {
+    const struct arili_rowset *set = ch->from;
     *ret_rotated = 0;
-    for (size_t i = 0; i < ch->from->key_count; i++) {
-        const struct arili_key *key = &ch->from->keys[i];
-        if ((key->said.purpose != ARIL_KEY_DATA && key->said.purpose != ARIL_KEY_NAME) ||
-            key->said.state != ARIL_KEY_ACTIVE || !arili_node_serves(node, key->said.owner)) {
+    for (size_t i = 0; i < set->key_count; i++) {
+        const struct arili_key_row *said = &set->keys[i].said;
+        const aril_key_slot slot = { said->purpose, said->owner, said->label };
+        if ((i > 0 && arili_rowset_same_slot(set, i - 1, i)) ||
+            (said->purpose != ARIL_KEY_DATA && said->purpose != ARIL_KEY_NAME) ||
+            arili_slot_sealing(set, &slot, ch->now_s) == NULL ||
+            !arili_node_serves(node, said->owner)) {
             continue;
         }
         ARILI_DEFER(arili_made_wipe) struct arili_made made = { .id = { 0 } };
-        ARILI_TRY(arili_key_succeed(ch, key, &made, error));
+        ARILI_TRY(arili_key_succeed(ch, &slot, 0, &made, error));
         ++*ret_rotated;
     }
     return ARIL_OK;

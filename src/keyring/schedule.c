@@ -3,7 +3,8 @@
 #include "base/ensure.h"
 #include <stddef.h>
 
-#define DAY_S UINT64_C(86400)
+#define DAY_S      UINT64_C(86400)
+#define LEAD_S_MAX 86400u
 
 aril_status arili_key_policy_complete(const aril_key_policy *in, aril_key_policy *ret)
 {
@@ -23,6 +24,7 @@ aril_status arili_key_policy_complete(const aril_key_policy *in, aril_key_policy
         *days = *days != 0 ? *days : members[i].most;
         ARILI_ENSURE(*days <= members[i].most, ARIL_E_USAGE_RANGE);
     }
+    ARILI_ENSURE(p.lead_s <= LEAD_S_MAX, ARIL_E_USAGE_RANGE);
     p.overdue_refuses = p.overdue_refuses != 0;
     *ret = p;
     return ARIL_OK;
@@ -49,19 +51,26 @@ static uint32_t period_days(const aril_key_policy *policy, aril_key_purpose purp
     return 0;
 }
 
-void arili_schedule_dates(const aril_key_policy *policy, uint64_t now_s, struct arili_key_row *said)
+void arili_schedule_dates(const aril_key_policy *policy, uint64_t now_s, uint64_t activates_s,
+                          struct arili_key_row *said)
 {
     const uint64_t period_s = period_days(policy, said->purpose) * DAY_S;
     said->created_s = now_s;
-    said->activates_s = now_s;
+    said->activates_s = activates_s;
     said->changed_s = now_s;
-    said->rotate_by_s = period_s != 0 ? now_s + period_s : 0;
-    said->not_after_s = period_s != 0 ? now_s + 2 * period_s : 0;
+    said->rotate_by_s = period_s != 0 ? activates_s + period_s : 0;
+    said->not_after_s = period_s != 0 ? activates_s + 2 * period_s : 0;
+}
+
+bool arili_schedule_is_active(const struct arili_key_row *said, uint64_t now_s)
+{
+    return (said->state == ARIL_KEY_ACTIVE || said->state == ARIL_KEY_PENDING) &&
+           said->activates_s <= now_s;
 }
 
 aril_key_due arili_schedule_due(const struct arili_key_row *said, uint64_t now_s)
 {
-    if (said->state != ARIL_KEY_ACTIVE || said->rotate_by_s == 0) {
+    if (!arili_schedule_is_active(said, now_s) || said->rotate_by_s == 0) {
         return ARIL_KEY_NOT_DUE;
     }
     if (said->not_after_s != 0 && now_s >= said->not_after_s) {

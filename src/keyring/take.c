@@ -123,6 +123,25 @@ static aril_status check_time(const struct arili_change *ch, const struct arili_
     return ARIL_OK;
 }
 
+/* Two keyrings that sign with one key, or one that was copied: their bundles contradict. */
+static aril_status check_one_authority(const struct arili_change *ch, const struct arili_bundle *b,
+                                       const uint8_t digest[32], aril_error *error)
+{
+    const struct arili_head *head = &ch->head;
+    if (head->bundle_version == 0) {
+        return ARIL_OK;
+    }
+    if (memcmp(head->fleet, b->fleet, sizeof b->fleet) != 0 ||
+        (head->bundle_version == b->version &&
+         memcmp(head->bundle_digest, digest, sizeof head->bundle_digest) != 0)) {
+        return arili_error_set(error, ARIL_E_TRUST_AUTHORITY,
+                               "there are two authorities: bundle %llu contradicts the one that "
+                               "this node took; find out which keyring was copied",
+                               (unsigned long long)b->version);
+    }
+    return ARIL_OK;
+}
+
 /* The node's own key opens its section. */
 static aril_status open_section(struct taking *t, aril_error *error)
 {
@@ -375,9 +394,14 @@ static aril_status apply(aril_keyring *kr, aril_bytes bundle, int *ret_changed, 
     ARILI_TRY(arili_change_begin(kr, ARILI_CHANGE_ANY_CLOCK, &ch, error));
     ARILI_TRY(check_authority(kr, ch.from, &b, error));
     ARILI_TRY(check_time(&ch, &b, error));
+    uint8_t digest[32];
+    ARILI_TRY(kr->rt->crypto.ops->hash(kr->rt->crypto.provider, ARILI_SHA256, &bundle, 1, digest));
+    ARILI_TRY(check_one_authority(&ch, &b, digest, error));
     if (b.version == ch.head.bundle_version) {
         return ARIL_OK;
     }
+    memcpy(ch.head.bundle_digest, digest, sizeof digest);
+    memcpy(ch.head.fleet, b.fleet, sizeof b.fleet);
     ARILI_TRY(take(&ch, &b, error));
     arili_keyring_forget_secrets(kr);
     *ret_changed = 1;

@@ -62,7 +62,9 @@ static aril_status choose(const aril_keyring *kr, const struct arili_rowset *set
     if (set->head.locked) {
         return is_locked(kr, error);
     }
-    const struct arili_key *key = arili_slot_active(set, slot);
+    uint64_t now = 0;
+    ARILI_TRY(arili_keyring_now(kr, &set->head, &now));
+    const struct arili_key *key = arili_slot_sealing(set, slot, now);
     if (key == NULL) {
         size_t index;
         ARILI_TRY(arili_slot_alive(kr, set, slot, error));
@@ -72,8 +74,6 @@ static aril_status choose(const aril_keyring *kr, const struct arili_rowset *set
                            : ARIL_E_NOT_FOUND,
                        slot, error);
     }
-    uint64_t now = 0;
-    ARILI_TRY(arili_keyring_now(kr, &set->head, &now));
     const aril_status st = arili_schedule_may_seal(&key->said, &set->head.policy, now);
     if (st != ARIL_OK) {
         return refused(kr, st, slot, error);
