@@ -31,8 +31,8 @@ ARIL_MUST_USE bool arili_keys_find(aril_bytes text, const uint8_t slot[ARILI_STO
                                    uint8_t ret_key[ARILI_AEAD_KEY_BYTES]);
 void arili_keys_at(aril_bytes text, size_t index, uint8_t ret_key[ARILI_AEAD_KEY_BYTES]);
 /* Writes text with one key more at its end (count < ARILI_KEYS_MAX), or without a slot. ret has
- * room for text.len and, to add, one line more. Returns the length. text.len 0 is a file
- * without keys. */
+ * room for text.len and, to add, one line more; then it may be text. Returns the length. text.len
+ * 0 is a file without keys. */
 size_t arili_keys_add(aril_bytes text, const uint8_t slot[ARILI_STORE_SLOT_BYTES],
                       const uint8_t key[ARILI_AEAD_KEY_BYTES], uint8_t *ret);
 size_t arili_keys_remove(aril_bytes text, const uint8_t slot[ARILI_STORE_SLOT_BYTES], uint8_t *ret);
