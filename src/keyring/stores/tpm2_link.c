@@ -4,6 +4,7 @@
 #include "base/ensure.h"
 #include "base/mem.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -42,7 +43,7 @@ static void pipes_release(struct arili_tpm2_link *link)
 static aril_status look_for_path(const struct arili_tpm2_link *link)
 {
     const char *path = arili_tpm2_uri_path(&link->tpm->uri);
-    if (path == NULL || access(path, R_OK | W_OK) == 0) {
+    if (path == NULL || faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0) {
         return ARIL_OK;
     }
     switch (errno) {
