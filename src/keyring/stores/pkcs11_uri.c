@@ -119,15 +119,17 @@ static aril_status take_all(struct attribute *known, struct text parts, bool que
     return ARIL_OK;
 }
 
-/* Makes a path of RFC 8089's short and long form: file:/p and file:///p. */
+/* Makes a path of RFC 8089's short and long form, file:/p and file:///p. One that names a host
+ * stays as it is, and is no path. */
 static void strip_file_scheme(char *path)
 {
-    const char *at = path;
-    if (strncmp(at, "file:", 5) == 0) {
-        at += 5;
-        at += strncmp(at, "///", 3) == 0 ? 2 : 0;
+    size_t skip = 0;
+    if (strncmp(path, "file:///", 8) == 0) {
+        skip = 7;
+    } else if (strncmp(path, "file:/", 6) == 0 && path[6] != '/') {
+        skip = 5;
     }
-    memmove(path, at, strlen(at) + 1);
+    memmove(path, path + skip, strlen(path + skip) + 1);
 }
 
 static aril_status parse(const char *rest, struct arili_p11_uri *ret, aril_error *error)
