@@ -37,12 +37,13 @@ struct fake_pkcs11 {
         bool not_sensitive;     /* the same */
         bool session_keys;      /* the same: keys end with the session */
         bool empty_attributes;  /* attributes have no length */
-        bool too_many_found;    /* C_FindObjects tells of more than there is room for */
-        bool long_output;       /* C_Encrypt and C_Decrypt tell of more bytes than they wrote */
-        bool own_iv;            /* C_Encrypt puts an IV of its own into the parameters */
-        bool garbles;           /* C_Decrypt gives other bytes and says CKR_OK */
-        bool keeps_objects;     /* C_DestroyObject does nothing and says CKR_OK */
-        bool foreign;           /* somebody else in the process initialized the module */
+        bool finds_nothing;
+        bool too_many_found; /* C_FindObjects tells of more than there is room for */
+        bool long_output;    /* C_Encrypt and C_Decrypt tell of more bytes than they wrote */
+        bool own_iv;         /* C_Encrypt puts an IV of its own into the parameters */
+        bool garbles;        /* C_Decrypt gives other bytes and says CKR_OK */
+        bool keeps_objects;  /* C_DestroyObject does nothing and says CKR_OK */
+        bool foreign;        /* somebody else in the process initialized the module */
     } is;
 
     /* --- one fault. The nth call from now, of the function with this name or of any, answers
@@ -51,6 +52,7 @@ struct fake_pkcs11 {
     unsigned fault_nth;   /* from 1; 0: none */
     unsigned long fault_rv;
     bool fault_after;
+    bool fault_repeats;    /* and every call of it that follows */
     const char *fault_was; /* the function that it hit; NULL: not yet */
 
     /* --- a call that does not come back until it is let go */

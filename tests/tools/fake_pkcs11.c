@@ -74,7 +74,7 @@ static void reset(void)
     fake->fault_in = fake->fault_was = fake->hang_in = NULL;
     fake->fault_nth = 0;
     fake->fault_rv = CKR_OK;
-    fake->fault_after = fake->hangs = fake->let_go = false;
+    fake->fault_after = fake->fault_repeats = fake->hangs = fake->let_go = false;
     fake->calls = fake->initialized = fake->finalized = fake->logins = 0;
     fake->objects = 0;
     fake->slot = 0;
@@ -104,6 +104,7 @@ static CK_RV enter(const char *name)
     const bool counts = fake->fault_in == NULL || strcmp(fake->fault_in, name) == 0;
     if (fake->fault_nth > 0 && counts && --fake->fault_nth == 0) {
         fake->fault_was = name;
+        fake->fault_nth = fake->fault_repeats ? 1 : 0;
         after = fake->fault_after;
         if (!after) {
             (void)pthread_mutex_unlock(&state_lock);
@@ -497,10 +498,11 @@ static CK_RV do_get_attribute_value(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE o
         return rv != CKR_OK ? rv : CKR_OBJECT_HANDLE_INVALID;
     }
     for (CK_ULONG i = 0; i < count; i++) {
-        const CK_BBOOL value = t[i].type == CKA_TOKEN       ? o->is_token
-                               : t[i].type == CKA_PRIVATE   ? o->is_private
-                               : t[i].type == CKA_SENSITIVE ? o->sensitive
-                                                            : o->extractable;
+        const CK_BBOOL value = t[i].type == CKA_TOKEN     ? o->is_token
+                               : t[i].type == CKA_PRIVATE ? o->is_private
+                               : t[i].type == CKA_SENSITIVE
+                                   ? o->sensitive && !fake->is.not_sensitive
+                                   : o->extractable || fake->is.extractable;
         memcpy(t[i].pValue, &value, sizeof value);
         t[i].ulValueLen = fake->is.empty_attributes ? 0 : sizeof value;
     }
@@ -553,7 +555,7 @@ static CK_RV do_find(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE *ret, CK_ULONG c
             ret[(*count)++] = o->handle;
         }
     }
-    *count = fake->is.too_many_found ? cap + 1 : *count;
+    *count = fake->is.too_many_found ? cap + 1 : fake->is.finds_nothing ? 0 : *count;
     return CKR_OK;
 }
 
@@ -727,12 +729,11 @@ static CK_RV c_generate_random(CK_SESSION_HANDLE handle, unsigned char *ret, CK_
     CALL("C_GenerateRandom", do_generate_random(handle, ret, len));
 }
 
-EXPORT CK_RV C_GetFunctionList(CK_FUNCTION_LIST **ret)
+static CK_FUNCTION_LIST list_now(void)
 {
-    static CK_FUNCTION_LIST list;
-    list = (CK_FUNCTION_LIST){ .version = { 2, fake->is.old_list ? 20 : 40 },
-                               .C_Initialize = c_initialize,
-                               .C_Finalize = c_finalize };
+    CK_FUNCTION_LIST list = { .version = { 2, fake->is.old_list ? 20 : 40 },
+                              .C_Initialize = c_initialize,
+                              .C_Finalize = c_finalize };
     if (!fake->is.no_functions) {
         list.C_GetInfo = c_get_info;
         list.C_GetSlotList = c_get_slot_list;
@@ -754,6 +755,21 @@ EXPORT CK_RV C_GetFunctionList(CK_FUNCTION_LIST **ret)
         list.C_Decrypt = c_decrypt;
         list.C_GenerateRandom = c_generate_random;
     }
-    *ret = &list;
+    return list;
+}
+
+EXPORT CK_RV C_GetFunctionList(CK_FUNCTION_LIST **ret)
+{
+    /* Two, so that nothing is written while another thread calls through it. */
+    static CK_FUNCTION_LIST good, bad;
+    (void)pthread_mutex_lock(&state_lock);
+    const bool lies = fake->is.old_list || fake->is.no_functions;
+    if (lies) {
+        bad = list_now();
+    } else if (good.C_Finalize == NULL) {
+        good = list_now();
+    }
+    *ret = lies ? &bad : &good;
+    (void)pthread_mutex_unlock(&state_lock);
     return fake->is.no_list ? CKR_GENERAL_ERROR : CKR_OK;
 }

@@ -7,7 +7,7 @@
 
 /* What a code is besides its status. */
 enum {
-    LOSS = 1u << 0,   /* the session or the token went away */
+    LOSS = 1u << 0,   /* the session is of no use any more, or the token went away */
     DEVICE = 1u << 1, /* about device, session or login; LOSS is that as well */
 };
 
@@ -60,7 +60,8 @@ static const struct meaning meanings[] = {
     { RV(CKR_MECHANISM_PARAM_INVALID), ARIL_E_KEYSTORE, 0,
       "look whether the token takes 12-byte IVs and 128-bit tags for CKM_AES_GCM" },
     { RV(CKR_OBJECT_HANDLE_INVALID), ARIL_E_KEYSTORE, DEVICE, report },
-    { RV(CKR_OPERATION_ACTIVE), ARIL_E_KEYSTORE_BUSY, DEVICE, "retry" },
+    /* Only this thread uses the session, so an operation that failed has got stuck in it. */
+    { RV(CKR_OPERATION_ACTIVE), ARIL_E_KEYSTORE_BUSY, LOSS, "retry" },
     { RV(CKR_OPERATION_NOT_INITIALIZED), ARIL_E_KEYSTORE, DEVICE, "retry" },
     { RV(CKR_PIN_INCORRECT), ARIL_E_KEYSTORE_SECRET, DEVICE, pin },
     { RV(CKR_PIN_INVALID), ARIL_E_KEYSTORE_SECRET, DEVICE, pin },

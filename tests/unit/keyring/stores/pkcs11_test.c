@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#if __has_include(<p11-kit/pkcs11.h>)
+
 #define LABEL     "aril test"
 #define COUNT_LOW (1ul << 16) /* CKF_USER_PIN_COUNT_LOW: a PIN was wrong */
 
@@ -485,3 +487,26 @@ int main(void)
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
+
+#else
+
+static void without_headers_it_is_unavailable(void **state)
+{
+    (void)state;
+    void *store = NULL;
+    aril_error error;
+    assert_status(pkcs11_open(pkcs11_uri("t", "/m.so", NULL), NULL, NULL, &store, &error),
+                  ARIL_E_UNAVAILABLE);
+    assert_non_null(strstr(error.message, "p11-kit"));
+    arili_store_pkcs11.close(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_headers_it_is_unavailable),
+    };
+    return cmocka_run_group_tests(tests, runtime_setup, runtime_teardown);
+}
+
+#endif
