@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The backend under a keystore's deadline: a module that hangs is left behind. */
+#include "fake_pkcs11.h"
+#include "keyring/keystore.h"
+#include "pkcs11_store.h"
+#include "runtime.h"
+#include "temp_folder.h"
+#include <dirent.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct fake_pkcs11 *fake;
+
+static int begin(void **state)
+{
+    return runtime_setup(state) | temp_folder_make(state);
+}
+
+static int end(void **state)
+{
+    temp_clear(temp_path("pin"));
+    return temp_folder_remove(state) | runtime_teardown(state);
+}
+
+static int each(void **state)
+{
+    (void)state;
+    if (fake_pkcs11_module() != NULL) {
+        fake = fake_pkcs11_of(fake_pkcs11_module());
+        fake_pkcs11_reset(fake);
+    }
+    return 0;
+}
+
+static aril_status open_within(uint32_t deadline_ms, aril_keystore **ret, aril_error *error)
+{
+    const char *pin = temp_write("pin", 0600, (aril_bytes){ (const uint8_t *)FAKE_PIN, 8 });
+    const aril_keystore_config config = { .uri = pkcs11_uri(FAKE_LABEL, fake_pkcs11_module(), pin),
+                                          .deadline_ms = deadline_ms };
+    *ret = NULL;
+    return aril_keystore_open(rt, &config, ret, error);
+}
+
+static unsigned threads(void)
+{
+    DIR *dir = opendir("/proc/self/task");
+    assert_non_null(dir);
+    unsigned count = 0;
+    for (const struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
+        count += e->d_name[0] != '.';
+    }
+    (void)closedir(dir);
+    return count;
+}
+
+/* Lets the call go on that was given up, and waits until its thread has cleared up. */
+static void let_go_of_thread(unsigned before)
+{
+    fake_pkcs11_let_go(fake);
+    while (threads() > before) {
+        (void)sched_yield();
+    }
+    assert_int_equal(fake->sessions, 0);
+    assert_int_equal(fake->initialized, fake->finalized);
+}
+
+static void the_public_calls_reach_the_token(void **state)
+{
+    (void)state;
+    fake_pkcs11_need();
+    aril_keystore *ks = NULL;
+    assert_status(open_within(0, &ks, NULL), ARIL_OK);
+    assert_string_equal(arili_keystore_info(ks)->backend, "pkcs11");
+    const struct arili_store_place place = pkcs11_place(1);
+    const uint8_t secret[ARILI_STORE_SECRET_BYTES] = { 1 };
+    uint8_t opened[ARILI_STORE_SECRET_BYTES];
+    uint8_t blob[ARILI_STORE_BLOB_BYTES_MAX];
+    size_t len = 0;
+    assert_status(arili_keystore_seal(ks, &place, secret, blob, sizeof blob, &len, NULL), ARIL_OK);
+    assert_status(arili_keystore_unseal(ks, &place, (aril_bytes){ blob, len }, opened, NULL),
+                  ARIL_OK);
+    assert_memory_equal(opened, secret, sizeof secret);
+    assert_status(arili_keystore_destroy(ks, place.slot, NULL), ARIL_OK);
+    aril_keystore_close(ks);
+    assert_int_equal(fake->finalized, 1);
+}
+
+static void a_module_that_hangs_at_its_start_is_a_timeout(void **state)
+{
+    (void)state;
+    fake_pkcs11_need();
+    const unsigned before = threads();
+    static const char *const calls[] = { "C_Initialize", "C_GetSlotList", "C_OpenSession" };
+    for (size_t i = 0; i < COUNT(calls); i++) {
+        fake_pkcs11_reset(fake);
+        fake->hang_in = calls[i];
+        aril_keystore *ks = NULL;
+        aril_error error = { .status = ARIL_OK };
+        assert_status(open_within(20, &ks, &error), ARIL_E_TIMEOUT);
+        assert_null(ks);
+        let_go_of_thread(before);
+    }
+}
+
+static void a_module_that_hangs_at_work_is_a_timeout(void **state)
+{
+    (void)state;
+    fake_pkcs11_need();
+    const unsigned before = threads();
+    static const char *const calls[] = { "C_Login", "C_GenerateKey", "C_Encrypt" };
+    for (size_t i = 0; i < COUNT(calls); i++) {
+        fake_pkcs11_reset(fake);
+        aril_keystore *ks = NULL;
+        assert_status(open_within(1000, &ks, NULL), ARIL_OK);
+        fake->hang_in = calls[i];
+        const struct arili_store_place place = pkcs11_place(1);
+        const uint8_t secret[ARILI_STORE_SECRET_BYTES] = { 1 };
+        uint8_t blob[ARILI_STORE_BLOB_BYTES_MAX] = { 0 };
+        size_t len = 0;
+        for (unsigned n = 0; n < 2; n++) {
+            assert_status(arili_keystore_seal(ks, &place, secret, blob, sizeof blob, &len, NULL),
+                          ARIL_E_TIMEOUT);
+            assert_int_equal(len + blob[0], 0);
+        }
+        aril_keystore_close(ks);
+        let_go_of_thread(before);
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, each)
+    const struct CMUnitTest tests[] = {
+        TEST(the_public_calls_reach_the_token),
+        TEST(a_module_that_hangs_at_its_start_is_a_timeout),
+        TEST(a_module_that_hangs_at_work_is_a_timeout),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
