@@ -51,11 +51,12 @@ else()
     target_link_libraries(aril_test_support INTERFACE aril_test_flags aril_test_lib)
 endif()
 
-# --- a PKCS#11 module that lies and fails; PKCS#11 alone is where backends are loaded
+# --- a PKCS#11 module that lies and fails, for the keystore that loads one
 
 if(P11KIT_FOUND)
     target_include_directories(aril_test_flags SYSTEM INTERFACE ${P11KIT_INCLUDE_DIRS})
-    add_library(fake_pkcs11 MODULE "${tests_dir}/tools/fake_pkcs11.c")
+    file(GLOB fake_pkcs11_sources CONFIGURE_DEPENDS "${tests_dir}/tools/fake_pkcs11*.c")
+    add_library(fake_pkcs11 MODULE ${fake_pkcs11_sources})
     target_include_directories(fake_pkcs11 PRIVATE "${tests_dir}/support")
     target_include_directories(fake_pkcs11 SYSTEM PRIVATE ${P11KIT_INCLUDE_DIRS})
     target_link_libraries(fake_pkcs11 PRIVATE aril_flags pthread)

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keystores of many threads on one PKCS#11 module: they come and go, and none ends the module for
  * another. */
-#include "fake_pkcs11.h"
-#include "pkcs11_store.h"
-#include "runtime.h"
+#include "fake_token.h"
 #include "team.h"
-#include "temp_folder.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -51,33 +48,18 @@ static void come_and_go(void *arg, unsigned number)
 static void keystores_of_many_threads_share_a_module(void **state)
 {
     (void)state;
-    fake_pkcs11_need();
-    struct fake_pkcs11 *fake = fake_pkcs11_of(fake_pkcs11_module());
-    fake_pkcs11_reset(fake);
-    const char *pin = temp_write("pin", 0600, (aril_bytes){ (const uint8_t *)FAKE_PIN, 8 });
-    (void)snprintf(uri, sizeof uri, "%s", pkcs11_uri(FAKE_LABEL, fake_pkcs11_module(), pin));
+    (void)snprintf(uri, sizeof uri, "%s", fake_token_uri());
     const struct team_role roles[] = { { "keystore", come_and_go, THREADS } };
     team_run(roles, COUNT(roles), NULL);
     assert_int_equal(fake->initialized, fake->finalized);
     assert_int_equal(fake->sessions, 0);
     assert_int_equal(fake->objects, 0);
-    temp_clear(pin);
-}
-
-static int begin(void **state)
-{
-    return runtime_setup(state) | temp_folder_make(state);
-}
-
-static int end(void **state)
-{
-    return temp_folder_remove(state) | runtime_teardown(state);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keystores_of_many_threads_share_a_module),
+        FAKE_TOKEN_TEST(keystores_of_many_threads_share_a_module),
     };
-    return cmocka_run_group_tests(tests, begin, end);
+    return cmocka_run_group_tests(tests, fake_token_begin, fake_token_end);
 }

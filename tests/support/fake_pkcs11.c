@@ -13,14 +13,6 @@ const char *fake_pkcs11_module(void)
 #endif
 }
 
-void fake_pkcs11_need(void)
-{
-    if (fake_pkcs11_module() == NULL) {
-        print_message("no fake PKCS#11 module: install libp11-kit-dev\n");
-        skip();
-    }
-}
-
 struct fake_pkcs11 *fake_pkcs11_of(const char *path)
 {
     /* Stays loaded: the state is part of it. */

@@ -75,8 +75,6 @@ struct fake_pkcs11 *fake_pkcs11_of(const char *path);
 void fake_pkcs11_reset(struct fake_pkcs11 *fake);
 /* Takes all sessions and the login away, as a token does that is pulled out and put back. */
 void fake_pkcs11_replug(struct fake_pkcs11 *fake);
-/* Skips the running test when the module was not built. */
-void fake_pkcs11_need(void);
 /* Waits until a call hangs; lets it go. */
 void fake_pkcs11_wait_hanging(struct fake_pkcs11 *fake);
 void fake_pkcs11_let_go(struct fake_pkcs11 *fake);

@@ -1,43 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The backend under a keystore's deadline: a module that hangs is left behind. */
-#include "fake_pkcs11.h"
+#include "fake_token.h"
 #include "keyring/keystore.h"
-#include "pkcs11_store.h"
-#include "runtime.h"
-#include "temp_folder.h"
 #include <dirent.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
-static struct fake_pkcs11 *fake;
-
-static int begin(void **state)
-{
-    return runtime_setup(state) | temp_folder_make(state);
-}
-
-static int end(void **state)
-{
-    temp_clear(temp_path("pin"));
-    return temp_folder_remove(state) | runtime_teardown(state);
-}
-
-static int each(void **state)
-{
-    (void)state;
-    if (fake_pkcs11_module() != NULL) {
-        fake = fake_pkcs11_of(fake_pkcs11_module());
-        fake_pkcs11_reset(fake);
-    }
-    return 0;
-}
-
 static aril_status open_within(uint32_t deadline_ms, aril_keystore **ret, aril_error *error)
 {
-    const char *pin = temp_write("pin", 0600, (aril_bytes){ (const uint8_t *)FAKE_PIN, 8 });
-    const aril_keystore_config config = { .uri = pkcs11_uri(FAKE_LABEL, fake_pkcs11_module(), pin),
-                                          .deadline_ms = deadline_ms };
+    const aril_keystore_config config = { .uri = fake_token_uri(), .deadline_ms = deadline_ms };
     *ret = NULL;
     return aril_keystore_open(rt, &config, ret, error);
 }
@@ -68,7 +40,6 @@ static void let_go_of_thread(unsigned before)
 static void the_public_calls_reach_the_token(void **state)
 {
     (void)state;
-    fake_pkcs11_need();
     aril_keystore *ks = NULL;
     assert_status(open_within(0, &ks, NULL), ARIL_OK);
     assert_string_equal(arili_keystore_info(ks)->backend, "pkcs11");
@@ -89,7 +60,6 @@ static void the_public_calls_reach_the_token(void **state)
 static void a_module_that_hangs_at_its_start_is_a_timeout(void **state)
 {
     (void)state;
-    fake_pkcs11_need();
     const unsigned before = threads();
     static const char *const calls[] = { "C_Initialize", "C_GetSlotList", "C_OpenSession" };
     for (size_t i = 0; i < COUNT(calls); i++) {
@@ -106,13 +76,12 @@ static void a_module_that_hangs_at_its_start_is_a_timeout(void **state)
 static void a_module_that_hangs_at_work_is_a_timeout(void **state)
 {
     (void)state;
-    fake_pkcs11_need();
     const unsigned before = threads();
     static const char *const calls[] = { "C_Login", "C_GenerateKey", "C_Encrypt" };
     for (size_t i = 0; i < COUNT(calls); i++) {
         fake_pkcs11_reset(fake);
         aril_keystore *ks = NULL;
-        assert_status(open_within(1000, &ks, NULL), ARIL_OK);
+        assert_status(open_within(500, &ks, NULL), ARIL_OK);
         fake->hang_in = calls[i];
         const struct arili_store_place place = pkcs11_place(1);
         const uint8_t secret[ARILI_STORE_SECRET_BYTES] = { 1 };
@@ -130,11 +99,10 @@ static void a_module_that_hangs_at_work_is_a_timeout(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup(name, each)
     const struct CMUnitTest tests[] = {
-        TEST(the_public_calls_reach_the_token),
-        TEST(a_module_that_hangs_at_its_start_is_a_timeout),
-        TEST(a_module_that_hangs_at_work_is_a_timeout),
+        FAKE_TOKEN_TEST(the_public_calls_reach_the_token),
+        FAKE_TOKEN_TEST(a_module_that_hangs_at_its_start_is_a_timeout),
+        FAKE_TOKEN_TEST(a_module_that_hangs_at_work_is_a_timeout),
     };
-    return cmocka_run_group_tests(tests, begin, end);
+    return cmocka_run_group_tests(tests, fake_token_begin, fake_token_end);
 }
