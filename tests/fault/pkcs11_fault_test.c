@@ -33,5 +33,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FAKE_TOKEN_TEST(every_allocation_may_fail),
     };
-    return cmocka_run_group_tests(tests, fake_token_begin, fake_token_end);
+    return fake_token_run(tests);
 }

@@ -61,5 +61,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FAKE_TOKEN_TEST(keystores_of_many_threads_share_a_module),
     };
-    return cmocka_run_group_tests(tests, fake_token_begin, fake_token_end);
+    return fake_token_run(tests);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fake_token.h"
 #include "temp_folder.h"
+#include <stdio.h>
 #include <string.h>
 
 struct fake_pkcs11 *fake;
@@ -16,13 +17,18 @@ int fake_token_end(void **state)
     return temp_folder_remove(state) | runtime_teardown(state);
 }
 
+bool fake_token_missing(void)
+{
+    const bool missing = fake_pkcs11_module() == NULL;
+    if (missing) {
+        (void)puts("SKIPPED: no fake PKCS#11 module; install libp11-kit-dev");
+    }
+    return missing;
+}
+
 int fake_token_each(void **state)
 {
     (void)state;
-    if (fake_pkcs11_module() == NULL) {
-        print_message("no fake PKCS#11 module: install libp11-kit-dev\n");
-        skip();
-    }
     fake = fake_pkcs11_of(fake_pkcs11_module());
     fake_pkcs11_reset(fake);
     return 0;

@@ -5,12 +5,15 @@
 #include "pkcs11_store.h"
 #include "runtime.h"
 
-/* The fake module as a group's fixture: cmocka_run_group_tests(tests, fake_token_begin,
- * fake_token_end), and fake_token_each() before each test. It skips what has no module. */
+/* The fake module as a group's fixture: fake_token_run(tests) in main(), and FAKE_TOKEN_TEST for
+ * each of them. Without a module the program says so and is skipped. */
 extern struct fake_pkcs11 *fake;
 int fake_token_begin(void **state);
 int fake_token_end(void **state);
 int fake_token_each(void **state);
+#define fake_token_run(tests) \
+    (fake_token_missing() ? 77 : cmocka_run_group_tests(tests, fake_token_begin, fake_token_end))
+bool fake_token_missing(void);
 #define FAKE_TOKEN_TEST(name) cmocka_unit_test_setup(name, fake_token_each)
 
 /* The path of a file of mode 0600 with that PIN. */

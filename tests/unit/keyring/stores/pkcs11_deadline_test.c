@@ -104,5 +104,5 @@ int main(void)
         FAKE_TOKEN_TEST(a_module_that_hangs_at_its_start_is_a_timeout),
         FAKE_TOKEN_TEST(a_module_that_hangs_at_work_is_a_timeout),
     };
-    return cmocka_run_group_tests(tests, fake_token_begin, fake_token_end);
+    return fake_token_run(tests);
 }

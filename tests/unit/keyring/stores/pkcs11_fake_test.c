@@ -262,7 +262,7 @@ int main(void)
         FAKE_TOKEN_TEST(lengths_and_counts_beyond_the_buffer_are_refused),
         FAKE_TOKEN_TEST(a_key_that_stays_is_not_called_destroyed),
     };
-    return cmocka_run_group_tests(tests, fake_token_begin, fake_token_end);
+    return fake_token_run(tests);
 }
 
 #else

@@ -212,7 +212,7 @@ int main(void)
         FAKE_TOKEN_TEST(a_token_that_was_pulled_out_and_put_back_goes_on),
         FAKE_TOKEN_TEST(a_session_that_is_lost_again_and_again_is_given_up),
     };
-    return cmocka_run_group_tests(tests, fake_token_begin, fake_token_end);
+    return fake_token_run(tests);
 }
 
 #else

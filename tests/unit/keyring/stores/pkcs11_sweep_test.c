@@ -231,7 +231,7 @@ int main(void)
         FAKE_TOKEN_TEST(a_forked_child_leaves_the_module_alone),
         FAKE_TOKEN_TEST(a_forked_child_begins_anew_with_a_runtime_of_its_own),
     };
-    return cmocka_run_group_tests(tests, fake_token_begin, fake_token_end);
+    return fake_token_run(tests);
 }
 
 #else
