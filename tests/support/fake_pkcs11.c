@@ -35,6 +35,11 @@ void fake_pkcs11_replug(struct fake_pkcs11 *fake)
     fake->replug();
 }
 
+void fake_pkcs11_settle(struct fake_pkcs11 *fake)
+{
+    fake->settle();
+}
+
 void fake_pkcs11_wait_hanging(struct fake_pkcs11 *fake)
 {
     (void)pthread_mutex_lock(&fake->lock);

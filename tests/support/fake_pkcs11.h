@@ -16,6 +16,7 @@
 struct fake_pkcs11 {
     void (*reset)(void);
     void (*replug)(void);
+    void (*settle)(void);
 
     /* --- what it is; all zero is a token that behaves. Set it while no call runs. */
     struct {
@@ -75,6 +76,8 @@ struct fake_pkcs11 *fake_pkcs11_of(const char *path);
 void fake_pkcs11_reset(struct fake_pkcs11 *fake);
 /* Takes all sessions and the login away, as a token does that is pulled out and put back. */
 void fake_pkcs11_replug(struct fake_pkcs11 *fake);
+/* What calls of threads that are not joined did is seen by the caller from here on. */
+void fake_pkcs11_settle(struct fake_pkcs11 *fake);
 /* Waits until a call hangs; lets it go. */
 void fake_pkcs11_wait_hanging(struct fake_pkcs11 *fake);
 void fake_pkcs11_let_go(struct fake_pkcs11 *fake);

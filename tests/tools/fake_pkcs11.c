@@ -4,10 +4,12 @@
 
 static void reset(void);
 static void replug(void);
+static void settle(void);
 
 struct fake_pkcs11 fake_pkcs11 = {
     .reset = reset,
     .replug = replug,
+    .settle = settle,
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .changed = PTHREAD_COND_INITIALIZER,
 };
@@ -38,6 +40,12 @@ static void reset(void)
     fake->calls = fake->initialized = fake->finalized = fake->logins = 0;
     fake->objects = 0;
     fake->slot = 0;
+}
+
+static void settle(void)
+{
+    (void)pthread_mutex_lock(&fake_state.lock);
+    (void)pthread_mutex_unlock(&fake_state.lock);
 }
 
 /* --- around each call */
