@@ -74,7 +74,10 @@ static bool terminal_begin(struct terminal *t)
     }
     signal_pipe = t->pipe[1];
     for (size_t i = 0; i < SIGNALS; i++) {
-        (void)sigaction(signals[i], &action, &t->actions[i]);
+        (void)sigaction(signals[i], NULL, &t->actions[i]);
+        if (t->actions[i].sa_handler != SIG_IGN) {
+            (void)sigaction(signals[i], &action, NULL);
+        }
     }
     return true;
 }

@@ -15,9 +15,15 @@ static void note_stop(int signo)
 void keys_catch_stop(void)
 {
     struct sigaction action = { .sa_handler = note_stop, .sa_flags = (int)SA_RESETHAND };
+    static const int signals[] = { SIGINT, SIGTERM };
     sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        struct sigaction before;
+        /* Ignored: the shell runs it in the background, and Ctrl-C is for others. */
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN) {
+            (void)sigaction(signals[i], &action, NULL);
+        }
+    }
 }
 
 /* The signals are blocked while the flag is looked at, so that one that arrives just then ends
