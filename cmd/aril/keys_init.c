@@ -217,7 +217,7 @@ int keys_init(int argc, char **argv)
           0, 0 },
         { "root-days", ARGS_NUMBER, &w.root_days, "DAYS", "rotate root by; default and most 365", 1,
           ROOT_DAYS_MAX },
-        { "tenant-days", ARGS_NUMBER, &w.tenant_days, "DAYS", "tenants and models; 365", 1,
+        { "tenant-days", ARGS_NUMBER, &w.tenant_days, "DAYS", "tenant keys; 365", 1,
           TENANT_DAYS_MAX },
         { "data-days", ARGS_NUMBER, &w.data_days, "DAYS", "data keys; 90", 1, DATA_DAYS_MAX },
         { "api-days", ARGS_NUMBER, &w.api_days, "DAYS", "API keys; 30", 1, API_DAYS_MAX },

@@ -145,6 +145,9 @@ int keys_open_keystore(struct keys_session *s, const struct keys_options *option
     };
     aril_error error = { .status = ARIL_OK };
     const aril_status st = aril_keystore_open(s->rt, &config, &s->keystore, &error);
+    if (st == ARIL_E_USAGE_RANGE && error.message[0] != '\0') {
+        return failure_usage(s->command, "--keystore: %s", error.message); /* the URI is wrong */
+    }
     return st == ARIL_OK ? 0 : failure_error(s->command, st, &error, s->uri);
 }
 

@@ -33,6 +33,8 @@ static void print_fleet(const aril_keyring_info *i)
     char text[160];
     if (i->role == ARIL_KEYRING_NODE) {
         snprintf(text, sizeof text, "bundle version %" PRIu64 " was taken last", i->bundle_version);
+    } else if (i->nodes == 0 && i->bundle_version == 0) {
+        snprintf(text, sizeof text, "no nodes");
     } else {
         snprintf(text, sizeof text,
                  "%zu nodes, %zu of them revoked; bundle version %" PRIu64 " was signed last",

@@ -220,7 +220,7 @@ static void print_row(struct tree *t, size_t depth, const char *name, const stru
     const aril_key_info *key = slot->head;
     keys_print_padded(name, t->width - depth * INDENT);
     snprintf(age, sizeof age, "%" PRIu64 " d", keys_days_since(t->now_s, key->created_s));
-    printf("  v%-4u %-12s  %-7s %-9s", key->version, aril_key_state_name(key->state), age,
+    printf("  v%-4u %-12s  %-7s %s", key->version, aril_key_state_name(key->state), age,
            keys_rotate_text(key, t->now_s, due));
     if (key->due != ARIL_KEY_NOT_DUE) {
         printf(" %s%s%s", out_on(key->due == ARIL_KEY_DUE ? OUT_WARN : OUT_BAD), marks[key->due],

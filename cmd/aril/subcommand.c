@@ -12,7 +12,7 @@ static void print_overview(const struct subcommand_family *family, FILE *to)
     size_t column = 10;
     for (size_t i = 0; i < family->count; i++) {
         const size_t len = strlen(family->list[i].name);
-        column = len > column ? len : column;
+        column = len >= column ? len + 1 : column;
     }
     fprintf(to, "Usage: %s COMMAND [arguments]\n\n%s\n\nCommands:\n", family->command,
             family->summary);

@@ -242,9 +242,10 @@ fi
 
 export ARIL_KEYRING=$work/k
 run 0 "the environment names the keyring" status
-ARIL_KEYSTORE=file:$work/k3.key run 37 "another keystore" status
-ARIL_KEYSTORE=nothing:x run 17 "a keystore of no kind" status
-complains "the URI is named" 'nothing:x'
+ARIL_KEYSTORE=file:$work/k3.key run 34 "another keystore" status
+complains "the keystore is named" 'k3\.key: '
+ARIL_KEYSTORE=nothing:x run 2 "a keystore of no kind" status
+complains "the kinds are listed" 'file:, passphrase:'
 run 34 "credential without systemd" status --keystore credential:ring
 complains "the variable is named" 'CREDENTIALS_DIRECTORY'
 mkdir credentials
@@ -306,7 +307,9 @@ run 34 "show of a tenant that is not there" show tenant:nobody
 run 0 "show --pem" show authority --pem
 prints "a public key" 'BEGIN PUBLIC KEY'
 cp "$out" authority.pem
-check "others can read it" "$aril" identity show authority.pem
+code=0
+"$aril" identity show authority.pem >"$out" 2>"$err" || code=$?
+check "others can read it" test "$code" == 0
 run 2 "show --pem of a tenant" show tenant:acme --pem
 run 0 "an id in the name of a tenant" create tenant:a/b
 run 0 "a slash at the end means no label" show data:a/b/
@@ -430,7 +433,7 @@ run 2 "the same key twice" import cachekit --tenant acme --key-file master
 : >master
 run 19 "no key" import cachekit --tenant acme --key-file master
 run 34 "import from an environment without it" import cachekit --tenant globex --env
-CACHEKIT_MASTER_KEY=$old CACHEKIT_PREVIOUS_MASTER_KEYS=$older run 0 "import from the environment" \
+CACHEKIT_MASTER_KEY=${old/0/a} CACHEKIT_PREVIOUS_MASTER_KEYS=${older/f/A} run 0 "import from the environment" \
     import cachekit --tenant globex --env --json
 parses "it is JSON" 'd["imported"] == 2'
 code=0
@@ -457,7 +460,7 @@ run 20 "recover with another key" recover --keyring restored --recovery offline.
 run 0 "recover" recover --keyring restored --recovery r.pem --yes
 prints "the next step is named" 'rotate root'
 run 0 "the new keystore opens it" verify --keyring restored
-run 37 "the old one does not" verify --keyring restored --keystore file:k.key
+run 34 "the old one does not" verify --keyring restored --keystore file:k.key
 run 0 "what was sealed opens" open --keyring restored --tenant acme --context db box
 check "it is the same" cmp -s "$out" plain
 
