@@ -27,7 +27,7 @@ err=$work/stderr
 transcript=$work/transcript
 : >"$transcript"
 unset ARIL_KEYRING ARIL_KEYSTORE CREDENTIALS_DIRECTORY http_proxy https_proxy all_proxy
-export XDG_DATA_HOME=$work/data HOME=$work no_proxy=127.0.0.1
+export HOME=$work no_proxy=127.0.0.1
 
 note() { # TEXT WELL
     if [[ $2 == yes ]]; then
@@ -231,13 +231,26 @@ run 0 "init without recovery" init --keyring k4 --no-recovery --profile strict
 prints "it warns" 'every key is lost'
 run 34 "nothing to verify" verify --keyring k4 --recovery r.pem
 
-code=0
-"$aril" keys init --no-recovery >"$out" 2>"$err" </dev/null || code=$?
-if [[ $(id -u) != 0 ]]; then
-    check "init at the default place" test "$code" == 0 -a -e data/aril/keyring
-    check "its folder is private" test "$(stat -c %a data/aril)" == 700
-elif [[ $code == 0 ]]; then
-    rm -f /var/lib/aril/keyring /var/lib/aril/keyring.key
+# The place of a user's keyring; that of root is outside of this folder.
+mkdir -m 700 user
+as_user=()
+if [[ $(id -u) == 0 ]] && command -v setpriv >/dev/null; then
+    chmod 711 .
+    chown 65534:65534 user
+    as_user=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+fi
+export XDG_DATA_HOME=$work/user/data
+if [[ $(id -u) != 0 ]] || "${as_user[@]}" test -x "$aril" 2>/dev/null; then
+    code=0
+    "${as_user[@]}" "$aril" keys init --no-recovery >"$out" 2>"$err" </dev/null || code=$?
+    check "init at the place of a user's keyring" test "$code" == 0
+    check "it is there, with its key file" test -e user/data/aril/keyring.key
+    check "its folder is private" test "$(stat -c %a user/data/aril)" == 700
+    code=0
+    "${as_user[@]}" "$aril" keys status >"$out" 2>"$err" </dev/null || code=$?
+    check "status finds it" test "$code" == 0
+else
+    echo "as root without setpriv: the place of a user's keyring is not tested"
 fi
 
 export ARIL_KEYRING=$work/k
@@ -433,8 +446,9 @@ run 2 "the same key twice" import cachekit --tenant acme --key-file master
 : >master
 run 19 "no key" import cachekit --tenant acme --key-file master
 run 34 "import from an environment without it" import cachekit --tenant globex --env
-CACHEKIT_MASTER_KEY=${old/0/a} CACHEKIT_PREVIOUS_MASTER_KEYS=${older/f/A} run 0 "import from the environment" \
-    import cachekit --tenant globex --env --json
+export CACHEKIT_MASTER_KEY=${old/0/a} CACHEKIT_PREVIOUS_MASTER_KEYS=${older/f/A}
+run 0 "import from the environment" import cachekit --tenant globex --env --json
+unset CACHEKIT_MASTER_KEY CACHEKIT_PREVIOUS_MASTER_KEYS
 parses "it is JSON" 'd["imported"] == 2'
 code=0
 printf '%s\n' "${old/0/1}" | "$aril" keys import cachekit --tenant globex --key-file - \
@@ -562,7 +576,8 @@ if "$aril" doctor | grep -qE '^  ok +HTTP '; then
     check "the receipt is there" wait_for test -s receipt
     run 0 "node confirm" node confirm receipt
     run 0 "node list" node list --json
-    parses "the node has confirmed" '[n["confirmed_version"] for n in d if n["name"] == "gpu7"] == [4]'
+    parses "the node has confirmed" \
+        '[n["confirmed_version"] for n in d if n["name"] == "gpu7"] == [4]'
     mv www/bundle away
     check "watch reports a failure" wait_for grep -q ARIL_E_NOT_FOUND watch.err
     lines=$(wc -l <requests)
