@@ -99,6 +99,21 @@ const struct arili_key *arili_slot_sealing(const struct arili_rowset *set,
     return NULL;
 }
 
+aril_key_state arili_slot_state(const struct arili_rowset *set, size_t index, uint64_t now_s)
+{
+    const struct arili_key_row *said = &set->keys[index].said;
+    if (said->state > ARIL_KEY_ACTIVE || said->purpose == ARIL_KEY_ROOT ||
+        said->purpose == ARIL_KEY_TENANT || said->purpose == ARIL_KEY_MODEL) {
+        return said->state;
+    }
+    for (size_t i = index; i > 0 && arili_rowset_same_slot(set, index, i - 1); i--) {
+        if (arili_schedule_is_active(&set->keys[i - 1].said, now_s)) {
+            return ARIL_KEY_DECRYPT_ONLY;
+        }
+    }
+    return arili_schedule_is_active(said, now_s) ? ARIL_KEY_ACTIVE : ARIL_KEY_PENDING;
+}
+
 const struct arili_key *arili_slot_parent(const struct arili_rowset *set, const aril_key_slot *slot)
 {
     static const aril_key_purpose keks[] = { ARIL_KEY_TENANT, ARIL_KEY_MODEL };

@@ -16,6 +16,9 @@ const struct arili_key *arili_slot_active(const struct arili_rowset *set,
 /* The version that seals at a time: the newest whose time has come. NULL: there is none. */
 const struct arili_key *arili_slot_sealing(const struct arili_rowset *set,
                                            const aril_key_slot *slot, uint64_t now_s);
+/* The state of a version at a time: a pending one whose time has come is active, and those before
+ * it are decrypt-only, though the file says so after the next change alone. */
+aril_key_state arili_slot_state(const struct arili_rowset *set, size_t index, uint64_t now_s);
 /* The key-encryption key for a new key of that slot: the root, the tenant's or the model's. NULL
  * when there is none. */
 const struct arili_key *arili_slot_parent(const struct arili_rowset *set,

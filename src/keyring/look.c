@@ -16,33 +16,11 @@ static aril_status newest_rows(aril_keyring *kr, struct arili_rowset **ret, aril
     return ARIL_OK;
 }
 
-/* What a key is at a time: a pending one whose time has come is active, and the version before it
- * opens only, though the file says so after the next change alone. True when a newer version took
- * over. */
-static bool effective_state(const struct arili_rowset *set, size_t index, uint64_t now_s,
-                            aril_key_state *state)
-{
-    if (*state > ARIL_KEY_ACTIVE || set->keys[index].said.purpose == ARIL_KEY_ROOT ||
-        set->keys[index].said.purpose == ARIL_KEY_TENANT ||
-        set->keys[index].said.purpose == ARIL_KEY_MODEL) {
-        return false;
-    }
-    for (size_t i = index; i > 0 && arili_rowset_same_slot(set, index, i - 1); i--) {
-        if (arili_schedule_is_active(&set->keys[i - 1].said, now_s)) {
-            *state = ARIL_KEY_DECRYPT_ONLY;
-            return true;
-        }
-    }
-    *state = arili_schedule_is_active(&set->keys[index].said, now_s) ? ARIL_KEY_ACTIVE
-                                                                     : ARIL_KEY_PENDING;
-    return false;
-}
-
 static aril_key_info describe(const struct arili_rowset *set, size_t index, uint64_t now_s)
 {
     const struct arili_key *key = &set->keys[index];
     aril_key_info info = { .purpose = key->said.purpose,
-                           .state = key->said.state,
+                           .state = arili_slot_state(set, index, now_s),
                            .due = arili_schedule_due(&key->said, now_s),
                            .version = key->said.version,
                            .owner = key->said.owner,
@@ -53,7 +31,7 @@ static aril_key_info describe(const struct arili_rowset *set, size_t index, uint
                            .not_after_s = key->said.not_after_s,
                            .changed_s = key->said.changed_s,
                            .children = set->children[index] };
-    if (effective_state(set, index, now_s, &info.state)) {
+    if (info.state != ARIL_KEY_ACTIVE) {
         info.due = ARIL_KEY_NOT_DUE;
     }
     memcpy(info.id, arili_key_id(key), sizeof info.id);

@@ -62,7 +62,8 @@ static aril_status destroy_slot(aril_keyring *kr, const struct arili_key *key, a
 static aril_status retire(struct arili_change *ch, const struct arili_key *key, bool destroy,
                           aril_error *error)
 {
-    const aril_key_state state = key->said.state;
+    const aril_key_state state =
+        arili_slot_state(ch->from, (size_t)(key - ch->from->keys), ch->now_s);
     const aril_key_state next = destroy ? ARIL_KEY_DESTROYED : ARIL_KEY_RETIRED;
     if (state == ARIL_KEY_ACTIVE || state == ARIL_KEY_PENDING) {
         return arili_error_set(error, ARIL_E_USAGE_STATE,
