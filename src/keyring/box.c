@@ -59,7 +59,7 @@ static aril_status check(const aril_keyring *kr, aril_bytes tenant, aril_bytes c
     return ARIL_OK;
 }
 
-/* --- Seal ------------------------------------------------------------------------------------- */
+/* --- Seal -------------------------------------------------------------------------------- */
 
 static aril_status seal(aril_keyring *kr, const aril_tenant_key *key, aril_bytes tenant,
                         aril_bytes context, aril_bytes plain, uint8_t *ret)

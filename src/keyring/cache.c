@@ -6,7 +6,7 @@
 #include <aril/keyring.h>
 #include <stdatomic.h>
 
-/* --- Key objects ------------------------------------------------------------------------------ */
+/* --- Key objects ------------------------------------------------------------------------- */
 
 aril_status arili_tenant_key_new(aril_runtime *rt, aril_key_purpose purpose, aril_bytes owner,
                                  const uint8_t id[ARIL_KEY_ID_BYTES],

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Rollback: docs/KEYRING-FORMAT.md ------------------------------------------------------- */
+/* --- Rollback: docs/KEYRING-FORMAT.md ---------------------------------------------------- */
 
 aril_status arili_counter_make(aril_keystore *keystore, struct arili_head *head,
                                struct arili_counter *counter, aril_error *error)

@@ -88,7 +88,7 @@ void arili_database_closep(struct arili_database **db)
     arili_database_close(*db);
 }
 
-/* --- Failures ------------------------------------------------------------------------- */
+/* --- Failures ---------------------------------------------------------------------------- */
 
 static aril_status io_failed(const struct arili_database *db, int code, aril_error *error)
 {
@@ -145,7 +145,7 @@ static aril_status not_ours(const struct arili_database *db, aril_error *error)
                            db->path);
 }
 
-/* --- Statements ------------------------------------------------------------------------ */
+/* --- Statements -------------------------------------------------------------------------- */
 
 static aril_status prepared(struct arili_database *db, enum statement which, sqlite3_stmt **ret,
                             aril_error *error)
@@ -201,7 +201,7 @@ static bool column(sqlite3_stmt *s, int index, aril_bytes *ret)
     return true;
 }
 
-/* --- Opening ---------------------------------------------------------------------------- */
+/* --- Opening ----------------------------------------------------------------------------- */
 
 /* Nothing that a file says may run: no triggers, no views, no functions in the schema. */
 static aril_status harden(struct arili_database *db, uint32_t busy_ms, aril_error *error)

@@ -79,7 +79,7 @@ void arili_keyring_closep(aril_keyring **kr)
     aril_keyring_close(*kr);
 }
 
-/* --- Opening --------------------------------------------------------------------------------- */
+/* --- Opening ----------------------------------------------------------------------------- */
 
 /* Read rows, unseal their root, check their MACs. */
 static aril_status load(aril_keyring *kr, aril_error *error)

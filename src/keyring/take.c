@@ -167,7 +167,7 @@ static aril_status open_section(struct taking *t, aril_error *error)
 }
 
 /* --- Keys
- * ------------------------------------------------------------------------------------------------------
+/* --- Keys ---------------------------------------------------------------------------------- */
  */
 
 static aril_status remember(struct taking *t, aril_bytes owner, struct arili_kek *kek)
@@ -358,7 +358,7 @@ static aril_status take_authorities(struct taking *t)
 }
 
 /* --- All of it
- * -----------------------------------------------------------------------------------------------------
+/* --- All of it ---------------------------------------------------------------------------- */
  */
 
 static aril_status take(struct arili_change *ch, const struct arili_bundle *b, aril_error *error)

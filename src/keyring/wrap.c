@@ -58,7 +58,7 @@ aril_status arili_payload_id(const struct arili_crypto *c, const struct arili_pr
                                ARIL_KEY_ID_BYTES);
 }
 
-/* --- Public keys ---------------------------------------------------------------------------- */
+/* --- Public keys ------------------------------------------------------------------------- */
 
 static aril_status kem_public(const struct arili_crypto *c, enum arili_hpke_kem kem,
                               const uint8_t *seed, uint8_t *ret, size_t *ret_len)
