@@ -94,8 +94,7 @@ static void subject_free(struct subject *s)
     (void)rmdir(s->folder);
 }
 
-/* --- Looking keys up ----------------------------------------------------------------------------
- */
+/* --- Looking keys up ----------------------------------------------------------------------- */
 
 static void measure_lookup(struct subject *s)
 {
@@ -129,8 +128,7 @@ static void measure_lookup(struct subject *s)
     bench_report("keyring.tenant_key.by_id", "ns", bench_median(each, bench_rounds()));
 }
 
-/* --- Opening
- * --------------------------------------------------------------------------------------- */
+/* --- Opening ------------------------------------------------------------------------------- */
 
 static void measure_open(struct subject *s)
 {
@@ -147,8 +145,7 @@ static void measure_open(struct subject *s)
     bench_report("keyring.open.10000", "ms", bench_median(each, bench_rounds()));
 }
 
-/* --- Rewrapping
- * ---------------------------------------------------------------------------------------- */
+/* --- Rewrapping ---------------------------------------------------------------------------- */
 
 /* What a rewrap cannot do without: as many HPKE opens and seals in PSK mode, for the same suite
  * and lengths. */

@@ -102,7 +102,6 @@ int main(int argc, char **argv)
     bench_python();
     bench_session();
     bench_keyring();
-    bench_keyring();
     bench_tenants();
     bench_results_end();
     return 0;

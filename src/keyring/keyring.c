@@ -54,7 +54,7 @@ void arili_keyring_publish(aril_keyring *kr, struct arili_rowset *set)
     arili_rowset_drop(old);
 }
 
-/* --- Time -------------------------------------------------------------------------------- */
+/* --- Time ---------------------------------------------------------------------------------- */
 
 aril_status arili_keyring_boot_ns(const aril_keyring *kr, uint64_t *ret_ns)
 {
@@ -84,7 +84,7 @@ aril_status arili_keyring_clock_check(const aril_keyring *kr, const struct arili
     return ARIL_OK;
 }
 
-/* --- Changes by others ------------------------------------------------------------------- */
+/* --- Changes by others --------------------------------------------------------------------- */
 
 aril_status arili_keyring_note_file(aril_keyring *kr, aril_error *error)
 {
@@ -192,8 +192,7 @@ aril_status arili_keyring_look_softly(aril_keyring *kr, aril_error *error)
     }
 }
 
-/* --- Audit
- * ---------------------------------------------------------------------------------------- */
+/* --- Audit --------------------------------------------------------------------------------- */
 
 aril_status arili_keyring_tell(const aril_keyring *kr, aril_event_kind kind, const char *action,
                                aril_status st, aril_bytes owner, const uint8_t *key_id,

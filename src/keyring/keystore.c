@@ -62,7 +62,7 @@ const struct arili_store_ops *arili_store_find(const char *uri)
     return NULL;
 }
 
-/* --- Calls ------------------------------------------------------------------------------- */
+/* --- Calls --------------------------------------------------------------------------------- */
 
 static aril_status timed_out(const aril_keystore *ks, aril_error *error)
 {
@@ -204,7 +204,7 @@ aril_status arili_keystore_destroy(aril_keystore *ks, const uint8_t slot[ARILI_S
     return st;
 }
 
-/* --- Counters ---------------------------------------------------------------------------- */
+/* --- Counters ------------------------------------------------------------------------------ */
 
 static struct seen *seen_find(aril_keystore *ks, const struct arili_store_counter *counter)
 {
@@ -335,7 +335,7 @@ aril_status arili_keystore_counter_destroy(aril_keystore *ks,
     return st;
 }
 
-/* --- Opening and closing ----------------------------------------------------------------- */
+/* --- Opening and closing ------------------------------------------------------------------- */
 
 static void keystore_freep(aril_keystore **ks)
 {
