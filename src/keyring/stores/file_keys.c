@@ -109,7 +109,7 @@ size_t arili_keys_add(aril_bytes text, const uint8_t slot[ARILI_STORE_SLOT_BYTES
                       const uint8_t key[ARILI_AEAD_KEY_BYTES], uint8_t *ret)
 {
     size_t len = HEAD_BYTES + count_of(text) * ARILI_KEYS_LINE_BYTES;
-    memcpy(ret, text.len > 0 ? text.data : (const uint8_t *)ARILI_KEYS_HEAD, len);
+    memmove(ret, text.len > 0 ? text.data : (const uint8_t *)ARILI_KEYS_HEAD, len);
     write_hex(slot, ARILI_STORE_SLOT_BYTES, ret + len);
     ret[len + SLOT_HEX] = ' ';
     write_hex(key, ARILI_AEAD_KEY_BYTES, ret + len + KEY_AT);
