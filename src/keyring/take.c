@@ -164,7 +164,6 @@ static aril_status open_section(struct taking *t, aril_error *error)
                                       (aril_bytes){ info, sizeof info }, NULL, &t->hpke);
 }
 
-/* --- Keys
 /* --- Keys ---------------------------------------------------------------------------------- */
 * /
 
@@ -353,7 +352,6 @@ static aril_status take_authorities(struct taking *t)
     return ARIL_OK;
 }
 
-/* --- All of it
 /* --- All of it ----------------------------------------------------------------------------- */
 * /
 
