@@ -165,9 +165,8 @@ static aril_status open_section(struct taking *t, aril_error *error)
 }
 
 /* --- Keys ---------------------------------------------------------------------------------- */
-* /
 
-    static aril_status remember(struct taking *t, aril_bytes owner, struct arili_kek *kek)
+static aril_status remember(struct taking *t, aril_bytes owner, struct arili_kek *kek)
 {
     if (t->fresh_count == t->fresh_cap) {
         const size_t cap = t->fresh_cap == 0 ? 8 : 2 * t->fresh_cap;
@@ -353,10 +352,8 @@ static aril_status take_authorities(struct taking *t)
 }
 
 /* --- All of it ----------------------------------------------------------------------------- */
-* /
 
-    static aril_status take(struct arili_change *ch, const struct arili_bundle *b,
-                            aril_error *error)
+static aril_status take(struct arili_change *ch, const struct arili_bundle *b, aril_error *error)
 {
     ARILI_DEFER(taking_done) struct taking t = { .ch = ch, .b = b };
     t.named = arili_alloc(ch->from->key_count + 1);
