@@ -260,8 +260,10 @@ static aril_status finish(struct rotation *r, struct rewrap *items, aril_error *
     }
     ch.raises = true;
     ARILI_TRY(arili_change_commit(&ch, error));
-    return arili_keyring_tell(r->kr, ARIL_EVENT_KEY, "rotate", ARIL_OK, fresh->said.owner,
-                              r->new_id, &fresh->said);
+    struct arili_key_row said = fresh->said;
+    said.state = ARIL_KEY_ACTIVE;
+    return arili_keyring_tell(r->kr, ARIL_EVENT_KEY, "rotate", ARIL_OK, said.owner, r->new_id,
+                              &said);
 }
 
 /* --- From begin to end --------------------------------------------------------------------- */
