@@ -124,6 +124,8 @@ static aril_status failed(const struct arili_database *db, int code, aril_error 
         return arili_error_set(error, ARIL_E_FORMAT_KIND,
                                "%s is no keyring; name the file that 'aril keys init' made",
                                db->path);
+    case SQLITE_ERROR: /* our statements are right, so the schema is not */
+    case SQLITE_SCHEMA:
     case SQLITE_CORRUPT:
     case SQLITE_TOOBIG:
     case SQLITE_MISMATCH:
