@@ -171,7 +171,8 @@ aril_span attack_blob(sqlite3 *db, const char *sql)
     return ret;
 }
 
-/* --- What the keyring says ---------------------------------------------------------------------- */
+/* --- What the keyring says ----------------------------------------------------------------------
+ */
 
 aril_status attack_open(struct keyring_home *h)
 {

@@ -145,7 +145,7 @@ const char *keyring_unsound(aril_keyring *kr)
     if (st == ARIL_OK && s.wrong == NULL) {
         return NULL;
     }
-    (void)snprintf(text, sizeof text, "%s: %s",
-                   s.wrong != NULL ? s.wrong : aril_status_name(st), error.message);
+    (void)snprintf(text, sizeof text, "%s: %s", s.wrong != NULL ? s.wrong : aril_status_name(st),
+                   error.message);
     return text;
 }
