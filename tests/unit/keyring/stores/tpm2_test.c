@@ -2,6 +2,7 @@
 #include "check.h"
 #include "keyring/stores/tpm2_format.h"
 #include "tpm2_fixture.h"
+#include "valgrind.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +85,11 @@ static void every_changed_byte_of_a_blob_is_noticed(void **state)
     for (unsigned n = 0; n < 2; n++) {
         const struct arili_store_place place = tpm2_place(n + 1);
         struct tpm2_blob b = blobs[n];
-        for (size_t i = 0; i < b.len; i++) {
+        /* The private part comes last, is one ciphertext with a MAC, and takes the TPM each time.
+         */
+        const size_t last = b.len - 100;
+        const size_t stride = under_valgrind() ? 31 : n == 0 ? 1 : 7;
+        for (size_t i = 0; i < b.len; i += i < last ? 1 : stride) {
             b.bytes[i] ^= (uint8_t)(1u << i % 8);
             uint8_t got[ARILI_STORE_SECRET_BYTES] = { 0 };
             aril_error error = { .message = "" };
@@ -420,7 +425,7 @@ static void two_users_at_once_wait_for_room_in_the_tpm(void **state)
 static void many_calls_in_a_row_leave_nothing_in_the_tpm(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 50; i++) {
+    for (unsigned i = 0; i < (under_valgrind() ? 5 : 50); i++) {
         const struct tpm2_blob blob = tpm2_seal(tpm2_store(), i);
         tpm2_expect_opens(tpm2_store(), &blob, i);
         destroy(tpm2_store(), i);
