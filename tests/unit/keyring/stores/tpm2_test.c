@@ -214,6 +214,33 @@ static void the_policy_is_that_of_the_blob_and_not_of_the_uri(void **state)
     tpm2_close(bound);
 }
 
+/* The attributes of the sealed object, at their place in its TPM2B_PUBLIC. The TPM has them under
+ * its MAC: what they say is what it does. */
+static uint32_t object_attributes(const struct tpm2_blob *blob, size_t *ret_policy_len)
+{
+    struct arili_tpm2_blob b;
+    assert_status(arili_tpm2_blob_parse((aril_bytes){ blob->bytes, blob->len }, &b), ARIL_OK);
+    assert_in_range(b.public_area.len, 12, 200);
+    const uint8_t *p = b.public_area.data;
+    *ret_policy_len = (size_t)p[10] << 8 | p[11];
+    return (uint32_t)p[6] << 24 | (uint32_t)p[7] << 16 | (uint32_t)p[8] << 8 | p[9];
+}
+
+static void a_policy_is_the_only_way_to_what_was_sealed_under_it(void **state)
+{
+    (void)state;
+    void *bound = tpm2_open(&tpm, "?pcrs=sha256:16");
+    const struct tpm2_blob with = tpm2_seal(bound, 1);
+    const struct tpm2_blob without = tpm2_seal(tpm2_store(), 2);
+    const uint32_t fixed = 0x412; /* fixedTPM, fixedParent, noDA */
+    size_t len = 0;
+    assert_int_equal(object_attributes(&with, &len), fixed | 0x80); /* adminWithPolicy */
+    assert_int_equal(len, 32);
+    assert_int_equal(object_attributes(&without, &len), fixed | 0x40); /* userWithAuth */
+    assert_int_equal(len, 0);
+    tpm2_close(bound);
+}
+
 static void all_pcrs_of_each_bank_can_be_chosen(void **state)
 {
     (void)state;
@@ -544,6 +571,7 @@ int main(void)
         TEST(destroying_a_slot_ends_every_copy_of_its_blob),
         TEST(other_pcrs_refuse_and_the_same_ones_open_again),
         TEST(the_policy_is_that_of_the_blob_and_not_of_the_uri),
+        TEST(a_policy_is_the_only_way_to_what_was_sealed_under_it),
         TEST(all_pcrs_of_each_bank_can_be_chosen),
         TEST(a_bank_that_the_tpm_does_not_keep_is_refused),
         TEST(indices_of_others_are_stepped_over_and_left_alone),
