@@ -113,6 +113,8 @@ typedef struct aril_key_policy {
     uint32_t data_days;   /* 90; DATA keys. NAME keys never: they are rotated by hand */
     uint32_t api_days;    /* 30 */
     uint32_t bundle_days; /* 7: a bundle ends so long after it was signed */
+    uint32_t lead_s;      /* 0 to 86400; seconds that a new version of a DATA, NAME or API key is
+                             pending before it seals, so that every node has it; default 0 */
     int overdue_refuses;  /* 1: a key past rotate_by seals nothing new. 0: until not_after,
                              which is twice the period */
 } aril_key_policy;

@@ -37,8 +37,9 @@ enum arili_row_kind {
 /* The head:
  *    u16 version  u8 role  u8 profile  u16 flags (bit 0 locked, bit 1 policy.overdue_refuses,
  *    bit 2 has a counter)  u16 zero  keyring id (16)  u64 revision  u64 generation  u64 created
- *    u64 clock  u64 bundle version  u32 root, tenant, data, api, bundle days
- *    root key id (32)  root slot (16)  vec16 blob  vec16 counter (empty unless bit 2) */
+ *    u64 clock  u64 bundle version  u32 root, tenant, data, api, bundle days  u32 lead seconds
+ *    fleet (16)  bundle digest (32)  root key id (32)  root slot (16)  vec16 blob  vec16 counter
+ * (empty unless bit 2) */
 struct arili_head {
     aril_keyring_role role;
     aril_profile profile;
@@ -48,11 +49,14 @@ struct arili_head {
     uint64_t created_s;
     uint64_t clock_s; /* the latest time at which something was changed */
     uint64_t bundle_version;
-    aril_key_policy policy; /* complete */
+    uint8_t fleet[ARILI_KEYRING_ID_BYTES]; /* node: the keyring that its bundles come from; zeros
+                                              before the first one, and for an authority */
+    uint8_t bundle_digest[32];             /* SHA-256 of the bundle of that version; zeros */
+    aril_key_policy policy;                /* complete */
     uint8_t root[ARIL_KEY_ID_BYTES];
     uint8_t root_slot[ARILI_KEYRING_SLOT_BYTES];
     aril_bytes blob;    /* 1 to ARILI_KEYRING_BLOB_BYTES_MAX: the root, sealed by the keystore */
-    aril_bytes counter; /* 1 to 64 with has_counter, else empty */
+    aril_bytes counter; /* 9 to 72 with has_counter: u64 offset, locator; else empty */
 };
 ARIL_MUST_USE aril_status arili_head_parse(aril_bytes in, struct arili_head *ret);
 ARIL_MUST_USE aril_status arili_head_write(const struct arili_head *h, uint8_t *ret, size_t cap,
@@ -77,6 +81,7 @@ struct arili_key_row {
     aril_bytes public_key;
     aril_bytes wrap;
 };
+#define ARILI_KEY_ROW_BYTES_MAX 8192u
 ARIL_MUST_USE aril_status arili_key_row_parse(aril_bytes in, struct arili_key_row *ret);
 ARIL_MUST_USE aril_status arili_key_row_write(const struct arili_key_row *k, uint8_t *ret,
                                               size_t cap, size_t *ret_len);

@@ -8,6 +8,12 @@
 ARIL_MUST_USE aril_status arili_keystore_new_over(aril_runtime *rt, struct arili_store store,
                                                   uint32_t deadline_ms, aril_keystore **ret,
                                                   aril_error *error);
+/* aril_keystore_open() with a backend of a test, whatever the URI's scheme. rt and config are
+ * checked already. */
+ARIL_MUST_USE aril_status arili_keystore_open_with(aril_runtime *rt,
+                                                   const struct arili_store_ops *ops,
+                                                   const aril_keystore_config *config,
+                                                   aril_keystore **ret, aril_error *error);
 /* The calls of the port on a keystore: one at a time, each within the deadline. After a TIMEOUT
  * the keystore is given up: every later call is a TIMEOUT at once. */
 const aril_keystore_info *arili_keystore_info(const aril_keystore *ks);

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keyring/keyring.h"
+#include "audit/report.h"
+#include "base/clock.h"
+#include "base/ensure.h"
+#include "base/mem.h"
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Clocks are set back by seconds now and then; a date is not missed by that. */
+#define CLOCK_TOLERANCE_S 300u
+
+aril_status arili_keyring_enter(aril_keyring *kr, aril_keyring **ret_held)
+{
+    ARILI_ENSURE(kr != NULL, ARIL_E_USAGE_NULL);
+    /* Before the lock, which another thread of the parent may hold for ever. */
+    ARILI_TRY(arili_runtime_check(kr->rt));
+    pthread_mutex_lock(&kr->slow);
+    *ret_held = kr;
+    return ARIL_OK;
+}
+
+void arili_keyring_leavep(aril_keyring **held)
+{
+    if (*held != NULL) {
+        pthread_mutex_unlock(&(*held)->slow);
+    }
+}
+
+struct arili_rowset *arili_keyring_rows(aril_keyring *kr)
+{
+    pthread_mutex_lock(&kr->quick);
+    struct arili_rowset *set = kr->rows;
+    arili_rowset_hold(set);
+    pthread_mutex_unlock(&kr->quick);
+    return set;
+}
+
+void arili_keyring_publish(aril_keyring *kr, struct arili_rowset *set)
+{
+    arili_rowset_hold(set);
+    pthread_mutex_lock(&kr->quick);
+    struct arili_rowset *old = kr->rows;
+    kr->rows = set;
+    if (set->head.locked) {
+        arili_cache_clear(&kr->cache);
+    }
+    pthread_mutex_unlock(&kr->quick);
+    if (set->head.locked) {
+        arili_kek_drop(kr->root);
+        kr->root = NULL;
+    }
+    arili_rowset_drop(old);
+}
+
+/* --- Time ---------------------------------------------------------------------------------- */
+
+aril_status arili_keyring_boot_ns(const aril_keyring *kr, uint64_t *ret_ns)
+{
+    return kr->rt->clock.boot_ns(kr->rt->clock.state, ret_ns);
+}
+
+aril_status arili_keyring_now(const aril_keyring *kr, const struct arili_head *head,
+                              uint64_t *ret_s)
+{
+    uint64_t now = 0;
+    ARILI_TRY(kr->rt->clock.unix_s(kr->rt->clock.state, &now));
+    *ret_s = now > head->clock_s ? now : head->clock_s;
+    return ARIL_OK;
+}
+
+aril_status arili_keyring_clock_check(const aril_keyring *kr, const struct arili_head *head,
+                                      aril_error *error)
+{
+    uint64_t now = 0;
+    ARILI_TRY(kr->rt->clock.unix_s(kr->rt->clock.state, &now));
+    if (now + CLOCK_TOLERANCE_S < head->clock_s) {
+        return arili_error_set(error, ARIL_E_CLOCK,
+                               "%s: the clock is %llu s behind the last change of the keyring; set "
+                               "it right, then retry",
+                               kr->path, (unsigned long long)(head->clock_s - now));
+    }
+    return ARIL_OK;
+}
+
+/* --- Changes by others ------------------------------------------------------------------------ */
+
+aril_status arili_keyring_note_file(aril_keyring *kr, aril_error *error)
+{
+    struct stat st;
+    if (stat(kr->path, &st) != 0) {
+        return arili_error_set(error, ARIL_E_IO, "%s is gone; restore it from a backup", kr->path);
+    }
+    kr->device = st.st_dev;
+    kr->inode = st.st_ino;
+    return ARIL_OK;
+}
+
+/* Somebody put another file in place: a restored backup, or an attack. */
+static bool is_replaced(const aril_keyring *kr)
+{
+    struct stat st;
+    return stat(kr->path, &st) == 0 && (st.st_dev != kr->device || st.st_ino != kr->inode);
+}
+
+static aril_status reopen(aril_keyring *kr, aril_error *error)
+{
+    struct arili_database *db = NULL;
+    ARILI_TRY(arili_database_open(kr->path, false, kr->busy_ms, &db, error));
+    arili_database_close(kr->db);
+    kr->db = db;
+    kr->version = 0;
+    return arili_keyring_note_file(kr, error);
+}
+
+/* A running process does not go back, whatever the keystore can count. */
+static aril_status check_forward(const aril_keyring *kr, const struct arili_rowset *from,
+                                 const struct arili_rowset *to, aril_error *error)
+{
+    const bool same = to->head_mac_len == from->head_mac_len &&
+                      memcmp(to->head_mac, from->head_mac, to->head_mac_len) == 0;
+    if (memcmp(to->head.id, kr->id, sizeof kr->id) != 0) {
+        return arili_error_set(error, ARIL_E_AUTH, "%s: another keyring was put in its place",
+                               kr->path);
+    }
+    if (to->head.revision < from->head.revision ||
+        (to->head.revision == from->head.revision && !same)) {
+        return arili_error_set(error, ARIL_E_REPLAY_ROLLBACK,
+                               "%s: revision %llu was put in the place of %llu, which this process "
+                               "knows; bring the newest file back",
+                               kr->path, (unsigned long long)to->head.revision,
+                               (unsigned long long)from->head.revision);
+    }
+    return ARIL_OK;
+}
+
+static aril_status take_over(aril_keyring *kr, struct arili_rowset *set, aril_error *error)
+{
+    struct arili_rowset *from = kr->rows; /* only slow changes it */
+    ARILI_TRY(check_forward(kr, from, set, error));
+    if (memcmp(set->head.root, kr->mac_root, sizeof kr->mac_root) != 0) {
+        ARILI_DEFER(arili_kek_dropp) struct arili_kek *root = NULL;
+        ARILI_TRY(arili_keyring_root(kr, set, &root, error));
+    }
+    const struct arili_macs macs = arili_keyring_macs(kr);
+    ARILI_TRY(arili_rowset_check(&macs, set, kr->path, error));
+    arili_keyring_publish(kr, set);
+    return ARIL_OK;
+}
+
+aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed, aril_error *error)
+{
+    *ret_changed = false;
+    if (is_replaced(kr)) {
+        ARILI_TRY(reopen(kr, error));
+    }
+    uint32_t version = 0;
+    ARILI_TRY(arili_database_version(kr->db, &version, error));
+    if (version == kr->version) {
+        return ARIL_OK;
+    }
+    ARILI_DEFER(arili_rowset_dropp) struct arili_rowset *set = NULL;
+    ARILI_TRY(arili_rowset_read(kr->rt, kr->db, &set, error));
+    if (set->head.revision != kr->rows->head.revision ||
+        set->head_mac_len != kr->rows->head_mac_len ||
+        memcmp(set->head_mac, kr->rows->head_mac, set->head_mac_len) != 0) {
+        const aril_status st = take_over(kr, set, error);
+        if (st != ARIL_OK) {
+            return arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "reload", st, (aril_bytes){ NULL, 0 },
+                                      NULL, NULL);
+        }
+        *ret_changed = true;
+    }
+    kr->version = version;
+    return ARIL_OK;
+}
+
+aril_status arili_keyring_look_softly(aril_keyring *kr, aril_error *error)
+{
+    bool changed;
+    const aril_status st = arili_keyring_look(kr, &changed, error);
+    switch (aril_status_class(st)) {
+    case ARIL_E_IO:
+    case ARIL_E_TIMEOUT:
+    case ARIL_E_NOMEM:
+        return ARIL_OK;
+    default:
+        return st;
+    }
+}
+
+/* --- Audit
+ * ---------------------------------------------------------------------------------------- */
+
+aril_status arili_keyring_tell(const aril_keyring *kr, aril_event_kind kind, const char *action,
+                               aril_status st, aril_bytes owner, const uint8_t *key_id,
+                               const struct arili_key_row *said)
+{
+    aril_event event = { .kind = kind, .status = st, .action = action, .tenant = owner };
+    if (key_id != NULL) {
+        memcpy(event.key_id, key_id, sizeof event.key_id);
+    }
+    if (said != NULL) {
+        event.tenant = said->owner;
+        event.key_purpose = (uint8_t)said->purpose;
+        event.key_state = (uint8_t)said->state;
+    }
+    arili_audit_emit(kr->rt->audit, &kr->rt->clock, &event);
+    return st;
+}
