@@ -5,8 +5,7 @@
 #include "keyring/fleet.h"
 #include <string.h>
 
-/* --- Node --------------------------------------------------------------------------------------
- */
+/* --- Node ---------------------------------------------------------------------------------- */
 
 static aril_status write_receipt(aril_keyring *kr, struct arili_receipt *r,
                                  const struct arili_key *key, char *ret_pem, size_t cap,
@@ -47,8 +46,7 @@ aril_status aril_keyring_receipt(aril_keyring *keyring, char *ret_pem, size_t ca
     return write_receipt(keyring, &r, key, ret_pem, cap, ret_len, error);
 }
 
-/* --- Authority
- * ------------------------------------------------------------------------------------ */
+/* --- Authority ----------------------------------------------------------------------------- */
 
 static aril_status refuse(aril_status st, const char *why, aril_error *error)
 {
@@ -69,6 +67,9 @@ static aril_status note(aril_keyring *kr, const struct arili_receipt *r, aril_er
     }
     struct arili_node_row node;
     ARILI_TRY(arili_node_row_parse(arili_row_body(row), &node));
+    if (node.revoked) {
+        return refuse(ARIL_E_TRUST_REVOKED, "is of a node that was revoked", error);
+    }
     const aril_status st =
         aril_signature_verify(kr->rt, kr->profile->sign, node.sign_public, ARILI_RECEIPT_CONTEXT,
                               r->signed_part, r->signature);

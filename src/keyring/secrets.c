@@ -36,7 +36,7 @@ aril_status arili_keyring_adopt_root(aril_keyring *kr, struct arili_kek *root)
 {
     uint64_t now = 0;
     ARILI_TRY(arili_keyring_boot_ns(kr, &now));
-    if (memcmp(kr->mac_root, root->id, sizeof root->id) != 0) {
+    if (!arili_equal_ct(kr->mac_root, root->id, sizeof root->id)) {
         ARILI_TRY(
             arili_mac_keys_derive(&kr->rt->crypto, kr->profile->hash, root->psk, kr->mac_keys));
         memcpy(kr->mac_root, root->id, sizeof root->id);
@@ -165,6 +165,11 @@ aril_status arili_keyring_unwrap(aril_keyring *kr, const struct arili_rowset *se
                                  const struct arili_key *key, struct arili_payload *ret,
                                  aril_error *error)
 {
+    /* A recovery key opens a locked keyring as well. */
+    if (set->head.locked && kr->keystore != NULL) {
+        return arili_error_set(error, ARIL_E_KEY_LOCKED,
+                               "%s is locked; run 'aril keys unlock', then retry", kr->path);
+    }
     ARILI_DEFER(arili_kek_dropp) struct arili_kek *parent = NULL;
     ARILI_TRY(arili_keyring_kek(kr, set, key->said.parent, &parent, error));
     return unwrap_under(kr, parent, key, ret, error);
