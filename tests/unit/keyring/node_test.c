@@ -439,5 +439,5 @@ int main(void)
         TEST(a_clock_that_is_behind_enrols_nobody),
         TEST(a_new_root_does_not_change_the_card),
     };
-    return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);
+    return cmocka_run_group_tests(tests, temp_folder_make_quick, temp_folder_remove);
 }
