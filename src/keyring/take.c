@@ -388,7 +388,8 @@ static aril_status take_authorities(struct taking *t)
         struct arili_key_hash hash;
         ARILI_TRY(arili_key_hash(t->ch->kr->rt, b->successor, &hash));
         if (arili_rowset_find(t->ch->from, ARILI_ROW_AUTHORITY,
-                              (aril_bytes){ hash.bytes, sizeof hash.bytes }) == NULL) {
+                              (aril_bytes){ hash.bytes, sizeof hash.bytes }) == NULL &&
+            !has_id(b->revoked_authorities, b->revoked_authority_count, hash.bytes)) {
             ARILI_TRY(arili_authority_put(t->ch, &row));
         }
     }
