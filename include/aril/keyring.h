@@ -138,8 +138,6 @@ typedef struct aril_keyring_config {
 
 /* --- Making, opening, closing ------------------------------------------------------------ */
 
-#define ARIL_KEYRING_DID_BYTES_MAX ARIL_DID_BYTES_MAX
-
 typedef struct aril_keyring_init_config {
     aril_keyring_role role;        /* 0: ARIL_KEYRING_AUTHORITY */
     aril_profile profile;          /* 0: ARIL_PROFILE_HYBRID */
@@ -197,8 +195,12 @@ typedef enum aril_rollback_guard {
     ARIL_ROLLBACK_DETECTED = 1
 } aril_rollback_guard;
 
+/** Room for a did:pqaid with its final NUL. */
+#define ARIL_KEYRING_DID_BYTES 80u
+
 typedef struct aril_keyring_info {
     uint8_t id[16];
+    char did[ARIL_KEYRING_DID_BYTES]; /* did:pqaid of the key that signs its bundles or receipts */
     aril_keyring_role role;
     aril_profile profile;
     aril_key_policy policy;
