@@ -468,6 +468,11 @@ aril_status arili_database_begin(struct arili_database *db, aril_error *error)
     return ARIL_OK;
 }
 
+bool arili_database_is_held(const struct arili_database *db)
+{
+    return db->in_transaction;
+}
+
 aril_status arili_database_put(struct arili_database *db, uint8_t kind, aril_bytes id,
                                aril_bytes body, aril_bytes mac, aril_error *error)
 {

@@ -42,6 +42,8 @@ ARIL_MUST_USE aril_status arili_database_version(struct arili_database *db, uint
 
 /* A write transaction. Nobody else writes until it ends. */
 ARIL_MUST_USE aril_status arili_database_begin(struct arili_database *db, aril_error *error);
+/* Whether one is under way. */
+bool arili_database_is_held(const struct arili_database *db);
 ARIL_MUST_USE aril_status arili_database_put(struct arili_database *db, uint8_t kind, aril_bytes id,
                                              aril_bytes body, aril_bytes mac, aril_error *error);
 ARIL_MUST_USE aril_status arili_database_erase(struct arili_database *db, uint8_t kind,

@@ -106,10 +106,14 @@ static bool is_replaced(const aril_keyring *kr)
 
 static aril_status reopen(aril_keyring *kr, aril_error *error)
 {
-    struct arili_database *db = NULL;
+    ARILI_DEFER(arili_database_closep) struct arili_database *db = NULL;
     ARILI_TRY(arili_database_open(kr->path, false, kr->busy_ms, &db, error));
+    /* A change under way held the write lock of the other file: it goes on with this one's. */
+    if (arili_database_is_held(kr->db)) {
+        ARILI_TRY(arili_database_begin(db, error));
+    }
     arili_database_close(kr->db);
-    kr->db = db;
+    kr->db = ARILI_TAKE(db);
     kr->version = 0;
     return arili_keyring_note_file(kr, error);
 }
