@@ -40,6 +40,17 @@ static void taking_done(struct taking *t)
 
 /* --- Who signed it ------------------------------------------------------------------------- */
 
+static bool revokes_authority(const struct arili_bundle *b, const struct arili_key_hash *hash)
+{
+    for (uint32_t i = 0; i < b->revoked_authority_count; i++) {
+        if (memcmp(b->revoked_authorities.data + (size_t)i * ARILI_DID_HASH_BYTES, hash->bytes,
+                   ARILI_DID_HASH_BYTES) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static aril_status check_authority(const aril_keyring *kr, const struct arili_rowset *set,
                                    const struct arili_bundle *b, aril_error *error)
 {
@@ -64,7 +75,7 @@ static aril_status check_authority(const aril_keyring *kr, const struct arili_ro
     }
     struct arili_authority_row said;
     ARILI_TRY(arili_authority_row_parse(arili_row_body(row), &said));
-    if (said.revoked) {
+    if (said.revoked || revokes_authority(b, &hash)) {
         return arili_error_set(error, ARIL_E_TRUST_REVOKED,
                                "the bundle is signed with a key that the authority has retired; "
                                "fetch a newer one");
@@ -80,6 +91,23 @@ static bool is_revoked(const struct arili_bundle *b, const uint8_t *node)
         if (memcmp(b->revoked_nodes.data + (size_t)i * ARIL_NODE_ID_BYTES, node,
                    ARIL_NODE_ID_BYTES) == 0) {
             return true;
+        }
+    }
+    return false;
+}
+
+/* Lists of a bundle are in order; the tenants in this one have no fixed length. */
+static bool buries(const struct arili_bundle *b, aril_bytes tenant)
+{
+    aril_bytes list = b->tombstones;
+    struct arili_bundle_tombstone tomb;
+    for (uint32_t i = 0; i < b->tombstone_count; i++) {
+        if (arili_bundle_next_tombstone(&list, &tomb) != ARIL_OK) {
+            return true; /* was parsed before */
+        }
+        const int order = arili_row_order(0, tomb.tenant, 0, tenant);
+        if (order >= 0) {
+            return order == 0;
         }
     }
     return false;
@@ -247,6 +275,9 @@ static aril_status take_key(struct taking *t, const struct arili_bundle_key *k,
         return ARIL_OK; /* a tombstone wins, whatever the bundle says */
     }
     const struct arili_key *there = arili_rowset_key(t->ch->from, k->id);
+    if (there == NULL && buries(t->b, k->owner)) {
+        return ARIL_OK; /* the same for one of this bundle, which ends the keys that are there */
+    }
     if (there == NULL) {
         return make_key(t, k, &p, error);
     }
@@ -332,7 +363,8 @@ static aril_status take_authorities(struct taking *t)
                                                  .public_key = b->successor };
         struct arili_key_hash hash;
         ARILI_TRY(arili_key_hash(t->ch->kr->rt, b->successor, &hash));
-        if (arili_rowset_find(t->ch->from, ARILI_ROW_AUTHORITY,
+        if (!revokes_authority(b, &hash) &&
+            arili_rowset_find(t->ch->from, ARILI_ROW_AUTHORITY,
                               (aril_bytes){ hash.bytes, sizeof hash.bytes }) == NULL) {
             ARILI_TRY(arili_authority_put(t->ch, &row));
         }
