@@ -129,8 +129,11 @@ static aril_status bury(aril_keyring *kr, aril_bytes tenant, aril_error *error)
         return ARIL_OK;
     }
     uint32_t keys;
+    size_t index;
+    const aril_bytes no_label = { NULL, 0 };
     ARILI_TRY(arili_shred_keys(&ch, tenant, &keys));
-    if (keys == 0) {
+    /* The data keys of a model are no tenant's. */
+    if (!arili_rowset_slot(ch.from, ARIL_KEY_TENANT, tenant, no_label, &index)) {
         return arili_error_set(error, ARIL_E_NOT_FOUND, "%s: there is no tenant %.*s", kr->path,
                                (int)tenant.len, (const char *)tenant.data);
     }
