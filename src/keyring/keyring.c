@@ -143,16 +143,29 @@ static aril_status check_forward(const aril_keyring *kr, const struct arili_rows
     return ARIL_OK;
 }
 
+static void mac_keys_wipe(struct arili_mac_keys *keys)
+{
+    arili_wipe(keys, sizeof *keys);
+}
+
 static aril_status take_over(aril_keyring *kr, struct arili_rowset *set, aril_error *error)
 {
     struct arili_rowset *from = kr->rows; /* only slow changes it */
     ARILI_TRY(check_forward(kr, from, set, error));
+    /* Nothing that the head says is believed yet: a root that it names is used for good only when
+     * the MACs are right. */
+    ARILI_DEFER(arili_kek_dropp) struct arili_kek *root = NULL;
+    ARILI_DEFER(mac_keys_wipe) struct arili_mac_keys fresh;
+    struct arili_macs macs = arili_keyring_macs(kr);
     if (!arili_equal_ct(set->head.root, kr->mac_root, sizeof kr->mac_root)) {
-        ARILI_DEFER(arili_kek_dropp) struct arili_kek *root = NULL;
-        ARILI_TRY(arili_keyring_root(kr, set, &root, error));
+        ARILI_TRY(arili_keyring_unseal(kr, &set->head, &root, error));
+        ARILI_TRY(arili_mac_keys_derive(macs.crypto, macs.hash, root->psk, &fresh));
+        macs.keys = &fresh;
     }
-    const struct arili_macs macs = arili_keyring_macs(kr);
     ARILI_TRY(arili_rowset_check(&macs, set, kr->path, error));
+    if (root != NULL) {
+        ARILI_TRY(arili_keyring_adopt_root(kr, root));
+    }
     arili_keyring_publish(kr, set);
     return ARIL_OK;
 }
