@@ -170,9 +170,26 @@ static aril_status take_over(aril_keyring *kr, struct arili_rowset *set, aril_er
     return ARIL_OK;
 }
 
+/* Keys whose time is over go, also those that nobody asks for any more. */
+static aril_status forget_expired(aril_keyring *kr)
+{
+    uint64_t now = 0;
+    ARILI_TRY(arili_keyring_boot_ns(kr, &now));
+    pthread_mutex_lock(&kr->quick);
+    arili_cache_expire(&kr->cache, now);
+    pthread_mutex_unlock(&kr->quick);
+    /* One that a recovery key opened could not be unsealed again. */
+    if (kr->keystore != NULL && now >= kr->root_until_ns) {
+        arili_kek_drop(kr->root);
+        kr->root = NULL;
+    }
+    return ARIL_OK;
+}
+
 aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed, aril_error *error)
 {
     *ret_changed = false;
+    ARILI_TRY(forget_expired(kr));
     if (is_replaced(kr)) {
         ARILI_TRY(reopen(kr, error));
     }
