@@ -128,15 +128,14 @@ static aril_status bury(aril_keyring *kr, aril_bytes tenant, aril_error *error)
     if (arili_rowset_find(ch.from, ARILI_ROW_TOMBSTONE, tenant) != NULL) {
         return ARIL_OK;
     }
-    uint32_t keys;
+    /* A model may have the name, and data keys of that name: they are none of a tenant's. */
     size_t index;
-    const aril_bytes no_label = { NULL, 0 };
-    ARILI_TRY(arili_shred_keys(&ch, tenant, &keys));
-    /* The data keys of a model are no tenant's. */
-    if (!arili_rowset_slot(ch.from, ARIL_KEY_TENANT, tenant, no_label, &index)) {
+    if (!arili_rowset_slot(ch.from, ARIL_KEY_TENANT, tenant, (aril_bytes){ NULL, 0 }, &index)) {
         return arili_error_set(error, ARIL_E_NOT_FOUND, "%s: there is no tenant %.*s", kr->path,
                                (int)tenant.len, (const char *)tenant.data);
     }
+    uint32_t keys;
+    ARILI_TRY(arili_shred_keys(&ch, tenant, &keys));
     ARILI_TRY(put_tombstone(&ch, tenant, keys));
     ch.raises = true;
     /* Before the commit, which may fail when all is written: nobody unwraps one meanwhile. */
