@@ -37,7 +37,7 @@ enum statement {
     STATEMENTS
 };
 static const char *const sql[STATEMENTS] = {
-    [READ_HEAD] = "SELECT body, mac FROM aril_head",
+    [READ_HEAD] = "SELECT body, mac, one FROM aril_head",
     [READ_ROWS] = "SELECT kind, id, body, mac FROM aril_rows ORDER BY kind, id",
     [READ_VERSION] = "PRAGMA data_version",
     [PUT_ROW] = "INSERT INTO aril_rows(kind, id, body, mac) VALUES(?1, ?2, ?3, ?4) "
@@ -90,9 +90,20 @@ void arili_database_closep(struct arili_database **db)
 
 /* --- Failures ------------------------------------------------------------------------------ */
 
+static aril_status read_only(const struct arili_database *db, aril_error *error)
+{
+    return arili_error_set(error, ARIL_E_IO_READ_ONLY,
+                           "%s: it or its folder can not be written; run as its owner, or "
+                           "make the file system writable",
+                           db->path);
+}
+
 static aril_status io_failed(const struct arili_database *db, int code, aril_error *error)
 {
     const int reason = db->handle != NULL ? sqlite3_system_errno(db->handle) : 0;
+    if (reason == EROFS || reason == EACCES || reason == EPERM) {
+        return read_only(db, error);
+    }
     if (reason == ENOSPC || reason == EDQUOT) {
         return arili_error_set(error, ARIL_E_IO_FULL, "%s: the disk is full; make room, then retry",
                                db->path);
@@ -105,7 +116,7 @@ static aril_status io_failed(const struct arili_database *db, int code, aril_err
 /* What SQLite answered, as a status and words. */
 static aril_status failed(const struct arili_database *db, int code, aril_error *error)
 {
-    switch (code & 0xff) {
+    switch (code == SQLITE_IOERR_NOMEM ? SQLITE_NOMEM : code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return arili_error_set(error, ARIL_E_TIMEOUT,
@@ -116,14 +127,13 @@ static aril_status failed(const struct arili_database *db, int code, aril_error 
                                db->path);
     case SQLITE_READONLY:
     case SQLITE_PERM:
-        return arili_error_set(error, ARIL_E_IO_READ_ONLY,
-                               "%s: it or its folder can not be written; run as its owner, or "
-                               "make the file system writable",
-                               db->path);
+        return read_only(db, error);
     case SQLITE_NOTADB:
         return arili_error_set(error, ARIL_E_FORMAT_KIND,
                                "%s is no keyring; name the file that 'aril keys init' made",
                                db->path);
+    case SQLITE_ERROR: /* our statements are right, so the schema is not */
+    case SQLITE_SCHEMA:
     case SQLITE_CORRUPT:
     case SQLITE_TOOBIG:
     case SQLITE_MISMATCH:
@@ -381,7 +391,7 @@ static aril_status read_head(struct arili_database *db, const struct arili_datab
     ARILI_TRY(prepared(db, READ_HEAD, &s, error));
     aril_bytes body;
     aril_bytes mac;
-    const int code = sqlite3_step(s);
+    int code = sqlite3_step(s);
     aril_status st = ARIL_OK;
     if (code == SQLITE_DONE) {
         st =
@@ -389,10 +399,14 @@ static aril_status read_head(struct arili_database *db, const struct arili_datab
                             "%s has no head; restore it from a backup (docs/keyring.md)", db->path);
     } else if (code != SQLITE_ROW) {
         st = failed(db, code, error);
-    } else if (!column(s, 0, &body) || !column(s, 1, &mac)) {
+    } else if (!column(s, 0, &body) || !column(s, 1, &mac) || sqlite3_column_int64(s, 2) != 1) {
         st = not_ours(db, error);
     } else {
         st = reader->head(reader->user, body, mac);
+        code = st == ARIL_OK ? sqlite3_step(s) : SQLITE_DONE;
+    }
+    if (st == ARIL_OK && code != SQLITE_DONE) { /* a second head: which one counts? */
+        st = code == SQLITE_ROW ? not_ours(db, error) : failed(db, code, error);
     }
     (void)sqlite3_reset(s);
     return st;

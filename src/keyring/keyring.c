@@ -4,12 +4,15 @@
 #include "base/clock.h"
 #include "base/ensure.h"
 #include "base/mem.h"
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 
 /* Clocks are set back by seconds now and then; a date is not missed by that. */
 #define CLOCK_TOLERANCE_S 300u
+/* A file that is replaced so often while it is opened is no file to write to. */
+#define BEGIN_TRIES 8u
 
 aril_status arili_keyring_enter(aril_keyring *kr, aril_keyring **ret_held)
 {
@@ -86,32 +89,40 @@ aril_status arili_keyring_clock_check(const aril_keyring *kr, const struct arili
 
 /* --- Changes by others --------------------------------------------------------------------- */
 
-aril_status arili_keyring_note_file(aril_keyring *kr, aril_error *error)
-{
-    struct stat st;
-    if (stat(kr->path, &st) != 0) {
-        return arili_error_set(error, ARIL_E_IO, "%s is gone; restore it from a backup", kr->path);
-    }
-    kr->device = st.st_dev;
-    kr->inode = st.st_ino;
-    return ARIL_OK;
-}
-
-/* Somebody put another file in place: a restored backup, or an attack. */
-static bool is_replaced(const aril_keyring *kr)
-{
-    struct stat st;
-    return stat(kr->path, &st) == 0 && (st.st_dev != kr->device || st.st_ino != kr->inode);
-}
-
-static aril_status reopen(aril_keyring *kr, aril_error *error)
+aril_status arili_keyring_open_file(aril_keyring *kr, aril_error *error)
 {
     struct arili_database *db = NULL;
+    struct stat st = { .st_ino = 0 };
+    /* Before it is opened: what is put in its place meanwhile is another one then. */
+    const bool there = lstat(kr->path, &st) == 0;
     ARILI_TRY(arili_database_open(kr->path, false, kr->busy_ms, &db, error));
     arili_database_close(kr->db);
     kr->db = db;
     kr->version = 0;
-    return arili_keyring_note_file(kr, error);
+    kr->device = there ? st.st_dev : 0;
+    kr->inode = there ? st.st_ino : 0;
+    return ARIL_OK;
+}
+
+/* Whether the file that is open is the one of that name. Not so: a restored backup, or an
+ * attack. */
+static aril_status is_in_place(const aril_keyring *kr, bool *ret, aril_error *error)
+{
+    struct stat st;
+    if (lstat(kr->path, &st) != 0) {
+        /* What would be written to it would be lost. */
+        return arili_error_set(error, ARIL_E_IO, "%s: %s; put it back, or restore it from a backup",
+                               kr->path, strerror(errno));
+    }
+    *ret = st.st_dev == kr->device && st.st_ino == kr->inode;
+    return ARIL_OK;
+}
+
+static aril_status follow(aril_keyring *kr, aril_error *error)
+{
+    bool in_place = false;
+    ARILI_TRY(is_in_place(kr, &in_place, error));
+    return in_place ? ARIL_OK : arili_keyring_open_file(kr, error);
 }
 
 static bool same_revision(const struct arili_rowset *a, const struct arili_rowset *b)
@@ -153,12 +164,10 @@ static aril_status take_over(aril_keyring *kr, struct arili_rowset *set, aril_er
     return ARIL_OK;
 }
 
-aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed, aril_error *error)
+/* At the file that is open. */
+static aril_status look(aril_keyring *kr, bool *ret_changed, aril_error *error)
 {
     *ret_changed = false;
-    if (is_replaced(kr)) {
-        ARILI_TRY(reopen(kr, error));
-    }
     uint32_t version = 0;
     ARILI_TRY(arili_database_version(kr->db, &version, error));
     if (version == kr->version) {
@@ -176,6 +185,43 @@ aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed, aril_error *
     }
     kr->version = version;
     return ARIL_OK;
+}
+
+aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed, aril_error *error)
+{
+    *ret_changed = false;
+    ARILI_TRY(follow(kr, error));
+    return look(kr, ret_changed, error);
+}
+
+/* Not in the middle of a transaction: a file that is opened anew then would be written without
+ * one. */
+static aril_status begin_in_place(aril_keyring *kr, aril_error *error)
+{
+    for (unsigned tries = 0; tries < BEGIN_TRIES; tries++) {
+        bool in_place = false;
+        ARILI_TRY(follow(kr, error));
+        ARILI_TRY(arili_database_begin(kr->db, error));
+        const aril_status st = is_in_place(kr, &in_place, error);
+        if (st == ARIL_OK && in_place) {
+            return ARIL_OK;
+        }
+        arili_database_rollback(kr->db);
+        ARILI_TRY(st);
+    }
+    return arili_error_set(error, ARIL_E_TIMEOUT,
+                           "%s is replaced again and again; find out by whom", kr->path);
+}
+
+aril_status arili_keyring_begin(aril_keyring *kr, aril_error *error)
+{
+    bool changed;
+    ARILI_TRY(begin_in_place(kr, error));
+    const aril_status st = look(kr, &changed, error);
+    if (st != ARIL_OK) {
+        arili_database_rollback(kr->db);
+    }
+    return st;
 }
 
 aril_status arili_keyring_look_softly(aril_keyring *kr, aril_error *error)

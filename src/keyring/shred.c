@@ -121,8 +121,9 @@ static aril_status bury(aril_keyring *kr, aril_bytes tenant, aril_error *error)
     }
     ARILI_TRY(put_tombstone(&ch, tenant, keys));
     ch.raises = true;
-    ARILI_TRY(arili_change_commit(&ch, error));
+    /* Before the commit, which may fail when all is written: nobody unwraps one meanwhile. */
     arili_keyring_forget_secrets(kr);
+    ARILI_TRY(arili_change_commit(&ch, error));
     return arili_keyring_tell(kr, ARIL_EVENT_KEY, "shred", ARIL_OK, tenant, NULL, NULL);
 }
 
