@@ -187,9 +187,25 @@ static aril_status look(aril_keyring *kr, bool *ret_changed, aril_error *error)
     return ARIL_OK;
 }
 
+/* What nobody uses is not looked up, and would be in memory for ever. */
+static aril_status forget_expired(aril_keyring *kr)
+{
+    uint64_t now = 0;
+    ARILI_TRY(arili_keyring_boot_ns(kr, &now));
+    if (now >= kr->root_until_ns && kr->keystore != NULL) {
+        arili_kek_drop(kr->root);
+        kr->root = NULL;
+    }
+    pthread_mutex_lock(&kr->quick);
+    arili_cache_expire(&kr->cache, now);
+    pthread_mutex_unlock(&kr->quick);
+    return ARIL_OK;
+}
+
 aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed, aril_error *error)
 {
     *ret_changed = false;
+    ARILI_TRY(forget_expired(kr));
     ARILI_TRY(follow(kr, error));
     return look(kr, ret_changed, error);
 }
@@ -227,14 +243,16 @@ aril_status arili_keyring_begin(aril_keyring *kr, aril_error *error)
 aril_status arili_keyring_look_softly(aril_keyring *kr, aril_error *error)
 {
     bool changed;
-    const aril_status st = arili_keyring_look(kr, &changed, error);
+    aril_error why = { .status = ARIL_OK };
+    const aril_status st = arili_keyring_look(kr, &changed, &why);
     switch (aril_status_class(st)) {
+    case ARIL_OK:
     case ARIL_E_IO:
     case ARIL_E_TIMEOUT:
     case ARIL_E_NOMEM:
-        return ARIL_OK;
+        return ARIL_OK; /* and leaves error alone */
     default:
-        return st;
+        return why.status == st ? arili_error_set(error, st, "%s", why.message) : st;
     }
 }
 
