@@ -136,9 +136,17 @@ static uint32_t find_number(const struct arili_cache *cache, const uint8_t *id)
     return number;
 }
 
+void arili_cache_expire(struct arili_cache *cache, uint64_t now_ns)
+{
+    while (cache->oldest != 0 && now_ns >= cache->entries[cache->oldest - 1].until_ns) {
+        drop_entry(cache, cache->oldest);
+    }
+}
+
 struct arili_cache_entry *arili_cache_find(struct arili_cache *cache,
                                            const uint8_t id[ARIL_KEY_ID_BYTES], uint64_t now_ns)
 {
+    arili_cache_expire(cache, now_ns);
     const uint32_t number = find_number(cache, id);
     if (number == 0) {
         return NULL;
@@ -148,13 +156,6 @@ struct arili_cache_entry *arili_cache_find(struct arili_cache *cache,
         return NULL;
     }
     return &cache->entries[number - 1];
-}
-
-void arili_cache_expire(struct arili_cache *cache, uint64_t now_ns)
-{
-    while (cache->oldest != 0 && now_ns >= cache->entries[cache->oldest - 1].until_ns) {
-        drop_entry(cache, cache->oldest);
-    }
 }
 
 /* Twice the entries, and buckets to match. False without memory; then nothing changed. */

@@ -261,14 +261,16 @@ aril_status arili_keyring_begin(aril_keyring *kr, aril_error *error)
 aril_status arili_keyring_look_softly(aril_keyring *kr, aril_error *error)
 {
     bool changed;
-    const aril_status st = arili_keyring_look(kr, &changed, error);
+    aril_error why = { .status = ARIL_OK };
+    const aril_status st = arili_keyring_look(kr, &changed, &why);
     switch (aril_status_class(st)) {
+    case ARIL_OK:
     case ARIL_E_IO:
     case ARIL_E_TIMEOUT:
     case ARIL_E_NOMEM:
-        return ARIL_OK;
+        return ARIL_OK; /* and leaves error alone */
     default:
-        return st;
+        return why.status == st ? arili_error_set(error, st, "%s", why.message) : st;
     }
 }
 

@@ -54,7 +54,8 @@ void arili_keyring_leavep(aril_keyring **held);
 
 /* The current rows, held. Any lock. */
 struct arili_rowset *arili_keyring_rows(aril_keyring *kr);
-/* Under slow: take changes by others over. The result says whether there were any. */
+/* Under slow: take changes by others over, and drop secrets whose time is over. The result says
+ * whether there were any changes. */
 ARIL_MUST_USE aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed,
                                              aril_error *error);
 /* Under slow: a write transaction of the file that has the name now, and look. */

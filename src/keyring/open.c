@@ -172,7 +172,7 @@ aril_status aril_keyring_refresh(aril_keyring *keyring, int *ret_changed, aril_e
     const uint64_t revision = keyring->rows->head.revision;
     if (ret_changed != NULL) {
         *ret_changed = revision != keyring->told_revision;
+        keyring->told_revision = revision;
     }
-    keyring->told_revision = revision;
     return ARIL_OK;
 }

@@ -93,6 +93,27 @@ static void an_entry_ends_at_its_time(void **state)
     arili_cache_clear(&cache);
 }
 
+static void what_is_over_goes_though_nobody_looks_for_it(void **state)
+{
+    (void)state;
+    arili_cache_init(&cache, 10);
+    for (unsigned i = 0; i < 6; i++) {
+        put(i, 100 + i);
+    }
+    arili_cache_expire(&cache, 102);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(atomic_load(&keys[i]->references), i <= 2 ? 1 : 2);
+    }
+    assert_true(has(5, 104)); /* finds one, drops the others */
+    assert_int_equal(atomic_load(&keys[4]->references), 1);
+    for (unsigned i = 0; i < 12; i++) { /* places are used again */
+        put(i, 200);
+    }
+    assert_int_equal(atomic_load(&keys[1]->references), 1);
+    assert_int_equal(atomic_load(&keys[2]->references), 2);
+    arili_cache_clear(&cache);
+}
+
 static void a_second_put_replaces_the_first(void **state)
 {
     (void)state;
@@ -106,6 +127,27 @@ static void a_second_put_replaces_the_first(void **state)
     assert_false(has(2, 0));
     assert_true(has(3, 0));
     arili_cache_clear(&cache);
+}
+
+static size_t count_of(const uint64_t *until)
+{
+    size_t count = 0;
+    for (unsigned k = 0; k < IDS; k++) {
+        count += until[k] != 0;
+    }
+    return count;
+}
+
+/* IDS: there is none. */
+static unsigned oldest_of(const uint64_t *until, const uint64_t *order)
+{
+    unsigned oldest = IDS;
+    for (unsigned k = 0; k < IDS; k++) {
+        if (until[k] != 0 && (oldest == IDS || order[k] < order[oldest])) {
+            oldest = k;
+        }
+    }
+    return oldest;
 }
 
 static void it_does_what_a_slow_list_does(void **state)
@@ -122,22 +164,22 @@ static void it_does_what_a_slow_list_does(void **state)
         seed ^= seed << 17;
         const unsigned i = (unsigned)(seed >> 33) % IDS;
         if (seed % 5 < 2) {
-            size_t there = 0;
-            unsigned oldest = IDS;
-            for (unsigned k = 0; k < IDS; k++) {
-                there += until[k] != 0 && k != i;
-                if (until[k] != 0 && k != i && (oldest == IDS || order[k] < order[oldest])) {
-                    oldest = k;
-                }
-            }
-            if (there == max) {
-                until[oldest] = 0;
+            until[i] = 0;
+            if (count_of(until) == max) {
+                until[oldest_of(until, order)] = 0;
             }
             until[i] = now + TTL + seed % 7 * TTL;
             order[i] = now;
             put(i, until[i]);
         } else {
             const bool want = until[i] > now;
+            for (;;) { /* the old end goes with every look */
+                const unsigned oldest = oldest_of(until, order);
+                if (oldest == IDS || until[oldest] > now) {
+                    break;
+                }
+                until[oldest] = 0;
+            }
             until[i] = want ? until[i] : 0;
             assert_int_equal(has(i, now), want);
         }
@@ -151,6 +193,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_empty_cache_finds_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(the_oldest_goes_when_it_is_full, setup, teardown),
         cmocka_unit_test_setup_teardown(an_entry_ends_at_its_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_over_goes_though_nobody_looks_for_it, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_second_put_replaces_the_first, setup, teardown),
         cmocka_unit_test_setup_teardown(it_does_what_a_slow_list_does, setup, teardown),
     };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys in use: which one is handed out, how long it lives, and for whom. */
 #include "keyring_fixture.h"
-#include "keyring/cache.h"
+#include "keyring/keyring.h"
 #include "temp_folder.h"
 #include <string.h>
 
@@ -221,6 +221,24 @@ static void an_unwrapped_key_is_forgotten_after_its_time(void **state)
     assert_false(is_kept_for(1));
 }
 
+static void what_nobody_uses_any_more_is_forgotten_as_well(void **state)
+{
+    aril_tenant_key *key;
+    struct sealed_box box;
+    (void)state;
+    assert_status(take(ARIL_KEY_DATA, &key), ARIL_OK);
+    assert_non_null(h.kr->root);
+    fake_clock_add_s(&w.clock, 299);
+    assert_status(aril_keyring_refresh(h.kr, NULL, &h.error), ARIL_OK);
+    assert_int_equal(atomic_load(&key->references), 2);
+    fake_clock_add_s(&w.clock, 1);
+    assert_status(aril_keyring_refresh(h.kr, NULL, &h.error), ARIL_OK);
+    assert_int_equal(atomic_load(&key->references), 1); /* ours */
+    assert_null(h.kr->root);
+    aril_tenant_key_put(key);
+    assert_status(box_seal(h.kr, "alice", &box, &h.error), ARIL_OK);
+}
+
 /* Cells are given back, so the same one comes next. */
 static void no_more_keys_are_kept_than_the_config_says(void **state)
 {
@@ -328,6 +346,7 @@ int main(void)
         TEST(a_key_of_another_tenant_is_refused_and_told),
         TEST(a_pinned_key_lives_through_rotation_lock_forget_and_destruction),
         TEST(an_unwrapped_key_is_forgotten_after_its_time),
+        TEST(what_nobody_uses_any_more_is_forgotten_as_well),
         TEST(no_more_keys_are_kept_than_the_config_says),
         TEST(overdue_warns_or_refuses_by_policy_and_opens_all_the_same),
         TEST(signing_keys_end_as_well),
