@@ -386,6 +386,14 @@ static aril_status open_handle(struct arili_database *db, bool create, uint32_t 
     return check_file(db, error);
 }
 
+void arili_database_remove(const char *path)
+{
+    char journal[ARILI_FILE_PATH_BYTES + sizeof "-journal"];
+    (void)unlink(path);
+    (void)snprintf(journal, sizeof journal, "%s-journal", path);
+    (void)unlink(journal);
+}
+
 aril_status arili_database_open(const char *path, bool create, uint32_t busy_ms,
                                 struct arili_database **ret, aril_error *error)
 {
@@ -401,8 +409,9 @@ aril_status arili_database_open(const char *path, bool create, uint32_t busy_ms,
     memcpy(db->path, path, len);
     const aril_status st = open_handle(db, create, busy_ms, error);
     if (st != ARIL_OK) {
+        arili_database_close(ARILI_TAKE(db));
         if (create) {
-            (void)unlink(path);
+            arili_database_remove(path);
         }
         return st;
     }
@@ -569,7 +578,8 @@ aril_status arili_database_copy(struct arili_database *db, const char *path, ari
     }
     if (code != SQLITE_DONE) {
         const aril_status st = failed(copy, code, error);
-        (void)unlink(path);
+        arili_database_close(ARILI_TAKE(copy));
+        arili_database_remove(path);
         return st;
     }
     return ARIL_OK;

@@ -18,6 +18,8 @@ struct arili_database;
 /* create: the file must not exist; it gets mode 0600 and an empty schema. */
 ARIL_MUST_USE aril_status arili_database_open(const char *path, bool create, uint32_t busy_ms,
                                               struct arili_database **ret, aril_error *error);
+/* Removes a file that did not come to be, with what SQLite left beside it. It is closed. */
+void arili_database_remove(const char *path);
 /* A transaction under way is rolled back. NULL is fine. */
 void arili_database_close(struct arili_database *db);
 void arili_database_closep(struct arili_database **db);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What a new keyring is made of. Secrets are wiped by making_done(). */
@@ -42,7 +43,9 @@ static void making_freep(struct making **made)
     }
     (void)undone;
     if (m->has_file) {
-        (void)unlink(m->temporary);
+        arili_database_close(m->kr->db);
+        m->kr->db = NULL;
+        arili_database_remove(m->temporary);
     }
     if (m->has_recovery) {
         (void)unlink(m->init->recovery_path);
@@ -178,6 +181,12 @@ static aril_status first_rows(struct arili_change *ch, struct making *m, aril_er
 
 /* --- The file ------------------------------------------------------------------------------ */
 
+static aril_status is_there(const char *path, aril_error *error)
+{
+    return arili_error_set(error, ARIL_E_EXISTS,
+                           "%s is there already and was left alone; choose another name", path);
+}
+
 /* Made under another name, so that the name has a whole keyring or none. */
 static aril_status make_file(struct making *m, aril_error *error)
 {
@@ -188,10 +197,9 @@ static aril_status make_file(struct making *m, aril_error *error)
     (void)snprintf(m->temporary, sizeof m->temporary,
                    "%.*s.aril-%02x%02x%02x%02x%02x%02x%02x%02x.tmp", folder, m->kr->path, tail[0],
                    tail[1], tail[2], tail[3], tail[4], tail[5], tail[6], tail[7]);
-    if (access(m->kr->path, F_OK) == 0) {
-        return arili_error_set(error, ARIL_E_EXISTS,
-                               "%s is there already and was left alone; choose another name",
-                               m->kr->path);
+    struct stat there;
+    if (lstat(m->kr->path, &there) == 0) { /* a link to nothing is there, too */
+        return is_there(m->kr->path, error);
     }
     ARILI_TRY(arili_database_open(m->temporary, true, m->kr->busy_ms, &m->kr->db, error));
     m->has_file = true;
@@ -219,8 +227,9 @@ static aril_status publish_file(struct making *m, aril_error *error)
     m->kr->db = NULL;
     if (link(m->temporary, m->kr->path) != 0) {
         const int reason = errno;
-        return arili_error_set(error, reason == EEXIST ? ARIL_E_EXISTS : ARIL_E_IO, "%s: %s",
-                               m->kr->path, strerror(reason));
+        return reason == EEXIST
+                   ? is_there(m->kr->path, error)
+                   : arili_error_set(error, ARIL_E_IO, "%s: %s", m->kr->path, strerror(reason));
     }
     /* From here on the keyring is there, and its slot and counter belong to it. */
     (void)unlink(m->temporary);

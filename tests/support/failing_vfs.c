@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "failing_vfs.h"
 #include "check.h"
+#include <signal.h>
 #include <sqlite3.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@ static sqlite3_vfs vfs;
 static struct {
     unsigned calls, countdown; /* countdown 0: nothing is armed */
     int code, reason;
-    bool forever, fired;
+    bool forever, fired, kills;
 } fault;
 
 struct file {
@@ -31,6 +32,9 @@ static bool fails(unsigned call)
     if (fault.countdown > 1) {
         fault.countdown--;
         return false;
+    }
+    if (fault.kills && call != FAILING_TORN) {
+        (void)raise(SIGKILL);
     }
     fault.countdown = fault.forever ? 1 : 0;
     fault.fired = true;
@@ -60,6 +64,9 @@ static int file_write(sqlite3_file *file, const void *data, int len, sqlite3_int
     }
     if (fails(FAILING_TORN)) {
         (void)f->pMethods->xWrite(f, data, len / 2, offset);
+        if (fault.kills) {
+            (void)raise(SIGKILL);
+        }
         return fault.code;
     }
     return f->pMethods->xWrite(f, data, len, offset);
@@ -197,6 +204,12 @@ void failing_vfs_arm(unsigned calls, unsigned nth, int code, int reason, bool fo
     fault.code = code;
     fault.reason = reason;
     fault.forever = forever;
+}
+
+void failing_vfs_arm_kill(unsigned calls, unsigned nth)
+{
+    failing_vfs_arm(calls, nth, SQLITE_IOERR, 0, true);
+    fault.kills = true;
 }
 
 void failing_vfs_disarm(void)

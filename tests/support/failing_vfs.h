@@ -29,6 +29,9 @@ void failing_vfs_remove(void);
 /* Let the nth of these calls from now answer that code of SQLite, with that errno; counted from
  * 1. forever: the calls after it as well. */
 void failing_vfs_arm(unsigned calls, unsigned nth, int code, int reason, bool forever);
+/* Let the process end by SIGKILL in the nth of these calls from now: in the middle of a write, else
+ * before the call is done. */
+void failing_vfs_arm_kill(unsigned calls, unsigned nth);
 /* fired() keeps its answer until the next arm. */
 void failing_vfs_disarm(void);
 bool failing_vfs_fired(void);
