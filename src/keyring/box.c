@@ -59,7 +59,7 @@ static aril_status check(const aril_keyring *kr, aril_bytes tenant, aril_bytes c
     return ARIL_OK;
 }
 
-/* --- Seal ------------------------------------------------------------------------------------- */
+/* --- Seal ---------------------------------------------------------------------------------- */
 
 static aril_status seal(aril_keyring *kr, const aril_tenant_key *key, aril_bytes tenant,
                         aril_bytes context, aril_bytes plain, uint8_t *ret)
@@ -106,8 +106,7 @@ aril_status aril_keyring_seal(aril_keyring *keyring, aril_bytes tenant, aril_byt
     return ARIL_OK;
 }
 
-/* --- Open --------------------------------------------------------------------------------------
- */
+/* --- Open ---------------------------------------------------------------------------------- */
 
 static aril_status parse(aril_bytes box)
 {

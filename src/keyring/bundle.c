@@ -55,8 +55,7 @@ static void packing_done(struct packing *p)
     buffer_done(&p->sections);
 }
 
-/* --- Keys
- * --------------------------------------------------------------------------------------------- */
+/* --- Keys ---------------------------------------------------------------------------------- */
 
 static bool belongs(const struct arili_key *key)
 {
@@ -122,8 +121,7 @@ static aril_status pack_keys(struct packing *p, aril_error *error)
     return ARIL_OK;
 }
 
-/* --- Tombstones, revoked nodes and authorities
- * ------------------------------------------------------- */
+/* --- Tombstones, revoked nodes and authorities --------------------------------------------- */
 
 static aril_status pack_tombstones(struct packing *p, struct arili_bundle *b)
 {
@@ -194,8 +192,7 @@ static aril_status pack_revoked_authorities(struct packing *p, struct arili_bund
     return ARIL_OK;
 }
 
-/* --- Sections
- * ------------------------------------------------------------------------------------------- */
+/* --- Sections ------------------------------------------------------------------------------ */
 
 void arili_bundle_info_write(const struct arili_bundle *b, const uint8_t node[ARIL_NODE_ID_BYTES],
                              uint8_t ret[ARILI_BUNDLE_INFO_BYTES])
@@ -276,8 +273,7 @@ static aril_status pack_sections(struct packing *p, struct arili_bundle *b)
     return ARIL_OK;
 }
 
-/* --- Signature
- * --------------------------------------------------------------------------------------------- */
+/* --- Signature ----------------------------------------------------------------------------- */
 
 /* Who signs: while nodes may know only the former signing key, that one does, and names its
  * successor. It is retired when every node has heard of that. */

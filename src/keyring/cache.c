@@ -6,7 +6,7 @@
 #include <aril/keyring.h>
 #include <stdatomic.h>
 
-/* --- Key objects ------------------------------------------------------------------------------ */
+/* --- Key objects --------------------------------------------------------------------------- */
 
 aril_status arili_tenant_key_new(aril_runtime *rt, aril_key_purpose purpose, aril_bytes owner,
                                  const uint8_t id[ARIL_KEY_ID_BYTES],
@@ -67,8 +67,7 @@ aril_bytes arili_tenant_key_bytes(const aril_tenant_key *key)
     return (aril_bytes){ key->secret->xaes.key, sizeof key->secret->xaes.key };
 }
 
-/* --- The table ----------------------------------------------------------------------------------
- */
+/* --- The table ----------------------------------------------------------------------------- */
 
 void arili_cache_init(struct arili_cache *cache, size_t max)
 {

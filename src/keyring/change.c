@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Rollback: docs/KEYRING-FORMAT.md ------------------------------------------------------- */
+/* --- Rollback: docs/KEYRING-FORMAT.md ------------------------------------------------------ */
 
 aril_status arili_counter_make(aril_keystore *keystore, struct arili_head *head,
                                struct arili_counter *counter, aril_error *error)
@@ -121,8 +121,7 @@ aril_status arili_counter_settle(aril_keyring *kr, aril_error *error)
     return settled;
 }
 
-/* --- Begin and end
- * --------------------------------------------------------------------------------- */
+/* --- Begin and end ------------------------------------------------------------------------- */
 
 static void begin_over(struct arili_change *ch, aril_keyring *kr)
 {
@@ -182,8 +181,7 @@ void arili_change_done(struct arili_change *ch)
     *ch = (struct arili_change){ 0 };
 }
 
-/* --- What changes
- * ------------------------------------------------------------------------------------ */
+/* --- What changes -------------------------------------------------------------------------- */
 
 static aril_status next_item(struct arili_change *ch, struct arili_row_change **ret)
 {
@@ -278,9 +276,7 @@ static void sort_items(struct arili_change *ch)
     ch->count = kept + 1;
 }
 
-/* --- Commit
- * -----------------------------------------------------------------------------------------------
- */
+/* --- Commit -------------------------------------------------------------------------------- */
 
 static aril_status mac_row(const struct arili_macs *m, struct arili_row *row)
 {

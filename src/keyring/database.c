@@ -88,7 +88,7 @@ void arili_database_closep(struct arili_database **db)
     arili_database_close(*db);
 }
 
-/* --- Failures ------------------------------------------------------------------------- */
+/* --- Failures ------------------------------------------------------------------------------ */
 
 static aril_status io_failed(const struct arili_database *db, int code, aril_error *error)
 {
@@ -145,7 +145,7 @@ static aril_status not_ours(const struct arili_database *db, aril_error *error)
                            db->path);
 }
 
-/* --- Statements ------------------------------------------------------------------------ */
+/* --- Statements ---------------------------------------------------------------------------- */
 
 static aril_status prepared(struct arili_database *db, enum statement which, sqlite3_stmt **ret,
                             aril_error *error)
@@ -201,7 +201,7 @@ static bool column(sqlite3_stmt *s, int index, aril_bytes *ret)
     return true;
 }
 
-/* --- Opening ---------------------------------------------------------------------------- */
+/* --- Opening ------------------------------------------------------------------------------- */
 
 /* Nothing that a file says may run: no triggers, no views, no functions in the schema. */
 static aril_status harden(struct arili_database *db, uint32_t busy_ms, aril_error *error)
@@ -372,7 +372,7 @@ aril_status arili_database_open(const char *path, bool create, uint32_t busy_ms,
     return ARIL_OK;
 }
 
-/* --- Reading ----------------------------------------------------------------------------- */
+/* --- Reading ------------------------------------------------------------------------------- */
 
 static aril_status read_head(struct arili_database *db, const struct arili_database_reader *reader,
                              aril_error *error)
@@ -459,7 +459,7 @@ aril_status arili_database_version(struct arili_database *db, uint32_t *ret, ari
     return code == SQLITE_ROW ? ARIL_OK : failed(db, code, error);
 }
 
-/* --- Writing ----------------------------------------------------------------------------- */
+/* --- Writing ------------------------------------------------------------------------------- */
 
 aril_status arili_database_begin(struct arili_database *db, aril_error *error)
 {
@@ -514,7 +514,7 @@ void arili_database_rollback(struct arili_database *db)
     db->in_transaction = false;
 }
 
-/* --- Copies ------------------------------------------------------------------------------ */
+/* --- Copies -------------------------------------------------------------------------------- */
 
 aril_status arili_database_copy(struct arili_database *db, const char *path, aril_error *error)
 {

@@ -67,8 +67,7 @@ static aril_status check_init(const aril_keyring_init_config *init, aril_error *
     return ARIL_OK;
 }
 
-/* --- The root -----------------------------------------------------------------------------------
- */
+/* --- The root ------------------------------------------------------------------------------ */
 
 static aril_status draw(const aril_keyring *kr, uint8_t *ret, size_t len)
 {
@@ -99,8 +98,7 @@ static aril_status seal_root(struct making *m, aril_error *error)
     return arili_counter_make(kr->keystore, &m->head, &m->counter, error);
 }
 
-/* --- The first rows
- * --------------------------------------------------------------------------------- */
+/* --- The first rows ------------------------------------------------------------------------ */
 
 static aril_status put_root(struct arili_change *ch, const struct making *m)
 {
@@ -170,8 +168,7 @@ static aril_status first_rows(struct arili_change *ch, struct making *m, aril_er
     return put_recovery(ch, m, error);
 }
 
-/* --- The file
- * ------------------------------------------------------------------------------------------ */
+/* --- The file ------------------------------------------------------------------------------ */
 
 /* Made under another name, so that the name has a whole keyring or none. */
 static aril_status make_file(struct making *m, aril_error *error)

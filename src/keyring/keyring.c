@@ -84,7 +84,7 @@ aril_status arili_keyring_clock_check(const aril_keyring *kr, const struct arili
     return ARIL_OK;
 }
 
-/* --- Changes by others ------------------------------------------------------------------------ */
+/* --- Changes by others --------------------------------------------------------------------- */
 
 aril_status arili_keyring_note_file(aril_keyring *kr, aril_error *error)
 {
@@ -114,18 +114,22 @@ static aril_status reopen(aril_keyring *kr, aril_error *error)
     return arili_keyring_note_file(kr, error);
 }
 
+static bool same_revision(const struct arili_rowset *a, const struct arili_rowset *b)
+{
+    return a->head.revision == b->head.revision && a->head_mac_len == b->head_mac_len &&
+           arili_equal_ct(a->head_mac, b->head_mac, a->head_mac_len);
+}
+
 /* A running process does not go back, whatever the keystore can count. */
 static aril_status check_forward(const aril_keyring *kr, const struct arili_rowset *from,
                                  const struct arili_rowset *to, aril_error *error)
 {
-    const bool same = to->head_mac_len == from->head_mac_len &&
-                      memcmp(to->head_mac, from->head_mac, to->head_mac_len) == 0;
     if (memcmp(to->head.id, kr->id, sizeof kr->id) != 0) {
         return arili_error_set(error, ARIL_E_AUTH, "%s: another keyring was put in its place",
                                kr->path);
     }
     if (to->head.revision < from->head.revision ||
-        (to->head.revision == from->head.revision && !same)) {
+        (to->head.revision == from->head.revision && !same_revision(to, from))) {
         return arili_error_set(error, ARIL_E_REPLAY_ROLLBACK,
                                "%s: revision %llu was put in the place of %llu, which this process "
                                "knows; bring the newest file back",
@@ -139,7 +143,7 @@ static aril_status take_over(aril_keyring *kr, struct arili_rowset *set, aril_er
 {
     struct arili_rowset *from = kr->rows; /* only slow changes it */
     ARILI_TRY(check_forward(kr, from, set, error));
-    if (memcmp(set->head.root, kr->mac_root, sizeof kr->mac_root) != 0) {
+    if (!arili_equal_ct(set->head.root, kr->mac_root, sizeof kr->mac_root)) {
         ARILI_DEFER(arili_kek_dropp) struct arili_kek *root = NULL;
         ARILI_TRY(arili_keyring_root(kr, set, &root, error));
     }
@@ -162,9 +166,7 @@ aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed, aril_error *
     }
     ARILI_DEFER(arili_rowset_dropp) struct arili_rowset *set = NULL;
     ARILI_TRY(arili_rowset_read(kr->rt, kr->db, &set, error));
-    if (set->head.revision != kr->rows->head.revision ||
-        set->head_mac_len != kr->rows->head_mac_len ||
-        memcmp(set->head_mac, kr->rows->head_mac, set->head_mac_len) != 0) {
+    if (!same_revision(set, kr->rows)) {
         const aril_status st = take_over(kr, set, error);
         if (st != ARIL_OK) {
             return arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "reload", st, (aril_bytes){ NULL, 0 },
@@ -190,8 +192,7 @@ aril_status arili_keyring_look_softly(aril_keyring *kr, aril_error *error)
     }
 }
 
-/* --- Audit
- * ---------------------------------------------------------------------------------------- */
+/* --- Audit --------------------------------------------------------------------------------- */
 
 aril_status arili_keyring_tell(const aril_keyring *kr, aril_event_kind kind, const char *action,
                                aril_status st, aril_bytes owner, const uint8_t *key_id,

@@ -62,7 +62,7 @@ const struct arili_store_ops *arili_store_find(const char *uri)
     return NULL;
 }
 
-/* --- Calls ------------------------------------------------------------------------------- */
+/* --- Calls --------------------------------------------------------------------------------- */
 
 static aril_status timed_out(const aril_keystore *ks, aril_error *error)
 {

@@ -143,8 +143,7 @@ aril_status aril_keyring_get_info(aril_keyring *keyring, aril_keyring_info *ret_
     return ARIL_OK;
 }
 
-/* --- Verify --------------------------------------------------------------------------------------
- */
+/* --- Verify -------------------------------------------------------------------------------- */
 
 /* Unwraps one key and compares id and public key. */
 static aril_status verify_one(aril_keyring *kr, const struct arili_rowset *set,

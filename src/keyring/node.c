@@ -74,8 +74,7 @@ aril_status arili_node_put(struct arili_change *ch, const uint8_t id[ARIL_NODE_I
                             (aril_bytes){ body->bytes, len });
 }
 
-/* --- Card
- * ------------------------------------------------------------------------------------------- */
+/* --- Card ---------------------------------------------------------------------------------- */
 
 static aril_status write_card(aril_keyring *kr, struct arili_card *card,
                               const struct arili_key *key, char *ret_pem, size_t cap,
@@ -114,8 +113,7 @@ aril_status aril_keyring_card(aril_keyring *keyring, char *ret_pem, size_t cap, 
     return write_card(keyring, &card, key, ret_pem, cap, ret_len, error);
 }
 
-/* --- Enrol
- * --------------------------------------------------------------------------------------------- */
+/* --- Enrol --------------------------------------------------------------------------------- */
 
 static aril_status bad_card(aril_status st, const char *why, aril_error *error)
 {
@@ -236,9 +234,7 @@ aril_status aril_keyring_node_add(aril_keyring *keyring, aril_bytes card_pem,
                               st == ARIL_OK ? id : NULL, NULL);
 }
 
-/* --- List
- * ------------------------------------------------------------------------------------------------
- */
+/* --- List ---------------------------------------------------------------------------------- */
 
 static aril_status visit_node(aril_keyring *kr, const struct arili_row *row,
                               aril_node_visit_fn *visit, void *user, bool *ret_stop)
@@ -278,9 +274,7 @@ aril_status aril_keyring_nodes(aril_keyring *keyring, aril_node_visit_fn *visit,
     return ARIL_OK;
 }
 
-/* --- Revoke
- * ------------------------------------------------------------------------------------------------
- */
+/* --- Revoke -------------------------------------------------------------------------------- */
 
 static aril_status find_node(const struct arili_change *ch, aril_bytes name, uint8_t *ret_id,
                              struct arili_node_row *ret, aril_error *error)

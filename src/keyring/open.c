@@ -79,7 +79,7 @@ void arili_keyring_closep(aril_keyring **kr)
     aril_keyring_close(*kr);
 }
 
-/* --- Opening --------------------------------------------------------------------------------- */
+/* --- Opening ------------------------------------------------------------------------------- */
 
 /* Read rows, unseal their root, check their MACs. */
 static aril_status load(aril_keyring *kr, aril_error *error)
@@ -121,8 +121,7 @@ aril_status aril_keyring_open(aril_runtime *rt, const aril_keyring_config *confi
     return ARIL_OK;
 }
 
-/* --- Locking, forgetting, looking ----------------------------------------------------------------
- */
+/* --- Locking, forgetting, looking ---------------------------------------------------------- */
 
 static aril_status set_locked(aril_keyring *keyring, bool locked, aril_error *error)
 {

@@ -5,8 +5,7 @@
 #include "keyring/fleet.h"
 #include <string.h>
 
-/* --- Node --------------------------------------------------------------------------------------
- */
+/* --- Node ---------------------------------------------------------------------------------- */
 
 static aril_status write_receipt(aril_keyring *kr, struct arili_receipt *r,
                                  const struct arili_key *key, char *ret_pem, size_t cap,
@@ -47,8 +46,7 @@ aril_status aril_keyring_receipt(aril_keyring *keyring, char *ret_pem, size_t ca
     return write_receipt(keyring, &r, key, ret_pem, cap, ret_len, error);
 }
 
-/* --- Authority
- * ------------------------------------------------------------------------------------ */
+/* --- Authority ----------------------------------------------------------------------------- */
 
 static aril_status refuse(aril_status st, const char *why, aril_error *error)
 {

@@ -69,8 +69,7 @@ aril_status arili_recovery_renew(struct arili_change *ch, const uint8_t root[ARI
                                     : ARIL_OK;
 }
 
-/* --- Files -------------------------------------------------------------------------------------
- */
+/* --- Files --------------------------------------------------------------------------------- */
 
 static aril_status write_pem(const char *path, const char *label, aril_bytes der,
                              enum arili_file_mode mode, aril_error *error)
@@ -169,8 +168,7 @@ aril_status aril_recovery_key_new(aril_runtime *rt, const char *secret_path,
                      ARILI_FILE_MODE_PUBLIC, error);
 }
 
-/* --- Opening with it ----------------------------------------------------------------------------
- */
+/* --- Opening with it ----------------------------------------------------------------------- */
 
 /* The root of the rows, opened with the recovery key. */
 static aril_status open_root(aril_keyring *kr, const struct arili_rowset *set,
@@ -237,8 +235,7 @@ aril_status aril_keyring_verify_recovery(aril_runtime *rt, const char *path,
     return arili_keyring_verify_set(kr, kr->rows, NULL, NULL, error);
 }
 
-/* --- Recover
- * -------------------------------------------------------------------------------------- */
+/* --- Recover ------------------------------------------------------------------------------- */
 
 /* The same root under another keystore, with a counter of its own. */
 static aril_status reseal(struct arili_change *ch, aril_keystore *keystore,

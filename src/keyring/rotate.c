@@ -44,8 +44,7 @@ aril_status aril_keyring_rotate(aril_keyring *keyring, const aril_key_slot *slot
                                  : rotate_leaf(keyring, slot, error);
 }
 
-/* --- Retire
- * ------------------------------------------------------------------------------------------ */
+/* --- Retire -------------------------------------------------------------------------------- */
 
 /* A former root: what it wrapped lives on in backups until its slot is gone. */
 static aril_status destroy_slot(aril_keyring *kr, const struct arili_key *key, aril_error *error)

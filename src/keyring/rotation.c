@@ -40,8 +40,7 @@ static aril_status put_rotation(struct arili_change *ch, const uint8_t *old_id,
     return arili_change_put(ch, ARILI_ROW_ROTATION, id_bytes(old_id), (aril_bytes){ body, len });
 }
 
-/* --- New wraps ----------------------------------------------------------------------------------
- */
+/* --- New wraps ----------------------------------------------------------------------------- */
 
 /* One child on its way to the new parent. */
 struct rewrap {
@@ -189,8 +188,7 @@ static aril_status stage(struct rotation *r, struct rewrap *items, aril_error *e
     }
 }
 
-/* --- The last change
- * ------------------------------------------------------------------------------- */
+/* --- The last change ----------------------------------------------------------------------- */
 
 static aril_status move_child(struct rotation *r, struct arili_change *ch,
                               const struct arili_key *key, aril_bytes wrap)
@@ -266,8 +264,7 @@ static aril_status finish(struct rotation *r, struct rewrap *items, aril_error *
                               r->new_id, &fresh->said);
 }
 
-/* --- From begin to end
- * ------------------------------------------------------------------------------- */
+/* --- From begin to end --------------------------------------------------------------------- */
 
 /* A root whose seal never came to the file: nothing can have used it. */
 static aril_status give_up(aril_keyring *kr, const uint8_t *old_id, const struct arili_key *fresh,

@@ -9,7 +9,7 @@
 #define SET_LABEL  ARILI_LITERAL("aril keyring set v1")
 #define HEAD_LABEL ARILI_LITERAL("aril keyring head v1")
 
-/* --- Rows ------------------------------------------------------------------------------- */
+/* --- Rows ---------------------------------------------------------------------------------- */
 
 static size_t row_bytes(const struct arili_row *row)
 {
@@ -58,7 +58,7 @@ int arili_row_order(uint8_t a_kind, aril_bytes a, uint8_t b_kind, aril_bytes b)
     return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-/* --- MACs ------------------------------------------------------------------------------- */
+/* --- MACs ---------------------------------------------------------------------------------- */
 
 aril_status arili_mac_keys_derive(const struct arili_crypto *c, enum arili_hash hash,
                                   const uint8_t psk[32], struct arili_mac_keys *ret)

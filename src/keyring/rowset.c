@@ -56,7 +56,7 @@ static aril_status rowset_new(size_t cap, struct arili_rowset **ret)
     return ARIL_OK;
 }
 
-/* --- Finding ------------------------------------------------------------------------------ */
+/* --- Finding ------------------------------------------------------------------------------- */
 
 /* Index of the first row that is not before (kind, id). */
 static size_t lower_bound(const struct arili_rowset *set, uint8_t kind, aril_bytes id)
@@ -159,7 +159,7 @@ const struct arili_key *arili_rowset_key(const struct arili_rowset *set,
     return NULL;
 }
 
-/* --- Index -------------------------------------------------------------------------------- */
+/* --- Index --------------------------------------------------------------------------------- */
 
 static int order_bytes(aril_bytes a, aril_bytes b)
 {
@@ -254,7 +254,7 @@ static aril_status make_index(aril_runtime *rt, struct arili_rowset *set)
     return ARIL_OK;
 }
 
-/* --- Reading the file ------------------------------------------------------------------------ */
+/* --- Reading the file ---------------------------------------------------------------------- */
 
 static aril_status take_head(void *user, aril_bytes body, aril_bytes mac)
 {
@@ -326,7 +326,7 @@ aril_status arili_rowset_read(aril_runtime *rt, struct arili_database *db,
     return ARIL_OK;
 }
 
-/* --- The next set ----------------------------------------------------------------------------- */
+/* --- The next set -------------------------------------------------------------------------- */
 
 static aril_status push(struct arili_rowset *set, struct arili_row *row, bool copy)
 {

@@ -36,7 +36,7 @@ aril_status arili_keyring_adopt_root(aril_keyring *kr, struct arili_kek *root)
 {
     uint64_t now = 0;
     ARILI_TRY(arili_keyring_boot_ns(kr, &now));
-    if (memcmp(kr->mac_root, root->id, sizeof root->id) != 0) {
+    if (!arili_equal_ct(kr->mac_root, root->id, sizeof root->id)) {
         ARILI_TRY(
             arili_mac_keys_derive(&kr->rt->crypto, kr->profile->hash, root->psk, kr->mac_keys));
         memcpy(kr->mac_root, root->id, sizeof root->id);

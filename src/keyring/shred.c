@@ -25,8 +25,7 @@ aril_status arili_shred_keys(struct arili_change *ch, aril_bytes tenant, uint32_
     return ARIL_OK;
 }
 
-/* --- What is left to do
- * ----------------------------------------------------------------------------- */
+/* --- What is left to do -------------------------------------------------------------------- */
 
 static aril_status count_nodes(const struct arili_rowset *set, aril_bytes tenant,
                                uint64_t bundle_version, uint32_t *ret)
@@ -91,8 +90,7 @@ aril_status aril_keyring_shreds(aril_keyring *keyring, aril_shred_visit_fn *visi
     return ARIL_OK;
 }
 
-/* --- Shred
- * ---------------------------------------------------------------------------------------------- */
+/* --- Shred --------------------------------------------------------------------------------- */
 
 static aril_status put_tombstone(struct arili_change *ch, aril_bytes tenant, uint32_t keys)
 {

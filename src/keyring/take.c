@@ -38,8 +38,7 @@ static void taking_done(struct taking *t)
     arili_hpke_done(&t->hpke);
 }
 
-/* --- Who signed it
- * ------------------------------------------------------------------------------------ */
+/* --- Who signed it ------------------------------------------------------------------------- */
 
 static aril_status check_authority(const aril_keyring *kr, const struct arili_rowset *set,
                                    const struct arili_bundle *b, aril_error *error)
@@ -73,8 +72,7 @@ static aril_status check_authority(const aril_keyring *kr, const struct arili_ro
     return ARIL_OK;
 }
 
-/* --- Whether it is for this node and this time
- * ----------------------------------------------------------- */
+/* --- Whether it is for this node and this time --------------------------------------------- */
 
 static bool is_revoked(const struct arili_bundle *b, const uint8_t *node)
 {
@@ -166,9 +164,7 @@ static aril_status open_section(struct taking *t, aril_error *error)
                                       (aril_bytes){ info, sizeof info }, NULL, &t->hpke);
 }
 
-/* --- Keys
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- Keys ---------------------------------------------------------------------------------- */
 
 static aril_status remember(struct taking *t, aril_bytes owner, struct arili_kek *kek)
 {
@@ -286,9 +282,7 @@ static aril_status take_keys(struct taking *t, aril_error *error)
     return ARIL_OK;
 }
 
-/* --- What is gone
- * ------------------------------------------------------------------------------------------------
- */
+/* --- What is gone -------------------------------------------------------------------------- */
 
 static aril_status take_tombstones(struct taking *t)
 {
@@ -357,9 +351,7 @@ static aril_status take_authorities(struct taking *t)
     return ARIL_OK;
 }
 
-/* --- All of it
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- All of it ----------------------------------------------------------------------------- */
 
 static aril_status take(struct arili_change *ch, const struct arili_bundle *b, aril_error *error)
 {

@@ -6,8 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* --- What every use begins with -----------------------------------------------------------------
- */
+/* --- What every use begins with ------------------------------------------------------------ */
 
 /* Looks at the file when it is time to, unless another thread is at it. */
 static aril_status look_in_time(aril_keyring *kr, uint64_t now_ns, aril_error *error)
@@ -51,8 +50,7 @@ static aril_status refused(const aril_keyring *kr, aril_status st, const aril_ke
                            aril_status_text(st), aril_status_hint(st));
 }
 
-/* --- The key of a slot
- * ------------------------------------------------------------------------------ */
+/* --- The key of a slot --------------------------------------------------------------------- */
 
 /* Which key seals now; any lock. */
 static aril_status choose(const aril_keyring *kr, const struct arili_rowset *set,
@@ -160,8 +158,7 @@ aril_status aril_keyring_tenant_key(aril_keyring *keyring, aril_bytes tenant,
     return aril_keyring_slot_key(keyring, &slot, ret_key, error);
 }
 
-/* --- The key of an id
- * -------------------------------------------------------------------------------- */
+/* --- The key of an id ---------------------------------------------------------------------- */
 
 /* Whether a key may open for that tenant. Any lock. */
 static aril_status may_open(const aril_keyring *kr, const struct arili_rowset *set,
@@ -238,8 +235,7 @@ aril_status aril_keyring_key_by_id(aril_keyring *keyring, aril_bytes tenant,
     return st;
 }
 
-/* --- Signing keys
- * ------------------------------------------------------------------------------------- */
+/* --- Signing keys -------------------------------------------------------------------------- */
 
 aril_status aril_keyring_signing_key(aril_keyring *keyring, aril_bytes owner,
                                      aril_identity **ret_identity, aril_error *error)

@@ -58,7 +58,7 @@ aril_status arili_payload_id(const struct arili_crypto *c, const struct arili_pr
                                ARIL_KEY_ID_BYTES);
 }
 
-/* --- Public keys ---------------------------------------------------------------------------- */
+/* --- Public keys --------------------------------------------------------------------------- */
 
 static aril_status kem_public(const struct arili_crypto *c, enum arili_hpke_kem kem,
                               const uint8_t *seed, uint8_t *ret, size_t *ret_len)
@@ -113,8 +113,7 @@ aril_status arili_payload_public(aril_runtime *rt, const struct arili_profile *p
     return ARIL_OK;
 }
 
-/* --- Key-encryption keys -----------------------------------------------------------------------
- */
+/* --- Key-encryption keys ------------------------------------------------------------------- */
 
 void arili_kek_hold(struct arili_kek *kek)
 {
@@ -159,8 +158,7 @@ aril_status arili_kek_new(aril_runtime *rt, const struct arili_profile *profile,
     return ARIL_OK;
 }
 
-/* --- Wraps
- * ---------------------------------------------------------------------------------------- */
+/* --- Wraps --------------------------------------------------------------------------------- */
 
 static struct arili_hpke_psk psk_of(const struct arili_kek *kek)
 {

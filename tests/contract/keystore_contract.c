@@ -334,8 +334,8 @@ static void errors_are_optional(void **state)
     assert_int_not_equal(
         b.store.ops->unseal(b.store.state, &b.place, (aril_bytes){ b.blob, b.len }, secret, NULL),
         ARIL_OK);
-    bench_close(&b);
     b.store.ops->close(NULL);
+    bench_close(&b);
 }
 
 /* --- Destroying ---------------------------------------------------------------------------- */

@@ -123,13 +123,13 @@ WRAP(Esys_NV_Read, false,
 WRAP(Esys_NV_Increment, true,
      (ESYS_CONTEXT * a, ESYS_TR b, ESYS_TR c, ESYS_TR d, ESYS_TR e, ESYS_TR f), (a, b, c, d, e, f))
 
-#define WRAPPED(X)                                                                               \
-    X(Tss2_TctiLdr_Initialize_Ex)                                                                \
-    X(Esys_GetCapability) X(Esys_CreatePrimary) X(Esys_TR_GetName) X(Esys_StartAuthSession)      \
-        X(Esys_TRSess_SetAttributes) X(Esys_TR_FromTPMPublic) X(Esys_PCR_Read) X(Esys_PolicyPCR) \
-            X(Esys_Create) X(Esys_Load) X(Esys_Unseal) X(Esys_NV_DefineSpace)                    \
-                X(Esys_NV_UndefineSpace) X(Esys_NV_ReadPublic) X(Esys_NV_Write)                  \
-                    X(Esys_NV_WriteLock) X(Esys_NV_Read) X(Esys_NV_Increment)
+#define WRAPPED(X)                                                                                 \
+    X(Tss2_TctiLdr_Initialize_Ex)                                                                  \
+    X(Esys_GetCapability)                                                                          \
+    X(Esys_CreatePrimary) X(Esys_TR_GetName) X(Esys_StartAuthSession) X(Esys_TRSess_SetAttributes) \
+        X(Esys_TR_FromTPMPublic) X(Esys_PCR_Read) X(Esys_PolicyPCR) X(Esys_Create) X(Esys_Load)    \
+            X(Esys_Unseal) X(Esys_NV_DefineSpace) X(Esys_NV_UndefineSpace) X(Esys_NV_ReadPublic)   \
+                X(Esys_NV_Write) X(Esys_NV_WriteLock) X(Esys_NV_Read) X(Esys_NV_Increment)
 
 /* A store whose commands may fail. */
 static void *open_faulty(const char *query)

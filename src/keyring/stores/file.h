@@ -46,7 +46,8 @@ ARIL_MUST_USE aril_status arili_keys_read(const char *path, unsigned checks, con
 /* --- What is sealed under one key: file_box.c ------------------------------------------------ */
 
 #define ARILI_BOX_NONCE_BYTES 24u
-#define ARILI_BOX_BYTES       (ARILI_BOX_NONCE_BYTES + ARILI_STORE_SECRET_BYTES + ARILI_AEAD_TAG_BYTES)
+
+#define ARILI_BOX_BYTES (ARILI_BOX_NONCE_BYTES + ARILI_STORE_SECRET_BYTES + ARILI_AEAD_TAG_BYTES)
 
 /* nonce, body and tag of XAES-256-GCM over the secret. The associated data are the label, head
  * (what stands before the box in the blob), slot and binding. */
@@ -94,11 +95,10 @@ aril_status arili_store_failed(aril_error *error, const char *path, aril_status 
 /* The same for a blob that did not open, or a seal that failed. */
 aril_status arili_blob_failed(aril_error *error, const char *path, aril_status st);
 
-/* A copy of options->rest; NULL without memory. Of file_path_bytes(). */
 struct arili_file_path {
     char text[ARILI_FILE_PATH_BYTES];
 };
-/* USAGE_RANGE for a path that is empty or too long. */
+/* What follows the scheme. USAGE_RANGE for a path that is empty or too long. */
 ARIL_MUST_USE aril_status arili_file_path_set(const struct arili_store_options *options,
                                               struct arili_file_path *ret, aril_error *error);
 /* "DESCRIPTION" of info: what, a space, and the end of path. */

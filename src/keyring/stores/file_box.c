@@ -9,15 +9,14 @@
 
 #define SHOWN_PATH_CHARS 120u /* leaves room for the words in a message */
 #define HEAD_BYTES_MAX   128u
+#define LABEL            "aril keystore file v1"
 
 _Static_assert(ARILI_BOX_NONCE_BYTES == ARILI_XAES_NONCE_BYTES, "one nonce");
 _Static_assert(ARILI_KEY_BLOB_BYTES <= ARILI_STORE_BLOB_BYTES_MAX, "a blob is short enough");
 
-static const char label[] = "aril keystore file v1";
-
 struct aad {
     size_t len;
-    uint8_t bytes[sizeof label - 1 + HEAD_BYTES_MAX + sizeof(struct arili_store_place)];
+    uint8_t bytes[sizeof LABEL - 1 + HEAD_BYTES_MAX + sizeof(struct arili_store_place)];
 };
 
 /* head has a fixed length for its kind, which its second byte names. */
@@ -25,7 +24,7 @@ static aril_status aad_write(aril_bytes head, const struct arili_store_place *pl
                              struct aad *ret)
 {
     struct arili_writer w = arili_writer_init(ret->bytes, sizeof ret->bytes);
-    arili_write_bytes(&w, ARILI_LITERAL("aril keystore file v1"));
+    arili_write_bytes(&w, ARILI_LITERAL(LABEL));
     arili_write_bytes(&w, head);
     arili_write_bytes(&w, (aril_bytes){ place->slot, sizeof place->slot });
     arili_write_bytes(&w, (aril_bytes){ place->binding, sizeof place->binding });

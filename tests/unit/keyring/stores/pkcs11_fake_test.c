@@ -214,12 +214,14 @@ static void lengths_and_counts_beyond_the_buffer_are_refused(void **state)
 {
     (void)state;
     void *store = pkcs11_opened(fake_token_uri());
-    struct sealed a;
+    struct sealed a, b;
     aril_error error = { .status = ARIL_OK };
     assert_status(pkcs11_seal(store, 1, &a, NULL), ARIL_OK);
     fake->is.long_output = true;
+    assert_status(pkcs11_seal(store, 2, &b, &error), ARIL_E_KEYSTORE);
+    expect_message(&error, "encrypted to a wrong length");
     assert_status(pkcs11_unseal(store, &a, &error), ARIL_E_KEYSTORE);
-    expect_message(&error, "wrong length");
+    expect_message(&error, "decrypted to a wrong length");
     fake->is.long_output = false;
     fake->is.too_many_found = true;
     assert_status(pkcs11_unseal(store, &a, &error), ARIL_E_KEYSTORE);
