@@ -7,6 +7,7 @@
 
 enum head_flag { FLAG_LOCKED = 1, FLAG_OVERDUE_REFUSES = 2, FLAG_COUNTER = 4 };
 #define FLAGS_KNOWN       (FLAG_LOCKED | FLAG_OVERDUE_REFUSES | FLAG_COUNTER)
+#define COUNTER_BYTES_MIN 9u
 #define COUNTER_BYTES_MAX 72u
 #define LEAD_S_MAX        86400u
 
@@ -29,6 +30,7 @@ static bool head_is_valid(const struct arili_head *h)
            arili_profile_is_known(h->profile) && policy_is_valid(&h->policy) &&
            !arili_is_zero32(h->root) && h->blob.len >= 1 &&
            h->blob.len <= ARILI_KEYRING_BLOB_BYTES_MAX && h->has_counter == (h->counter.len > 0) &&
+           (!h->has_counter || h->counter.len >= COUNTER_BYTES_MIN) &&
            h->counter.len <= COUNTER_BYTES_MAX;
 }
 

@@ -110,10 +110,11 @@ aril_status aril_keyring_seal(aril_keyring *keyring, aril_bytes tenant, aril_byt
 
 static aril_status parse(aril_bytes box)
 {
-    static const uint8_t start[KEY_ID_AT] = { BOX_LEVEL, BOX_KIND, BOX_USE };
+    static const uint8_t zeros[KEY_ID_AT - 3] = { 0 };
     ARILI_ENSURE(box.len >= ARIL_BOX_OVERHEAD_BYTES, ARIL_E_FORMAT_TRUNCATED);
-    ARILI_ENSURE(box.data[0] == start[0], ARIL_E_FORMAT_VERSION);
-    ARILI_ENSURE(memcmp(box.data, start, sizeof start) == 0, ARIL_E_FORMAT_KIND);
+    ARILI_ENSURE(box.data[0] == BOX_LEVEL, ARIL_E_FORMAT_VERSION);
+    ARILI_ENSURE(box.data[1] == BOX_KIND && box.data[2] == BOX_USE, ARIL_E_FORMAT_KIND);
+    ARILI_ENSURE(memcmp(box.data + 3, zeros, sizeof zeros) == 0, ARIL_E_FORMAT_FIELD);
     ARILI_ENSURE(box.len - ARIL_BOX_OVERHEAD_BYTES <= ARIL_BOX_PLAIN_BYTES_MAX,
                  ARIL_E_FORMAT_LENGTH);
     return ARIL_OK;

@@ -67,6 +67,9 @@ static aril_status note(aril_keyring *kr, const struct arili_receipt *r, aril_er
     }
     struct arili_node_row node;
     ARILI_TRY(arili_node_row_parse(arili_row_body(row), &node));
+    if (node.revoked) {
+        return refuse(ARIL_E_TRUST_REVOKED, "is of a node that was revoked", error);
+    }
     const aril_status st =
         aril_signature_verify(kr->rt, kr->profile->sign, node.sign_public, ARILI_RECEIPT_CONTEXT,
                               r->signed_part, r->signature);

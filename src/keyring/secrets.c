@@ -165,6 +165,11 @@ aril_status arili_keyring_unwrap(aril_keyring *kr, const struct arili_rowset *se
                                  const struct arili_key *key, struct arili_payload *ret,
                                  aril_error *error)
 {
+    /* A recovery key opens a locked keyring as well. */
+    if (set->head.locked && kr->keystore != NULL) {
+        return arili_error_set(error, ARIL_E_KEY_LOCKED,
+                               "%s is locked; run 'aril keys unlock', then retry", kr->path);
+    }
     ARILI_DEFER(arili_kek_dropp) struct arili_kek *parent = NULL;
     ARILI_TRY(arili_keyring_kek(kr, set, key->said.parent, &parent, error));
     return unwrap_under(kr, parent, key, ret, error);

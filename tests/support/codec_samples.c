@@ -77,6 +77,9 @@ static void head(struct sample *s, unsigned role, unsigned profile, unsigned fla
     number(s, 4, 90);
     number(s, 4, 30);
     number(s, 4, 7);
+    number(s, 4, 120); /* lead */
+    pattern(s, 16, 6); /* fleet */
+    pattern(s, 32, 7); /* bundle digest */
     pattern(s, 32, 2); /* root */
     pattern(s, 16, 3); /* its slot */
     vector(s, 200, 4);

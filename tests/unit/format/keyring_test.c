@@ -38,7 +38,9 @@ static void a_writer_never_passes_the_end_of_its_buffer(void **state)
 
 /* --- Head ------------------------------------------------------------------------------ */
 
-#define BLOB_AT 132u
+#define LEAD_AT 84u
+#define ROOT_AT 136u
+#define BLOB_AT 184u
 
 static void a_head_gives_its_fields(void **state)
 {
@@ -61,6 +63,9 @@ static void a_head_gives_its_fields(void **state)
     assert_int_equal(h.policy.api_days, 30);
     assert_int_equal(h.policy.bundle_days, 7);
     assert_int_equal(h.policy.overdue_refuses, 1);
+    assert_int_equal(h.policy.lead_s, 120);
+    assert_true(is_pattern(h.fleet, sizeof h.fleet, 6));
+    assert_true(is_pattern(h.bundle_digest, sizeof h.bundle_digest, 7));
     assert_true(is_pattern(h.root, sizeof h.root, 2));
     assert_true(is_pattern(h.root_slot, sizeof h.root_slot, 3));
     assert_int_equal(h.blob.len, 200);
@@ -123,6 +128,9 @@ static void a_policy_is_complete_and_not_looser_than_the_maximum(void **state)
         assert_status(with_number(&s, at, 4, most[i] + 1), ARIL_E_FORMAT_FIELD);
         assert_status(with_number(&s, at, 4, UINT32_MAX), ARIL_E_FORMAT_FIELD);
     }
+    assert_status(with_number(&s, LEAD_AT, 4, 0), ARIL_OK);
+    assert_status(with_number(&s, LEAD_AT, 4, 86400), ARIL_OK);
+    assert_status(with_number(&s, LEAD_AT, 4, 86401), ARIL_E_FORMAT_FIELD);
 }
 
 static void a_head_has_a_root_a_blob_and_perhaps_a_counter(void **state)
@@ -131,21 +139,21 @@ static void a_head_has_a_root_a_blob_and_perhaps_a_counter(void **state)
     struct sample s;
     sample_find(CODEC_HEAD, "node-locked-counter", &s);
     const size_t counter_at = behind_vector(&s, BLOB_AT);
-    for (size_t len = 0; len <= 70; len++) {
+    for (size_t len = 0; len <= 80; len++) {
         assert_status(with_vector_length(&s, counter_at, len),
-                      len >= 1 && len <= 64 ? ARIL_OK : ARIL_E_FORMAT_FIELD);
+                      len >= 9 && len <= 72 ? ARIL_OK : ARIL_E_FORMAT_FIELD);
     }
     assert_status(with_vector_length(&s, BLOB_AT, 0), ARIL_E_FORMAT_FIELD);
     assert_status(with_vector_length(&s, BLOB_AT, 1), ARIL_OK);
     assert_status(with_vector_length(&s, BLOB_AT, 4096), ARIL_OK);
     assert_status(with_vector_length(&s, BLOB_AT, 4097), ARIL_E_FORMAT_FIELD);
     assert_status(with_vector_length(&s, BLOB_AT, 8192), ARIL_E_FORMAT_LENGTH);
-    memset(s.bytes + 84, 0, 32);
+    memset(s.bytes + ROOT_AT, 0, 32);
     assert_status(codec_status(s.codec, s.bytes, s.len), ARIL_E_FORMAT_FIELD);
-    s.bytes[84 + 31] = 1;
+    s.bytes[ROOT_AT + 31] = 1;
     assert_status(codec_status(s.codec, s.bytes, s.len), ARIL_OK);
     sample_find(CODEC_HEAD, "authority", &s);
-    assert_status(with_vector_length(&s, behind_vector(&s, BLOB_AT), 1), ARIL_E_FORMAT_FIELD);
+    assert_status(with_vector_length(&s, behind_vector(&s, BLOB_AT), 9), ARIL_E_FORMAT_FIELD);
 }
 
 static void a_head_that_would_not_be_read_is_not_written(void **state)
@@ -177,7 +185,9 @@ static void a_head_that_would_not_be_read_is_not_written(void **state)
     REFUSE(blob.len = 0);
     REFUSE(blob = ((aril_bytes){ blob, 4097 }));
     REFUSE(blob = ((aril_bytes){ blob, sizeof blob }));
-    REFUSE(counter = ((aril_bytes){ blob, 65 }));
+    REFUSE(counter = ((aril_bytes){ blob, 8 }));
+    REFUSE(counter = ((aril_bytes){ blob, 73 }));
+    REFUSE(policy.lead_s = 86401);
 #undef REFUSE
     v = good;
     memset(v.head.root, 0, sizeof v.head.root);
