@@ -87,7 +87,7 @@ aril_key_due arili_schedule_due(const struct arili_key_row *said, uint64_t now_s
 aril_status arili_schedule_may_seal(const struct arili_key_row *said, const aril_key_policy *policy,
                                     uint64_t now_s)
 {
-    ARILI_ENSURE(said->state == ARIL_KEY_ACTIVE && said->activates_s <= now_s, ARIL_E_KEY_INACTIVE);
+    ARILI_ENSURE(arili_schedule_is_active(said, now_s), ARIL_E_KEY_INACTIVE);
     switch (arili_schedule_due(said, now_s)) {
     case ARIL_KEY_ENDED:
         ARILI_FAIL(ARIL_E_KEY_OVERDUE);
