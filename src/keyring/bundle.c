@@ -324,6 +324,7 @@ static aril_status count_up(aril_keyring *kr, uint64_t *ret_version, uint64_t *r
     ARILI_TRY(arili_change_begin(kr, 0, &ch, error));
     *ret_version = ++ch.head.bundle_version;
     *ret_now = ch.now_s;
+    ch.raises = true; /* an older file would give the version out again */
     return arili_change_commit(&ch, error);
 }
 
