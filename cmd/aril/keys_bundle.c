@@ -3,6 +3,7 @@
 #include "keys.h"
 #include "subcommand.h"
 #include <inttypes.h>
+#include <sys/stat.h>
 
 static int bundle_write(int argc, char **argv)
 {
@@ -28,7 +29,10 @@ static int bundle_write(int argc, char **argv)
     }
     uint64_t version = 0;
     aril_error error = { .status = ARIL_OK };
+    /* A web server of another user has to read it; what is in it is sealed. */
+    const mode_t mask = umask(S_IWGRP | S_IWOTH);
     const aril_status st = aril_keyring_bundle_write(s.keyring, operands[0], &version, &error);
+    (void)umask(mask);
     if (st != ARIL_OK) {
         return failure_error(command, st, &error, operands[0]);
     }

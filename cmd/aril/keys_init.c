@@ -15,12 +15,13 @@
 #define DATA_DAYS_MAX   90u
 #define API_DAYS_MAX    30u
 #define BUNDLE_DAYS_MAX 7u
+#define LEAD_S_MAX      86400u
 #define PEM_BYTES_MAX   65536u
 
 struct wishes {
     const char *role, *profile, *recovery, *recipient, *node_name, *authority;
     bool no_recovery, overdue_refuses;
-    uint64_t root_days, tenant_days, data_days, api_days, bundle_days;
+    uint64_t root_days, tenant_days, data_days, api_days, bundle_days, lead_s;
 };
 
 /* Where the recovery key is until it was printed. */
@@ -223,6 +224,8 @@ int keys_init(int argc, char **argv)
         { "api-days", ARGS_NUMBER, &w.api_days, "DAYS", "API keys; 30", 1, API_DAYS_MAX },
         { "bundle-days", ARGS_NUMBER, &w.bundle_days, "DAYS", "a bundle is good for; 7", 1,
           BUNDLE_DAYS_MAX },
+        { "lead", ARGS_NUMBER, &w.lead_s, "SECONDS", "new keys wait so long before they seal; 0", 0,
+          LEAD_S_MAX },
         { "overdue-refuses", ARGS_FLAG, &w.overdue_refuses, NULL,
           "an overdue key seals nothing new", 0, 0 },
     };
@@ -245,6 +248,7 @@ int keys_init(int argc, char **argv)
         .data_days = (uint32_t)w.data_days,
         .api_days = (uint32_t)w.api_days,
         .bundle_days = (uint32_t)w.bundle_days,
+        .lead_s = (uint32_t)w.lead_s,
         .overdue_refuses = w.overdue_refuses,
     };
     aril_keyring_init_config init = { .policy = &policy };

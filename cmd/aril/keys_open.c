@@ -114,6 +114,9 @@ static int find_uri(struct keys_session *s, const struct keys_options *options)
 
 int keys_prepare(struct keys_session *s, const struct keys_options *options)
 {
+    if (s->rt != NULL) {
+        return 0; /* done before */
+    }
     const int rc = find_path(s, options);
     if (rc != 0) {
         return rc;

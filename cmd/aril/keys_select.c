@@ -28,7 +28,8 @@ static bool copy_bytes(aril_bytes from, aril_bytes *ret)
         return false;
     }
     memcpy(data, from.data, from.len);
-    *ret = (aril_bytes){ data, from.len };
+    ret->data = data;
+    ret->len = from.len;
     return true;
 }
 

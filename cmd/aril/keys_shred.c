@@ -30,8 +30,8 @@ static void print_open(const aril_shred_info *i)
                "    --destroy' ('aril keys list --purpose root' has the versions)\n");
     }
     if (!is_open(i)) {
-        printf("  nothing is open: nobody can open its data but with a copy of the file and the\n"
-               "    recovery key of that time\n");
+        printf("  nothing is open; a copy of the file that nobody counted opens with the recovery\n"
+               "    key of that time alone\n");
     }
 }
 

@@ -90,6 +90,7 @@ static int print_all(const struct keys_session *s, const aril_keyring_info *i,
            aril_profile_name(i->profile));
     printf("  %-10s %s, revision %" PRIu64 ", generation %" PRIu64 "\n", "id", id, i->revision,
            i->generation);
+    printf("  %-10s %s\n", "did", i->did[0] != '\0' ? i->did : "none");
     print_keystore(&i->keystore);
     print_state(i);
     printf("\n");
@@ -98,10 +99,11 @@ static int print_all(const struct keys_session *s, const aril_keyring_info *i,
 
 static json_t *policy_json(const aril_key_policy *p)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b}", "root_days", (json_int_t)p->root_days,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "root_days", (json_int_t)p->root_days,
                      "tenant_days", (json_int_t)p->tenant_days, "data_days",
                      (json_int_t)p->data_days, "api_days", (json_int_t)p->api_days, "bundle_days",
-                     (json_int_t)p->bundle_days, "overdue_refuses", p->overdue_refuses);
+                     (json_int_t)p->bundle_days, "lead_s", (json_int_t)p->lead_s, "overdue_refuses",
+                     p->overdue_refuses);
 }
 
 static json_t *keystore_json(const aril_keystore_info *k)
@@ -141,11 +143,11 @@ static int print_json(const struct keys_session *s, const aril_keyring_info *i,
                   "bundle_version", (json_int_t)i->bundle_version, "rollback_detected",
                   i->rollback == ARIL_ROLLBACK_DETECTED, "locked", i->locked, "has_recovery",
                   i->has_recovery, "rotation_pending", i->rotation_pending);
-    json_t *rest = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "clock_behind_s",
-                             (json_int_t)i->clock_behind_s, "due", (json_int_t)i->due, "overdue",
-                             (json_int_t)i->overdue, "nodes", (json_int_t)i->nodes, "nodes_revoked",
-                             (json_int_t)i->nodes_revoked, "backups_open",
-                             (json_int_t)i->backups_open, "shreds_pending",
+    json_t *rest = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "did", i->did,
+                             "clock_behind_s", (json_int_t)i->clock_behind_s, "due",
+                             (json_int_t)i->due, "overdue", (json_int_t)i->overdue, "nodes",
+                             (json_int_t)i->nodes, "nodes_revoked", (json_int_t)i->nodes_revoked,
+                             "backups_open", (json_int_t)i->backups_open, "shreds_pending",
                              (json_int_t)i->shreds_pending, "counts", counts_json(i), "tree", tree);
     json_object_update(json, rest);
     json_decref(rest);

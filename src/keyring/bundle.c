@@ -275,8 +275,9 @@ static aril_status pack_sections(struct packing *p, struct arili_bundle *b)
 
 /* --- Signature ----------------------------------------------------------------------------- */
 
-/* Who signs: while nodes may know only the former signing key, that one does, and names its
- * successor. It is retired when every node has heard of that. */
+/* Who signs: the oldest key that is not retired, which every node knows, and it names the next one.
+ * It is retired when every node has heard of that. So of several new keys each is handed on by the
+ * one before it, and a node never has to know two at once. */
 static const struct arili_key *choose_signer(const struct arili_rowset *set, aril_bytes *ret_next)
 {
     static const aril_key_slot slot = { .purpose = ARIL_KEY_AUTHORITY };
@@ -289,8 +290,8 @@ static const struct arili_key *choose_signer(const struct arili_rowset *set, ari
     }
     for (size_t i = first; arili_rowset_same_slot(set, first, i); i++) {
         if (set->keys[i].said.state == ARIL_KEY_DECRYPT_ONLY) {
-            signer = &set->keys[i]; /* versions go down: the oldest is the last */
-            *ret_next = active->said.public_key;
+            *ret_next = signer->said.public_key; /* versions go down: the oldest is the last */
+            signer = &set->keys[i];
         }
     }
     return signer;
@@ -324,7 +325,7 @@ static aril_status count_up(aril_keyring *kr, uint64_t *ret_version, uint64_t *r
     ARILI_TRY(arili_change_begin(kr, 0, &ch, error));
     *ret_version = ++ch.head.bundle_version;
     *ret_now = ch.now_s;
-    ch.raises = true; /* an older file would give the version out again */
+    ch.raises = true; /* an older copy would give the version to another content */
     return arili_change_commit(&ch, error);
 }
 

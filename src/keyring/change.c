@@ -107,16 +107,12 @@ aril_status arili_counter_settle(aril_keyring *kr, aril_error *error)
     }
     /* A change between reading the file and the counter looks like a rollback as well: look once
      * more with the file held. */
-    const aril_status st = arili_database_begin(kr->db, error);
+    const aril_status st = arili_keyring_begin(kr, error);
     if (st == ARIL_E_IO_READ_ONLY && kr->rows->head.generation == counter + 1) {
         return ARIL_OK; /* whoever may write moves the counter */
     }
     ARILI_TRY(st);
-    bool changed;
-    aril_status settled = arili_keyring_look(kr, &changed, error);
-    if (settled == ARIL_OK) {
-        settled = settle_locked(kr, &kr->rows->head, error);
-    }
+    const aril_status settled = settle_locked(kr, &kr->rows->head, error);
     arili_database_rollback(kr->db);
     return settled;
 }
@@ -133,13 +129,7 @@ static void begin_over(struct arili_change *ch, aril_keyring *kr)
 aril_status arili_change_begin(aril_keyring *kr, unsigned flags, struct arili_change *ret,
                                aril_error *error)
 {
-    ARILI_TRY(arili_database_begin(kr->db, error));
-    bool changed;
-    const aril_status st = arili_keyring_look(kr, &changed, error);
-    if (st != ARIL_OK) {
-        arili_database_rollback(kr->db);
-        return st;
-    }
+    ARILI_TRY(arili_keyring_begin(kr, error));
     begin_over(ret, kr);
     if (ret->head.locked && (flags & ARILI_CHANGE_LOCKED_TOO) == 0) {
         return arili_error_set(error, ARIL_E_KEY_LOCKED,
@@ -386,7 +376,10 @@ aril_status arili_change_commit(struct arili_change *ch, aril_error *error)
     const aril_status st = ch->root != NULL ? arili_keyring_adopt_root(kr, ch->root) : ARIL_OK;
     if (st != ARIL_OK) {
         kr->version = 0; /* the file is ahead of this process: it is read again */
-        return st;
+        return arili_error_set(error, st,
+                               "%s was changed, but its new root was not taken over: "
+                               "%s; the next call reads it again",
+                               kr->path, aril_status_text(st));
     }
     arili_keyring_publish(kr, set);
     return after_commit(ch, error);

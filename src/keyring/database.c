@@ -37,7 +37,7 @@ enum statement {
     STATEMENTS
 };
 static const char *const sql[STATEMENTS] = {
-    [READ_HEAD] = "SELECT body, mac FROM aril_head",
+    [READ_HEAD] = "SELECT body, mac, one FROM aril_head",
     [READ_ROWS] = "SELECT kind, id, body, mac FROM aril_rows ORDER BY kind, id",
     [READ_VERSION] = "PRAGMA data_version",
     [PUT_ROW] = "INSERT INTO aril_rows(kind, id, body, mac) VALUES(?1, ?2, ?3, ?4) "
@@ -90,9 +90,20 @@ void arili_database_closep(struct arili_database **db)
 
 /* --- Failures ------------------------------------------------------------------------------ */
 
+static aril_status read_only(const struct arili_database *db, aril_error *error)
+{
+    return arili_error_set(error, ARIL_E_IO_READ_ONLY,
+                           "%s: it or its folder can not be written; run as its owner, or "
+                           "make the file system writable",
+                           db->path);
+}
+
 static aril_status io_failed(const struct arili_database *db, int code, aril_error *error)
 {
     const int reason = db->handle != NULL ? sqlite3_system_errno(db->handle) : 0;
+    if (reason == EROFS || reason == EACCES || reason == EPERM) {
+        return read_only(db, error);
+    }
     if (reason == ENOSPC || reason == EDQUOT) {
         return arili_error_set(error, ARIL_E_IO_FULL, "%s: the disk is full; make room, then retry",
                                db->path);
@@ -105,7 +116,7 @@ static aril_status io_failed(const struct arili_database *db, int code, aril_err
 /* What SQLite answered, as a status and words. */
 static aril_status failed(const struct arili_database *db, int code, aril_error *error)
 {
-    switch (code & 0xff) {
+    switch (code == SQLITE_IOERR_NOMEM ? SQLITE_NOMEM : code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return arili_error_set(error, ARIL_E_TIMEOUT,
@@ -116,14 +127,13 @@ static aril_status failed(const struct arili_database *db, int code, aril_error 
                                db->path);
     case SQLITE_READONLY:
     case SQLITE_PERM:
-        return arili_error_set(error, ARIL_E_IO_READ_ONLY,
-                               "%s: it or its folder can not be written; run as its owner, or "
-                               "make the file system writable",
-                               db->path);
+        return read_only(db, error);
     case SQLITE_NOTADB:
         return arili_error_set(error, ARIL_E_FORMAT_KIND,
                                "%s is no keyring; name the file that 'aril keys init' made",
                                db->path);
+    case SQLITE_ERROR: /* our statements are right, so the schema is not */
+    case SQLITE_SCHEMA:
     case SQLITE_CORRUPT:
     case SQLITE_TOOBIG:
     case SQLITE_MISMATCH:
@@ -272,6 +282,33 @@ static aril_status look_at_file(const char *path, aril_error *error)
     return ARIL_OK;
 }
 
+/* A journal that a crash left is played back by SQLite, and may end in the name of a file for it
+ * to delete: what transactions over several databases need, and ours never write. */
+static aril_status check_journal(const char *path, aril_error *error)
+{
+    static const uint8_t mark[8] = { 0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7 };
+    char journal[ARILI_FILE_PATH_BYTES + 16];
+    (void)snprintf(journal, sizeof journal, "%s-journal", path);
+    const int fd = open(journal, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        return ARIL_OK; /* there is none, or SQLite cannot read it either */
+    }
+    struct stat st;
+    uint8_t end[sizeof mark];
+    const bool names_a_file =
+        fstat(fd, &st) == 0 && st.st_size >= (off_t)sizeof end &&
+        pread(fd, end, sizeof end, st.st_size - (off_t)sizeof end) == (ssize_t)sizeof end &&
+        memcmp(end, mark, sizeof end) == 0;
+    (void)close(fd);
+    if (names_a_file) {
+        return arili_error_set(error, ARIL_E_FORMAT,
+                               "%s was not written by aril; move it away, and restore the keyring "
+                               "from a backup (docs/keyring.md)",
+                               journal);
+    }
+    return ARIL_OK;
+}
+
 static aril_status make_schema(struct arili_database *db, aril_error *error)
 {
     return execute(db,
@@ -357,6 +394,7 @@ aril_status arili_database_open(const char *path, bool create, uint32_t busy_ms,
         return arili_error_set(error, ARIL_E_USAGE_RANGE, "the path of a keyring has 1 to %u bytes",
                                ARILI_FILE_PATH_BYTES - 1);
     }
+    ARILI_TRY(check_journal(path, error));
     ARILI_TRY(create ? make_file(path, error) : look_at_file(path, error));
     ARILI_DEFER(arili_database_closep) struct arili_database *db = arili_alloc(sizeof *db);
     ARILI_ENSURE(db != NULL, ARIL_E_NOMEM);
@@ -381,7 +419,7 @@ static aril_status read_head(struct arili_database *db, const struct arili_datab
     ARILI_TRY(prepared(db, READ_HEAD, &s, error));
     aril_bytes body;
     aril_bytes mac;
-    const int code = sqlite3_step(s);
+    int code = sqlite3_step(s);
     aril_status st = ARIL_OK;
     if (code == SQLITE_DONE) {
         st =
@@ -389,10 +427,14 @@ static aril_status read_head(struct arili_database *db, const struct arili_datab
                             "%s has no head; restore it from a backup (docs/keyring.md)", db->path);
     } else if (code != SQLITE_ROW) {
         st = failed(db, code, error);
-    } else if (!column(s, 0, &body) || !column(s, 1, &mac)) {
+    } else if (!column(s, 0, &body) || !column(s, 1, &mac) || sqlite3_column_int64(s, 2) != 1) {
         st = not_ours(db, error);
     } else {
         st = reader->head(reader->user, body, mac);
+        code = st == ARIL_OK ? sqlite3_step(s) : SQLITE_DONE;
+    }
+    if (st == ARIL_OK && code != SQLITE_DONE) { /* a second head: which one counts? */
+        st = code == SQLITE_ROW ? not_ours(db, error) : failed(db, code, error);
     }
     (void)sqlite3_reset(s);
     return st;

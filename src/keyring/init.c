@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/ensure.h"
 #include "base/mem.h"
+#include "format/keyring_fields.h"
 #include "keyring/keys.h"
 #include "keyring/recovery.h"
 #include "keyring/schedule.h"
@@ -64,6 +65,13 @@ static aril_status check_init(const aril_keyring_init_config *init, aril_error *
                  ARIL_E_USAGE_RANGE);
     ARILI_ENSURE(is_node == (init->node_name != NULL) && is_node == (init->authority_path != NULL),
                  ARIL_E_USAGE_RANGE);
+    if (is_node && !arili_node_name_is_valid(
+                       (aril_bytes){ (const uint8_t *)init->node_name, strlen(init->node_name) })) {
+        return arili_error_set(error, ARIL_E_USAGE_RANGE,
+                               "the name of a node has 1 to %u printable characters without "
+                               "blanks; choose another one",
+                               ARIL_NODE_NAME_BYTES_MAX);
+    }
     return ARIL_OK;
 }
 

@@ -4,12 +4,15 @@
 #include "base/clock.h"
 #include "base/ensure.h"
 #include "base/mem.h"
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 
 /* Clocks are set back by seconds now and then; a date is not missed by that. */
 #define CLOCK_TOLERANCE_S 300u
+/* A file that is replaced so often while it is opened is no file to write to. */
+#define BEGIN_TRIES 8u
 
 aril_status arili_keyring_enter(aril_keyring *kr, aril_keyring **ret_held)
 {
@@ -86,32 +89,40 @@ aril_status arili_keyring_clock_check(const aril_keyring *kr, const struct arili
 
 /* --- Changes by others --------------------------------------------------------------------- */
 
-aril_status arili_keyring_note_file(aril_keyring *kr, aril_error *error)
-{
-    struct stat st;
-    if (stat(kr->path, &st) != 0) {
-        return arili_error_set(error, ARIL_E_IO, "%s is gone; restore it from a backup", kr->path);
-    }
-    kr->device = st.st_dev;
-    kr->inode = st.st_ino;
-    return ARIL_OK;
-}
-
-/* Somebody put another file in place: a restored backup, or an attack. */
-static bool is_replaced(const aril_keyring *kr)
-{
-    struct stat st;
-    return stat(kr->path, &st) == 0 && (st.st_dev != kr->device || st.st_ino != kr->inode);
-}
-
-static aril_status reopen(aril_keyring *kr, aril_error *error)
+aril_status arili_keyring_open_file(aril_keyring *kr, aril_error *error)
 {
     struct arili_database *db = NULL;
+    struct stat st = { .st_ino = 0 };
+    /* Before it is opened: what is put in its place meanwhile is another one then. */
+    const bool there = lstat(kr->path, &st) == 0;
     ARILI_TRY(arili_database_open(kr->path, false, kr->busy_ms, &db, error));
     arili_database_close(kr->db);
     kr->db = db;
     kr->version = 0;
-    return arili_keyring_note_file(kr, error);
+    kr->device = there ? st.st_dev : 0;
+    kr->inode = there ? st.st_ino : 0;
+    return ARIL_OK;
+}
+
+/* Whether the file that is open is the one of that name. Not so: a restored backup, or an
+ * attack. */
+static aril_status is_in_place(const aril_keyring *kr, bool *ret, aril_error *error)
+{
+    struct stat st;
+    if (lstat(kr->path, &st) != 0) {
+        /* What would be written to it would be lost. */
+        return arili_error_set(error, ARIL_E_IO, "%s: %s; put it back, or restore it from a backup",
+                               kr->path, strerror(errno));
+    }
+    *ret = st.st_dev == kr->device && st.st_ino == kr->inode;
+    return ARIL_OK;
+}
+
+static aril_status follow(aril_keyring *kr, aril_error *error)
+{
+    bool in_place = false;
+    ARILI_TRY(is_in_place(kr, &in_place, error));
+    return in_place ? ARIL_OK : arili_keyring_open_file(kr, error);
 }
 
 static bool same_revision(const struct arili_rowset *a, const struct arili_rowset *b)
@@ -139,26 +150,54 @@ static aril_status check_forward(const aril_keyring *kr, const struct arili_rows
     return ARIL_OK;
 }
 
+static void mac_keys_wipe(struct arili_mac_keys *keys)
+{
+    arili_wipe(keys, sizeof *keys);
+}
+
 static aril_status take_over(aril_keyring *kr, struct arili_rowset *set, aril_error *error)
 {
     struct arili_rowset *from = kr->rows; /* only slow changes it */
     ARILI_TRY(check_forward(kr, from, set, error));
+    /* Nothing that the head says is believed yet: a root that it names is used for good only when
+     * the MACs are right. */
+    ARILI_DEFER(arili_kek_dropp) struct arili_kek *root = NULL;
+    ARILI_DEFER(mac_keys_wipe) struct arili_mac_keys fresh;
+    struct arili_macs macs = arili_keyring_macs(kr);
     if (!arili_equal_ct(set->head.root, kr->mac_root, sizeof kr->mac_root)) {
-        ARILI_DEFER(arili_kek_dropp) struct arili_kek *root = NULL;
-        ARILI_TRY(arili_keyring_root(kr, set, &root, error));
+        ARILI_TRY(arili_keyring_unseal(kr, &set->head, &root, error));
+        ARILI_TRY(arili_mac_keys_derive(macs.crypto, macs.hash, root->psk, &fresh));
+        macs.keys = &fresh;
     }
-    const struct arili_macs macs = arili_keyring_macs(kr);
     ARILI_TRY(arili_rowset_check(&macs, set, kr->path, error));
+    if (root != NULL) {
+        ARILI_TRY(arili_keyring_adopt_root(kr, root));
+    }
     arili_keyring_publish(kr, set);
     return ARIL_OK;
 }
 
-aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed, aril_error *error)
+/* Keys whose time is over go, also those that nobody asks for any more. */
+static aril_status forget_expired(aril_keyring *kr)
+{
+    uint64_t now = 0;
+    ARILI_TRY(arili_keyring_boot_ns(kr, &now));
+    pthread_mutex_lock(&kr->quick);
+    arili_cache_expire(&kr->cache, now);
+    pthread_mutex_unlock(&kr->quick);
+    /* One that a recovery key opened could not be unsealed again. */
+    if (kr->keystore != NULL && now >= kr->root_until_ns) {
+        arili_kek_drop(kr->root);
+        kr->root = NULL;
+    }
+    return ARIL_OK;
+}
+
+/* At the file that is open. */
+static aril_status look(aril_keyring *kr, bool *ret_changed, aril_error *error)
 {
     *ret_changed = false;
-    if (is_replaced(kr)) {
-        ARILI_TRY(reopen(kr, error));
-    }
+    ARILI_TRY(forget_expired(kr));
     uint32_t version = 0;
     ARILI_TRY(arili_database_version(kr->db, &version, error));
     if (version == kr->version) {
@@ -166,7 +205,11 @@ aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed, aril_error *
     }
     ARILI_DEFER(arili_rowset_dropp) struct arili_rowset *set = NULL;
     ARILI_TRY(arili_rowset_read(kr->rt, kr->db, &set, error));
-    if (!same_revision(set, kr->rows)) {
+    if (same_revision(set, kr->rows)) {
+        /* A head alone says nothing of rows that somebody changed below it. */
+        const struct arili_macs macs = arili_keyring_macs(kr);
+        ARILI_TRY(arili_rowset_check(&macs, set, kr->path, error));
+    } else {
         const aril_status st = take_over(kr, set, error);
         if (st != ARIL_OK) {
             return arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "reload", st, (aril_bytes){ NULL, 0 },
@@ -176,6 +219,43 @@ aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed, aril_error *
     }
     kr->version = version;
     return ARIL_OK;
+}
+
+aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed, aril_error *error)
+{
+    *ret_changed = false;
+    ARILI_TRY(follow(kr, error));
+    return look(kr, ret_changed, error);
+}
+
+/* Not in the middle of a transaction: a file that is opened anew then would be written without
+ * one. */
+static aril_status begin_in_place(aril_keyring *kr, aril_error *error)
+{
+    for (unsigned tries = 0; tries < BEGIN_TRIES; tries++) {
+        bool in_place = false;
+        ARILI_TRY(follow(kr, error));
+        ARILI_TRY(arili_database_begin(kr->db, error));
+        const aril_status st = is_in_place(kr, &in_place, error);
+        if (st == ARIL_OK && in_place) {
+            return ARIL_OK;
+        }
+        arili_database_rollback(kr->db);
+        ARILI_TRY(st);
+    }
+    return arili_error_set(error, ARIL_E_TIMEOUT,
+                           "%s is replaced again and again; find out by whom", kr->path);
+}
+
+aril_status arili_keyring_begin(aril_keyring *kr, aril_error *error)
+{
+    bool changed;
+    ARILI_TRY(begin_in_place(kr, error));
+    const aril_status st = look(kr, &changed, error);
+    if (st != ARIL_OK) {
+        arili_database_rollback(kr->db);
+    }
+    return st;
 }
 
 aril_status arili_keyring_look_softly(aril_keyring *kr, aril_error *error)

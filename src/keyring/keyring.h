@@ -57,6 +57,8 @@ struct arili_rowset *arili_keyring_rows(aril_keyring *kr);
 /* Under slow: take changes by others over. The result says whether there were any. */
 ARIL_MUST_USE aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed,
                                              aril_error *error);
+/* Under slow: a write transaction of the file that has the name now, and look. */
+ARIL_MUST_USE aril_status arili_keyring_begin(aril_keyring *kr, aril_error *error);
 /* Under slow: as look, but a file that cannot be reached for now is no failure: what is in memory
  * was checked and goes on. */
 ARIL_MUST_USE aril_status arili_keyring_look_softly(aril_keyring *kr, aril_error *error);
@@ -80,6 +82,9 @@ aril_status arili_keyring_tell(const aril_keyring *kr, aril_event_kind kind, con
 /* --- Secrets (secrets.c). Under slow. */
 
 struct arili_macs arili_keyring_macs(const aril_keyring *kr);
+/* The root that a head names, from the keystore; nothing of this keyring changes. */
+ARIL_MUST_USE aril_status arili_keyring_unseal(aril_keyring *kr, const struct arili_head *head,
+                                               struct arili_kek **ret, aril_error *error);
 /* The root of those rows, unsealed when it is not in memory; held for the caller. KEY_LOCKED. */
 ARIL_MUST_USE aril_status arili_keyring_root(aril_keyring *kr, const struct arili_rowset *set,
                                              struct arili_kek **ret, aril_error *error);
@@ -116,6 +121,6 @@ ARIL_MUST_USE aril_status arili_keyring_verify_set(aril_keyring *kr, const struc
 ARIL_MUST_USE aril_status arili_keyring_new(aril_runtime *rt, const aril_keyring_config *config,
                                             aril_keyring **ret);
 void arili_keyring_closep(aril_keyring **kr);
-/* Remember which file db is. */
-ARIL_MUST_USE aril_status arili_keyring_note_file(aril_keyring *kr, aril_error *error);
+/* Open the file of that name, in place of the one that is open. */
+ARIL_MUST_USE aril_status arili_keyring_open_file(aril_keyring *kr, aril_error *error);
 #endif

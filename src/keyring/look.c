@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/ensure.h"
-#include "keyring/keys.h"
+#include "keyring/fleet.h"
 #include "keyring/schedule.h"
 #include "keyring/shred.h"
 #include <string.h>
@@ -115,6 +115,24 @@ static aril_status count_rows(const struct arili_rowset *set, aril_keyring_info 
     return ARIL_OK;
 }
 
+/* Of the key that signs for this keyring; empty when none is active. */
+static aril_status write_did(const aril_keyring *kr, const struct arili_rowset *set, uint64_t now_s,
+                             char ret[ARIL_KEYRING_DID_BYTES])
+{
+    static const aril_key_slot authority = { .purpose = ARIL_KEY_AUTHORITY };
+    const struct arili_key *key = arili_slot_sealing(set, &authority, now_s);
+    aril_bytes sign = { NULL, 0 };
+    aril_bytes kem;
+    size_t len;
+    if (key != NULL) {
+        sign = key->said.public_key;
+    } else if (arili_node_key(kr, set, &key, &kem, &sign) != ARIL_OK) {
+        return ARIL_OK;
+    }
+    return aril_did_write(kr->rt, ARIL_DID_PQAID, kr->profile->sign, sign, ret,
+                          ARIL_KEYRING_DID_BYTES, &len);
+}
+
 aril_status aril_keyring_get_info(aril_keyring *keyring, aril_keyring_info *ret_info,
                                   aril_error *error)
 {
@@ -136,7 +154,9 @@ aril_status aril_keyring_get_info(aril_keyring *keyring, aril_keyring_info *ret_
     uint64_t clock = 0;
     ARILI_TRY(keyring->rt->clock.unix_s(keyring->rt->clock.state, &clock));
     info.clock_behind_s = clock < head->clock_s ? head->clock_s - clock : 0;
-    count_keys(set, clock > head->clock_s ? clock : head->clock_s, &info);
+    const uint64_t now = clock > head->clock_s ? clock : head->clock_s;
+    count_keys(set, now, &info);
+    ARILI_TRY(write_did(keyring, set, now, info.did));
     ARILI_TRY(count_rows(set, &info));
     ARILI_TRY(aril_keystore_get_info(keyring->keystore, &info.keystore));
     *ret_info = info;

@@ -110,8 +110,7 @@ aril_status aril_keyring_open(aril_runtime *rt, const aril_keyring_config *confi
     ARILI_ENSURE(config != NULL && config->keystore != NULL, ARIL_E_USAGE_NULL);
     ARILI_DEFER(arili_keyring_closep) aril_keyring *kr = NULL;
     ARILI_TRY(arili_keyring_new(rt, config, &kr));
-    ARILI_TRY(arili_database_open(kr->path, false, kr->busy_ms, &kr->db, error));
-    ARILI_TRY(arili_keyring_note_file(kr, error));
+    ARILI_TRY(arili_keyring_open_file(kr, error));
     const aril_status st = load(kr, error);
     (void)arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "open", st, (aril_bytes){ NULL, 0 }, NULL,
                              NULL);

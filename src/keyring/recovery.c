@@ -207,8 +207,7 @@ static aril_status open_with(aril_runtime *rt, const aril_keyring_config *config
     ARILI_DEFER(arili_keyring_closep) aril_keyring *kr = NULL;
     ARILI_TRY(arili_keyring_new(rt, config, &kr));
     kr->keystore = NULL; /* the recovery key stands in for it */
-    ARILI_TRY(arili_database_open(kr->path, false, kr->busy_ms, &kr->db, error));
-    ARILI_TRY(arili_keyring_note_file(kr, error));
+    ARILI_TRY(arili_keyring_open_file(kr, error));
     ARILI_TRY(arili_database_version(kr->db, &kr->version, error));
     ARILI_DEFER(arili_rowset_dropp) struct arili_rowset *set = NULL;
     ARILI_TRY(arili_rowset_read(rt, kr->db, &set, error));

@@ -21,11 +21,12 @@ static aril_status rotate_leaf(aril_keyring *kr, const aril_key_slot *slot, aril
     ARILI_TRY(arili_change_begin(kr, 0, &ch, error));
     ARILI_TRY(arili_slot_alive(kr, ch.from, slot, error));
     ARILI_DEFER(arili_made_wipe) struct arili_made made = { .id = { 0 } };
-    ARILI_TRY(arili_key_succeed(&ch, slot, lead_of(&ch, slot), &made, error));
+    const uint64_t lead_s = lead_of(&ch, slot);
+    ARILI_TRY(arili_key_succeed(&ch, slot, lead_s, &made, error));
     ch.raises = true;
     ARILI_TRY(arili_change_commit(&ch, error));
     const struct arili_key_row said = { .purpose = slot->purpose,
-                                        .state = ARIL_KEY_ACTIVE,
+                                        .state = lead_s > 0 ? ARIL_KEY_PENDING : ARIL_KEY_ACTIVE,
                                         .owner = slot->owner };
     return arili_keyring_tell(kr, ARIL_EVENT_KEY, "rotate", ARIL_OK, slot->owner, made.id, &said);
 }
@@ -80,8 +81,10 @@ static aril_status retire(struct arili_change *ch, const struct arili_key *key, 
     ARILI_TRY(arili_key_set_state(ch, key, next));
     ch->raises = true;
     ARILI_TRY(arili_change_commit(ch, error));
+    struct arili_key_row said = key->said;
+    said.state = next;
     return arili_keyring_tell(ch->kr, ARIL_EVENT_KEY, destroy ? "destroy" : "retire", ARIL_OK,
-                              key->said.owner, arili_key_id(key), &key->said);
+                              said.owner, arili_key_id(key), &said);
 }
 
 aril_status arili_keyring_retire_locked(aril_keyring *kr, const uint8_t id[ARIL_KEY_ID_BYTES],

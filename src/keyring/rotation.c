@@ -260,23 +260,44 @@ static aril_status finish(struct rotation *r, struct rewrap *items, aril_error *
     }
     ch.raises = true;
     ARILI_TRY(arili_change_commit(&ch, error));
-    return arili_keyring_tell(r->kr, ARIL_EVENT_KEY, "rotate", ARIL_OK, fresh->said.owner,
-                              r->new_id, &fresh->said);
+    struct arili_key_row said = fresh->said;
+    said.state = ARIL_KEY_ACTIVE;
+    return arili_keyring_tell(r->kr, ARIL_EVENT_KEY, "rotate", ARIL_OK, said.owner, r->new_id,
+                              &said);
 }
 
 /* --- From begin to end --------------------------------------------------------------------- */
 
-/* A root whose seal never came to the file: nothing can have used it. */
+/* Whether the rotation from old_id to new_id still waits for the blob of its new root. */
+static bool waits_for_blob(const struct arili_rowset *set, const uint8_t *old_id,
+                           const uint8_t *new_id)
+{
+    const struct arili_row *row = arili_rowset_find(set, ARILI_ROW_ROTATION, id_bytes(old_id));
+    struct arili_rotation_row said;
+    return row != NULL && arili_rotation_row_parse(arili_row_body(row), &said) == ARIL_OK &&
+           said.blob.len == 0 && memcmp(said.successor, new_id, sizeof said.successor) == 0;
+}
+
+/* Nobody will use what was sealed in that slot. */
+static aril_status drop_slot(aril_keyring *kr, const uint8_t *slot, aril_error *error)
+{
+    return (arili_keystore_info(kr->keystore)->capabilities & ARIL_KEYSTORE_DESTROY) != 0
+               ? arili_keystore_destroy(kr->keystore, slot, error)
+               : ARIL_OK;
+}
+
+/* A root whose seal never came to the file: nothing can have used it. Whoever began the rotation
+ * may be alive and sealing, so that is looked at again, and the slot destroyed, with the file
+ * held. */
 static aril_status give_up(aril_keyring *kr, const uint8_t *old_id, const struct arili_key *fresh,
                            aril_error *error)
 {
-    uint8_t slot[ARILI_KEYRING_SLOT_BYTES];
-    memcpy(slot, fresh->said.wrap.data, sizeof slot);
-    if ((arili_keystore_info(kr->keystore)->capabilities & ARIL_KEYSTORE_DESTROY) != 0) {
-        ARILI_TRY(arili_keystore_destroy(kr->keystore, slot, error));
-    }
     ARILI_DEFER(arili_change_done) struct arili_change ch = { 0 };
     ARILI_TRY(arili_change_begin(kr, 0, &ch, error));
+    if (!waits_for_blob(ch.from, old_id, arili_key_id(fresh))) {
+        return ARIL_OK;
+    }
+    ARILI_TRY(drop_slot(kr, fresh->said.wrap.data, error));
     ARILI_TRY(arili_change_erase(&ch, ARILI_ROW_KEY, arili_row_id(fresh->row)));
     ARILI_TRY(arili_change_erase(&ch, ARILI_ROW_ROTATION, id_bytes(old_id)));
     return arili_change_commit(&ch, error);
@@ -348,13 +369,21 @@ aril_status arili_rotation_finish(aril_keyring *kr, aril_error *error)
     }
 }
 
-/* The pending key and the ROTATION row. */
+static bool has_rotation(const struct arili_rowset *set)
+{
+    size_t count;
+    (void)arili_rowset_kind(set, ARILI_ROW_ROTATION, &count);
+    return count > 0;
+}
+
+/* The pending key and the ROTATION row. INTERRUPTED: another process began one meanwhile. */
 static aril_status begin(aril_keyring *kr, const aril_key_slot *slot, struct arili_made *made,
                          uint8_t ret_old[ARIL_KEY_ID_BYTES],
                          uint8_t ret_slot[ARILI_KEYRING_SLOT_BYTES], aril_error *error)
 {
     ARILI_DEFER(arili_change_done) struct arili_change ch = { 0 };
     ARILI_TRY(arili_change_begin(kr, 0, &ch, error));
+    ARILI_ENSURE(!has_rotation(ch.from), ARIL_E_INTERRUPTED);
     ARILI_TRY(arili_slot_alive(kr, ch.from, slot, error));
     const struct arili_key *old = arili_slot_active(ch.from, slot);
     if (old == NULL) {
@@ -378,7 +407,18 @@ static aril_status begin(aril_keyring *kr, const aril_key_slot *slot, struct ari
     return arili_change_commit(&ch, error);
 }
 
-/* Seal a new root, and note the blob. Only from here on can the rotation go on after a crash. */
+/* Whether the rotation that was begun is still there: another process may have taken it for one
+ * that a crash left, and given it up. */
+static bool is_ours(const struct arili_rowset *set, const uint8_t *old_id, const uint8_t *new_id)
+{
+    struct arili_rotation_row said;
+    const struct arili_row *row = arili_rowset_find(set, ARILI_ROW_ROTATION, id_bytes(old_id));
+    return row != NULL && arili_rotation_row_parse(arili_row_body(row), &said) == ARIL_OK &&
+           memcmp(said.successor, new_id, sizeof said.successor) == 0;
+}
+
+/* Seal a new root, and note the blob. Only from here on can the rotation go on after a crash.
+ * INTERRUPTED: another process gave the rotation up meanwhile. */
 static aril_status seal_new(aril_keyring *kr, const struct arili_made *made, const uint8_t *old_id,
                             const uint8_t *slot, aril_error *error)
 {
@@ -390,18 +430,34 @@ static aril_status seal_new(aril_keyring *kr, const struct arili_made *made, con
                                   &len, error));
     ARILI_DEFER(arili_change_done) struct arili_change ch = { 0 };
     ARILI_TRY(arili_change_begin(kr, 0, &ch, error));
+    if (!is_ours(ch.from, old_id, made->id)) {
+        ARILI_TRY(drop_slot(kr, slot, error));
+        return arili_error_set(error, ARIL_E_INTERRUPTED,
+                               "%s: another process gave this rotation up while the keystore "
+                               "sealed; nothing was changed, retry",
+                               kr->path);
+    }
     ARILI_TRY(put_rotation(&ch, old_id, made->id, ch.now_s, (aril_bytes){ blob, len }));
     return arili_change_commit(&ch, error);
 }
 
-aril_status arili_rotation_run(aril_keyring *kr, const aril_key_slot *slot, aril_error *error)
+static aril_status start(aril_keyring *kr, const aril_key_slot *slot, aril_error *error)
 {
     uint8_t old_id[ARIL_KEY_ID_BYTES];
     uint8_t keystore_slot[ARILI_KEYRING_SLOT_BYTES];
     ARILI_DEFER(arili_made_wipe) struct arili_made made = { .id = { 0 } };
     ARILI_TRY(begin(kr, slot, &made, old_id, keystore_slot, error));
-    if (slot->purpose == ARIL_KEY_ROOT) {
-        ARILI_TRY(seal_new(kr, &made, old_id, keystore_slot, error));
+    return slot->purpose == ARIL_KEY_ROOT ? seal_new(kr, &made, old_id, keystore_slot, error)
+                                          : ARIL_OK;
+}
+
+aril_status arili_rotation_run(aril_keyring *kr, const aril_key_slot *slot, aril_error *error)
+{
+    aril_status st = start(kr, slot, error);
+    while (st == ARIL_E_INTERRUPTED) { /* others rotate as well: after them */
+        ARILI_TRY(arili_rotation_finish(kr, error));
+        st = start(kr, slot, error);
     }
+    ARILI_TRY(st);
     return arili_rotation_finish(kr, error);
 }

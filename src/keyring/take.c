@@ -6,6 +6,7 @@
 #include "keyring/fleet.h"
 #include "keyring/rotation.h"
 #include "keyring/shred.h"
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -19,7 +20,8 @@ struct taking {
     const struct arili_bundle *b;
     struct arili_bundle_section section; /* this node's */
     struct arili_hpke_ctx hpke;
-    uint8_t *named; /* for each key of ch->from: the bundle names it */
+    uint8_t *named;     /* for each key of ch->from: the bundle names it */
+    aril_bytes *buried; /* tenants that the bundle has tombstones for, ascending */
     /* Key-encryption keys that this change makes for new tenants. */
     struct new_kek {
         aril_bytes owner;
@@ -34,11 +36,31 @@ static void taking_done(struct taking *t)
         arili_kek_drop(t->fresh[i].kek);
     }
     arili_free(t->fresh, t->fresh_cap * sizeof *t->fresh);
+    arili_free(t->buried, (size_t)t->b->tombstone_count * sizeof *t->buried);
     arili_free(t->named, t->ch != NULL && t->ch->from != NULL ? t->ch->from->key_count + 1 : 1);
     arili_hpke_done(&t->hpke);
 }
 
 /* --- Who signed it ------------------------------------------------------------------------- */
+
+/* Whether a list of ids of 32 bytes has that one. */
+static bool has_id(aril_bytes list, uint32_t count, const uint8_t id[32])
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (memcmp(list.data + (size_t)i * 32, id, 32) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+_Static_assert(ARIL_NODE_ID_BYTES == 32 && ARILI_DID_HASH_BYTES == 32, "both lists have such ids");
+
+static aril_status is_retired(aril_error *error)
+{
+    return arili_error_set(error, ARIL_E_TRUST_REVOKED,
+                           "the bundle is signed with a key that the authority has retired; fetch "
+                           "a newer one");
+}
 
 static aril_status check_authority(const aril_keyring *kr, const struct arili_rowset *set,
                                    const struct arili_bundle *b, aril_error *error)
@@ -50,6 +72,7 @@ static aril_status check_authority(const aril_keyring *kr, const struct arili_ro
     const aril_status fits =
         aril_signature_verify(kr->rt, kr->profile->sign, b->authority, ARILI_BUNDLE_CONTEXT,
                               b->signed_part, b->signature);
+    struct arili_authority_row said = { .revoked = false };
     if (row == NULL) {
         return arili_error_set(error,
                                fits == ARIL_OK ? ARIL_E_TRUST_AUTHORITY : ARIL_E_TRUST_UNKNOWN,
@@ -57,29 +80,56 @@ static aril_status check_authority(const aril_keyring *kr, const struct arili_ro
                                "fetch the bundle of your own authority",
                                kr->path);
     }
+    ARILI_TRY(arili_authority_row_parse(arili_row_body(row), &said));
+    if (said.revoked) {
+        return is_retired(error);
+    }
     if (fits != ARIL_OK) {
         return arili_error_set(error, fits,
                                "the signature of the bundle does not fit: it was changed or is "
                                "damaged; fetch it again");
     }
-    struct arili_authority_row said;
-    ARILI_TRY(arili_authority_row_parse(arili_row_body(row), &said));
-    if (said.revoked) {
-        return arili_error_set(error, ARIL_E_TRUST_REVOKED,
-                               "the bundle is signed with a key that the authority has retired; "
-                               "fetch a newer one");
-    }
-    return ARIL_OK;
+    return has_id(b->revoked_authorities, b->revoked_authority_count, hash.bytes)
+               ? is_retired(error)
+               : ARIL_OK;
 }
 
 /* --- Whether it is for this node and this time --------------------------------------------- */
 
-static bool is_revoked(const struct arili_bundle *b, const uint8_t *node)
+static aril_status own_id(const aril_keyring *kr, const struct arili_rowset *set,
+                          const struct arili_key **ret_key, uint8_t ret[ARIL_NODE_ID_BYTES])
 {
-    for (uint32_t i = 0; i < b->revoked_node_count; i++) {
-        if (memcmp(b->revoked_nodes.data + (size_t)i * ARIL_NODE_ID_BYTES, node,
-                   ARIL_NODE_ID_BYTES) == 0) {
-            return true;
+    aril_bytes kem;
+    aril_bytes sign;
+    ARILI_TRY(arili_node_key(kr, set, ret_key, &kem, &sign));
+    return arili_node_id(&kr->rt->crypto, kem, sign, ret);
+}
+
+static aril_status check_not_revoked(const struct arili_change *ch, const struct arili_bundle *b,
+                                     aril_error *error)
+{
+    const struct arili_key *key = NULL;
+    uint8_t node[ARIL_NODE_ID_BYTES];
+    ARILI_TRY(own_id(ch->kr, ch->from, &key, node));
+    if (has_id(b->revoked_nodes, b->revoked_node_count, node)) {
+        return arili_error_set(error, ARIL_E_TRUST_REVOKED,
+                               "this node was revoked by its authority; it gets no keys any more");
+    }
+    return ARIL_OK;
+}
+
+/* Lists of a bundle are in order; the tenants in this one have no fixed length. */
+static bool buries(const struct arili_bundle *b, aril_bytes tenant)
+{
+    aril_bytes list = b->tombstones;
+    struct arili_bundle_tombstone tomb;
+    for (uint32_t i = 0; i < b->tombstone_count; i++) {
+        if (arili_bundle_next_tombstone(&list, &tomb) != ARIL_OK) {
+            return true; /* was parsed before */
+        }
+        const int order = arili_row_order(0, tomb.tenant, 0, tenant);
+        if (order >= 0) {
+            return order == 0;
         }
     }
     return false;
@@ -89,10 +139,6 @@ static aril_status find_section(const struct arili_bundle *b, const uint8_t *nod
                                 struct arili_bundle_section *ret, aril_error *error)
 {
     aril_bytes list = b->sections;
-    if (is_revoked(b, node)) {
-        return arili_error_set(error, ARIL_E_TRUST_REVOKED,
-                               "this node was revoked by its authority; it gets no keys any more");
-    }
     for (uint32_t i = 0; i < b->section_count; i++) {
         ARILI_TRY(arili_bundle_next_section(&list, ret));
         if (memcmp(ret->node, node, ARIL_NODE_ID_BYTES) == 0) {
@@ -145,11 +191,8 @@ static aril_status open_section(struct taking *t, aril_error *error)
 {
     aril_keyring *kr = t->ch->kr;
     const struct arili_key *key = NULL;
-    aril_bytes kem;
-    aril_bytes sign;
     uint8_t node[ARIL_NODE_ID_BYTES];
-    ARILI_TRY(arili_node_key(kr, t->ch->from, &key, &kem, &sign));
-    ARILI_TRY(arili_node_id(&kr->rt->crypto, kem, sign, node));
+    ARILI_TRY(own_id(kr, t->ch->from, &key, node));
     ARILI_TRY(find_section(t->b, node, &t->section, error));
     ARILI_DEFER(arili_payload_wipe) struct arili_payload p = { .len = 0 };
     ARILI_TRY(arili_keyring_unwrap(kr, t->ch->from, key, &p, error));
@@ -236,6 +279,35 @@ static aril_status make_key(struct taking *t, const struct arili_bundle_key *k,
     return ARIL_OK;
 }
 
+static int order_owners(const void *a, const void *b)
+{
+    return arili_row_order(0, *(const aril_bytes *)a, 0, *(const aril_bytes *)b);
+}
+
+static aril_status find_buried(struct taking *t)
+{
+    aril_bytes list = t->b->tombstones;
+    if (t->b->tombstone_count == 0) {
+        return ARIL_OK;
+    }
+    t->buried = arili_alloc((size_t)t->b->tombstone_count * sizeof *t->buried);
+    ARILI_ENSURE(t->buried != NULL, ARIL_E_NOMEM);
+    for (uint32_t i = 0; i < t->b->tombstone_count; i++) {
+        struct arili_bundle_tombstone tomb;
+        ARILI_TRY(arili_bundle_next_tombstone(&list, &tomb));
+        t->buried[i] = tomb.tenant;
+    }
+    return ARIL_OK;
+}
+
+/* By a tombstone that is there, or by one of this bundle. */
+static bool is_buried(const struct taking *t, aril_bytes owner)
+{
+    return arili_rowset_find(t->ch->from, ARILI_ROW_TOMBSTONE, owner) != NULL ||
+           (t->buried != NULL && bsearch(&owner, t->buried, t->b->tombstone_count,
+                                         sizeof *t->buried, order_owners) != NULL);
+}
+
 static aril_status take_key(struct taking *t, const struct arili_bundle_key *k,
                             const uint8_t sealed[ARILI_BUNDLE_SEALED_BYTES], aril_error *error)
 {
@@ -243,10 +315,13 @@ static aril_status take_key(struct taking *t, const struct arili_bundle_key *k,
     ARILI_TRY(arili_hpke_open(&t->hpke, k->encoded,
                               (aril_bytes){ sealed, ARILI_BUNDLE_SEALED_BYTES }, p.bytes,
                               sizeof p.bytes, &p.len));
-    if (arili_rowset_find(t->ch->from, ARILI_ROW_TOMBSTONE, k->owner) != NULL) {
+    if (is_buried(t, k->owner)) {
         return ARIL_OK; /* a tombstone wins, whatever the bundle says */
     }
     const struct arili_key *there = arili_rowset_key(t->ch->from, k->id);
+    if (there == NULL && buries(t->b, k->owner)) {
+        return ARIL_OK; /* the same for one of this bundle, which ends the keys that are there */
+    }
     if (there == NULL) {
         return make_key(t, k, &p, error);
     }
@@ -333,7 +408,8 @@ static aril_status take_authorities(struct taking *t)
         struct arili_key_hash hash;
         ARILI_TRY(arili_key_hash(t->ch->kr->rt, b->successor, &hash));
         if (arili_rowset_find(t->ch->from, ARILI_ROW_AUTHORITY,
-                              (aril_bytes){ hash.bytes, sizeof hash.bytes }) == NULL) {
+                              (aril_bytes){ hash.bytes, sizeof hash.bytes }) == NULL &&
+            !has_id(b->revoked_authorities, b->revoked_authority_count, hash.bytes)) {
             ARILI_TRY(arili_authority_put(t->ch, &row));
         }
     }
@@ -353,20 +429,34 @@ static aril_status take_authorities(struct taking *t)
 
 /* --- All of it ----------------------------------------------------------------------------- */
 
+/* What the form of a bundle allows and a keyring does not: two keys of one version, a purpose that
+ * nodes do not take. */
+static aril_status contradicts(aril_status st, aril_error *error)
+{
+    const aril_status class = aril_status_class(st);
+    if (class != ARIL_E_FORMAT && class != ARIL_E_USAGE) {
+        return st;
+    }
+    return arili_error_set(error, ARIL_E_FORMAT_FIELD,
+                           "the bundle names keys that a node can not have, or two of one version; "
+                           "find out what is wrong with the authority, then fetch a newer one");
+}
+
 static aril_status take(struct arili_change *ch, const struct arili_bundle *b, aril_error *error)
 {
     ARILI_DEFER(taking_done) struct taking t = { .ch = ch, .b = b };
     t.named = arili_alloc(ch->from->key_count + 1);
     ARILI_ENSURE(t.named != NULL, ARIL_E_NOMEM);
     ARILI_TRY(open_section(&t, error));
+    ARILI_TRY(find_buried(&t));
     /* Later words on a row count: what is erased first may be made again below. */
-    ARILI_TRY(take_keys(&t, error));
+    ARILI_TRY(contradicts(take_keys(&t, error), error));
     ARILI_TRY(erase_others(&t));
     ARILI_TRY(take_tombstones(&t));
     ARILI_TRY(take_authorities(&t));
     ch->head.bundle_version = b->version;
     ch->raises = true;
-    return arili_change_commit(ch, error);
+    return contradicts(arili_change_commit(ch, error), error);
 }
 
 static aril_status apply(aril_keyring *kr, aril_bytes bundle, int *ret_changed, aril_error *error)
@@ -385,6 +475,7 @@ static aril_status apply(aril_keyring *kr, aril_bytes bundle, int *ret_changed, 
     ARILI_DEFER(arili_change_done) struct arili_change ch = { 0 };
     ARILI_TRY(arili_change_begin(kr, ARILI_CHANGE_ANY_CLOCK, &ch, error));
     ARILI_TRY(check_authority(kr, ch.from, &b, error));
+    ARILI_TRY(check_not_revoked(&ch, &b, error));
     ARILI_TRY(check_time(&ch, &b, error));
     uint8_t digest[32];
     ARILI_TRY(kr->rt->crypto.ops->hash(kr->rt->crypto.provider, ARILI_SHA256, &bundle, 1, digest));

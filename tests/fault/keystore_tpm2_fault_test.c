@@ -123,22 +123,34 @@ WRAP(Esys_NV_Read, false,
 WRAP(Esys_NV_Increment, true,
      (ESYS_CONTEXT * a, ESYS_TR b, ESYS_TR c, ESYS_TR d, ESYS_TR e, ESYS_TR f), (a, b, c, d, e, f))
 
-#define WRAPPED(X)                                                                                 \
-    X(Tss2_TctiLdr_Initialize_Ex)                                                                  \
-    X(Esys_GetCapability)                                                                          \
-    X(Esys_CreatePrimary) X(Esys_TR_GetName) X(Esys_StartAuthSession) X(Esys_TRSess_SetAttributes) \
-        X(Esys_TR_FromTPMPublic) X(Esys_PCR_Read) X(Esys_PolicyPCR) X(Esys_Create) X(Esys_Load)    \
-            X(Esys_Unseal) X(Esys_NV_DefineSpace) X(Esys_NV_UndefineSpace) X(Esys_NV_ReadPublic)   \
-                X(Esys_NV_Write) X(Esys_NV_WriteLock) X(Esys_NV_Read) X(Esys_NV_Increment)
-
 /* A store whose commands may fail. */
 static void *open_faulty(const char *query)
 {
     struct arili_tpm2 *t = tpm2_open(&tpm, query);
-#define REPLACE(name)          \
-    real_##name = t->lib.name; \
-    t->lib.name = faulty_##name;
-    WRAPPED(REPLACE)
+#define REPLACE(name)                \
+    do {                             \
+        real_##name = t->lib.name;   \
+        t->lib.name = faulty_##name; \
+    } while (0)
+    REPLACE(Tss2_TctiLdr_Initialize_Ex);
+    REPLACE(Esys_GetCapability);
+    REPLACE(Esys_CreatePrimary);
+    REPLACE(Esys_TR_GetName);
+    REPLACE(Esys_StartAuthSession);
+    REPLACE(Esys_TRSess_SetAttributes);
+    REPLACE(Esys_TR_FromTPMPublic);
+    REPLACE(Esys_PCR_Read);
+    REPLACE(Esys_PolicyPCR);
+    REPLACE(Esys_Create);
+    REPLACE(Esys_Load);
+    REPLACE(Esys_Unseal);
+    REPLACE(Esys_NV_DefineSpace);
+    REPLACE(Esys_NV_UndefineSpace);
+    REPLACE(Esys_NV_ReadPublic);
+    REPLACE(Esys_NV_Write);
+    REPLACE(Esys_NV_WriteLock);
+    REPLACE(Esys_NV_Read);
+    REPLACE(Esys_NV_Increment);
 #undef REPLACE
     return t;
 }

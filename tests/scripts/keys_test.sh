@@ -475,8 +475,8 @@ run 0 "recover" recover --keyring restored --recovery r.pem --yes
 prints "the next step is named" 'rotate root'
 run 0 "the new keystore opens it" verify --keyring restored
 run 34 "the old one does not" verify --keyring restored --keystore file:k.key
-run 0 "what was sealed opens" open --keyring restored --tenant acme --context db box
-check "it is the same" cmp -s "$out" plain
+run 0 "what was sealed opens" open --keyring restored --tenant acme --context db --out again box
+check "it is the same" cmp -s again plain
 
 # --- a fleet
 
@@ -511,7 +511,7 @@ run 0 "bundle pull again" bundle pull "file://$work/www/bundle" --keyring node
 prints "it is here" '^bundle version 1 is here already$'
 "$aril" keys open --keyring node --tenant acme --context db box >opened 2>"$err" </dev/null || true
 check "the node opens what the authority sealed" cmp -s plain opened
-run 34 "it has no other tenant" open --keyring node --tenant globex box
+run 34 "it has no other tenant" seal --keyring node --tenant globex --out nothing plain
 run 0 "node confirm" node confirm receipt
 run 0 "bundle show" bundle show --json
 parses "who has it" 'd["version"] == 1 and d["nodes_confirmed"] == 1 and d["nodes_behind"] == 1'
@@ -648,14 +648,17 @@ secrets=("$old" "$older" "$secret" hunter2)
 for file in r.pem offline.pem printed.pem; do
     secrets+=("$(sed -n 2p "$file")")
 done
-for text in "${secrets[@]}"; do
-    if [[ -n $text ]] && grep -qF -- "$text" "$transcript"; then
-        note "a secret is in the output" no
+for i in "${!secrets[@]}"; do
+    check "there is a secret $i" test -n "${secrets[i]}"
+    if grep -qF -- "${secrets[i]}" "$transcript"; then
+        note "secret $i is in no output" no
     else
-        note "a secret is in the output" yes
+        note "secret $i is in no output" yes
     fi
 done
-check "no temporary files are left" bash -c '! compgen -G "*.??????" | grep -qvE "\.(bundle)$"'
+for name in box again receipt empty.box www/bundle; do
+    check "no temporary file of $name is left" bash -c "! compgen -G '$name.??????' >/dev/null"
+done
 
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))

@@ -361,6 +361,28 @@ size_t home_files(const struct keyring_home *h)
     return count;
 }
 
+struct home_mark home_mark(struct keyring_home *h)
+{
+    return (struct home_mark){ .file = home_read(h->path),
+                               .files = home_files(h),
+                               .slots = memory_backing_slots(h->backing),
+                               .counters = memory_backing_counters(h->backing),
+                               .revision = keyring_info(h->kr).revision };
+}
+
+void home_unchanged(struct keyring_home *h, struct home_mark *mark)
+{
+    const aril_span now = home_read(h->path);
+    assert_int_equal(now.len, mark->file.len);
+    assert_memory_equal(now.data, mark->file.data, now.len);
+    free(now.data);
+    free(mark->file.data);
+    assert_int_equal(home_files(h), mark->files);
+    assert_int_equal(memory_backing_slots(h->backing), mark->slots);
+    assert_int_equal(memory_backing_counters(h->backing), mark->counters);
+    assert_int_equal(keyring_info(h->kr).revision, mark->revision);
+}
+
 /* --- A fleet ------------------------------------------------------------------------------- */
 
 aril_status fleet_enrol(struct keyring_home *authority, struct keyring_home *node,

@@ -118,6 +118,16 @@ void home_write(const char *path, aril_span content);
 /* Files of the temp folder, "." and ".." not counted. */
 size_t home_files(const struct keyring_home *h);
 
+/* How file, folder and keystore are, to demand that a refused call left them alone. */
+struct home_mark {
+    aril_span file;
+    size_t files, slots, counters;
+    uint64_t revision;
+};
+struct home_mark home_mark(struct keyring_home *h);
+/* Ends the mark. */
+void home_unchanged(struct keyring_home *h, struct home_mark *mark);
+
 /* --- A fleet */
 
 /* The node's card to the authority; tenants NULL: all. */

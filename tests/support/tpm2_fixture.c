@@ -10,6 +10,13 @@
 
 #define FILL 0xee
 
+/* tpm2-tss 3.2 forgets a copy of its configuration when the control channel of swtpm fails. */
+const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void)
+{
+    return "leak:Tss2_Tcti_Swtpm_Init\n";
+}
+
 struct swtpm tpm;
 static void *store_of_test;
 
@@ -40,23 +47,29 @@ int tpm2_setup(void **state)
     return swtpm_start(&tpm) ? 0 : -1;
 }
 
+/* What a call should have flushed, or made persistent by mistake. */
+static size_t leftovers(struct swtpm *at)
+{
+    return swtpm_handles(at, SWTPM_TRANSIENT, NULL, 0) +
+           swtpm_handles(at, SWTPM_LOADED_SESSIONS, NULL, 0) +
+           swtpm_handles(at, SWTPM_SAVED_SESSIONS, NULL, 0) +
+           swtpm_handles(at, SWTPM_PERSISTENT, NULL, 0);
+}
+
 int tpm2_teardown(void **state)
 {
     (void)state;
     tpm2_close(store_of_test);
-    if (tpm.pid > 0 && !tpm.is_frozen) {
-        tpm2_expect_clean(&tpm);
-    }
+    /* Ended before anything is demanded of it: a failed demand leaves for the next test. */
+    const size_t left = tpm.pid > 0 && !tpm.is_frozen ? leftovers(&tpm) : 0;
     swtpm_remove(&tpm);
+    assert_int_equal(left, 0);
     return 0;
 }
 
 void tpm2_expect_clean(struct swtpm *at)
 {
-    assert_int_equal(swtpm_handles(at, SWTPM_TRANSIENT, NULL, 0), 0);
-    assert_int_equal(swtpm_handles(at, SWTPM_LOADED_SESSIONS, NULL, 0), 0);
-    assert_int_equal(swtpm_handles(at, SWTPM_SAVED_SESSIONS, NULL, 0), 0);
-    assert_int_equal(swtpm_handles(at, SWTPM_PERSISTENT, NULL, 0), 0);
+    assert_int_equal(leftovers(at), 0);
 }
 
 aril_status tpm2_try_open(const char *uri, void **ret, aril_error *error)

@@ -100,7 +100,10 @@ struct arili_tpm2_link {
     sigset_t mask_before;
 };
 
-/* Connect. Whatever it answers, arili_tpm2_link_end() must follow, on the same thread. */
+/* Not connected yet; good for messages. arili_tpm2_link_end() must follow, on the same thread. */
+struct arili_tpm2_link arili_tpm2_link_init(const struct arili_tpm2 *tpm, aril_error *error);
+ARIL_MUST_USE aril_status arili_tpm2_link_connect(struct arili_tpm2_link *link);
+/* Both, with the same end whatever it answers. */
 ARIL_MUST_USE aril_status arili_tpm2_link_begin(const struct arili_tpm2 *tpm,
                                                 struct arili_tpm2_link *ret, aril_error *error);
 /* Flushes what is in the TPM, and disconnects. */

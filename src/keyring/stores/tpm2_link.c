@@ -64,22 +64,32 @@ static aril_status look_for_path(const struct arili_tpm2_link *link)
     }
 }
 
+struct arili_tpm2_link arili_tpm2_link_init(const struct arili_tpm2 *tpm, aril_error *error)
+{
+    return (struct arili_tpm2_link){ .tpm = tpm,
+                                     .lib = &tpm->lib,
+                                     .error = error,
+                                     .primary = ESYS_TR_NONE,
+                                     .session = ESYS_TR_NONE };
+}
+
+aril_status arili_tpm2_link_connect(struct arili_tpm2_link *link)
+{
+    ARILI_TRY(look_for_path(link));
+    pipes_hold(link);
+    const struct arili_tpm2_uri *uri = &link->tpm->uri;
+    const char *conf = uri->conf[0] != '\0' ? uri->conf : NULL;
+    TSS2_RC rc = link->lib->Tss2_TctiLdr_Initialize_Ex(uri->tcti, conf, &link->tcti);
+    ARILI_TRY(arili_tpm2_result(link, rc, "connecting to the TPM"));
+    rc = link->lib->Esys_Initialize(&link->esys, link->tcti, NULL);
+    return arili_tpm2_result(link, rc, "connecting to the TPM");
+}
+
 aril_status arili_tpm2_link_begin(const struct arili_tpm2 *tpm, struct arili_tpm2_link *ret,
                                   aril_error *error)
 {
-    struct arili_tpm2_link *l = ret;
-    *l = (struct arili_tpm2_link){ .tpm = tpm,
-                                   .lib = &tpm->lib,
-                                   .error = error,
-                                   .primary = ESYS_TR_NONE,
-                                   .session = ESYS_TR_NONE };
-    ARILI_TRY(look_for_path(l));
-    pipes_hold(l);
-    const char *conf = tpm->uri.conf[0] != '\0' ? tpm->uri.conf : NULL;
-    TSS2_RC rc = l->lib->Tss2_TctiLdr_Initialize_Ex(tpm->uri.tcti, conf, &l->tcti);
-    ARILI_TRY(arili_tpm2_result(l, rc, "connecting to the TPM"));
-    rc = l->lib->Esys_Initialize(&l->esys, l->tcti, NULL);
-    return arili_tpm2_result(l, rc, "connecting to the TPM");
+    *ret = arili_tpm2_link_init(tpm, error);
+    return arili_tpm2_link_connect(ret);
 }
 
 void arili_tpm2_link_end(struct arili_tpm2_link *link)

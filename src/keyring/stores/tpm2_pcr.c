@@ -53,7 +53,8 @@ static aril_status read_some(struct arili_tpm2_link *link, const struct arili_tp
                                                 ESYS_TR_NONE, &want, ret_counter, &got, &digests));
     ARILI_TRY(arili_tpm2_result(link, rc, "reading PCRs"));
     const uint32_t mask = selected(got, pcrs->bank);
-    bool fits = mask != 0 && (mask & ~*left) == 0;
+    bool fits =
+        mask != 0 && (mask & ~*left) == 0 && digests->count == (uint32_t)__builtin_popcount(mask);
     for (uint32_t i = 0; fits && i < digests->count; i++) {
         const TPM2B_DIGEST *d = &digests->digests[i];
         fits = d->size <= PCR_BYTES_MAX && d->size <= sizeof values->bytes - values->len;

@@ -225,11 +225,11 @@ aril_status arili_tpm2_seal(void *state, const struct arili_store_place *place,
 
 /* --- Unsealing */
 
-#define CHANGED "the sealed root was changed, or is of another place; restore the keyring's file"
-
 static aril_status changed(const struct arili_tpm2_link *link)
 {
-    return arili_tpm2_refuse(link, ARIL_E_AUTH, CHANGED);
+    return arili_tpm2_refuse(
+        link, ARIL_E_AUTH,
+        "the sealed root was changed, or is of another place; restore the keyring's file");
 }
 
 /* Whether the public area is what was made for this policy. Load then proves it genuine. */
@@ -323,12 +323,12 @@ static aril_status unseal_in(struct arili_tpm2_link *link, const struct arili_tp
                              uint8_t ret_secret[ARILI_STORE_SECRET_BYTES])
 {
     ARILI_DEFER(share_done) struct share kept = { { 0 } }, sealed = { { 0 } };
-    ARILI_TRY(arili_tpm2_nv_read(link, index, kept.bytes, sizeof kept.bytes));
     ESYS_TR loaded = ESYS_TR_NONE;
     ARILI_TRY(load(link, object, &loaded));
     const aril_status st = unseal_object(link, loaded, &blob->pcrs, &sealed);
     arili_tpm2_flush(link, loaded);
     ARILI_TRY(st);
+    ARILI_TRY(arili_tpm2_nv_read(link, index, kept.bytes, sizeof kept.bytes));
     share_xor(&sealed, &kept);
     if (!arili_equal_ct(sealed.bytes + ARILI_STORE_SECRET_BYTES, place->binding,
                         ARILI_STORE_BINDING_BYTES)) {
@@ -336,6 +336,25 @@ static aril_status unseal_in(struct arili_tpm2_link *link, const struct arili_tp
     }
     memcpy(ret_secret, sealed.bytes, ARILI_STORE_SECRET_BYTES);
     return ARIL_OK;
+}
+
+/* All that can be told without the TPM. */
+static aril_status read_blob(const struct arili_tpm2_link *link,
+                             const struct arili_store_place *place, aril_bytes in,
+                             struct arili_tpm2_blob *ret, struct object *ret_object)
+{
+    const aril_status st = arili_tpm2_blob_parse(in, ret);
+    if (st != ARIL_OK) {
+        return arili_error_set(link->error, st, "%s: the sealed root is none of a TPM: %s",
+                               link->tpm->uri.text, aril_status_text(st));
+    }
+    if (!arili_equal_ct(ret->slot, place->slot, sizeof ret->slot)) {
+        return changed(link);
+    }
+    TPM2B_DIGEST policy;
+    ARILI_TRY(object_unmarshal(link, ret, ret_object));
+    ARILI_TRY(arili_tpm2_pcr_policy(link, &ret->pcrs, ret->pcr_digest, &policy));
+    return object_expected(ret_object, &policy) ? ARIL_OK : changed(link);
 }
 
 /* What the TPM holds must fit the blob before a secret is asked for. */
@@ -358,27 +377,14 @@ static aril_status check_place(struct arili_tpm2_link *link, const struct arili_
 aril_status arili_tpm2_unseal(void *state, const struct arili_store_place *place, aril_bytes blob,
                               uint8_t ret_secret[ARILI_STORE_SECRET_BYTES], aril_error *error)
 {
-    const struct arili_tpm2 *tpm = state;
+    ARILI_DEFER(arili_tpm2_link_end)
+    struct arili_tpm2_link link = arili_tpm2_link_init(state, error);
     struct arili_tpm2_blob b;
-    const aril_status st = arili_tpm2_blob_parse(blob, &b);
-    if (st != ARIL_OK) {
-        return arili_error_set(error, st, "%s: the sealed root is none of a TPM: %s", tpm->uri.text,
-                               aril_status_text(st));
-    }
-    if (!arili_equal_ct(b.slot, place->slot, sizeof b.slot)) {
-        return arili_error_set(error, arili_fail(ARIL_E_AUTH), "%s: " CHANGED, tpm->uri.text);
-    }
-    ARILI_DEFER(arili_tpm2_link_end) struct arili_tpm2_link link;
-    ARILI_TRY(arili_tpm2_link_begin(tpm, &link, error));
+    struct object object;
+    ARILI_TRY(read_blob(&link, place, blob, &b, &object));
+    ARILI_TRY(arili_tpm2_link_connect(&link));
     uint8_t tag[ARILI_TPM2_DIGEST_BYTES];
     struct arili_tpm2_index index;
-    struct object object;
-    TPM2B_DIGEST policy;
-    ARILI_TRY(object_unmarshal(&link, &b, &object));
-    ARILI_TRY(arili_tpm2_pcr_policy(&link, &b.pcrs, b.pcr_digest, &policy));
-    if (!object_expected(&object, &policy)) {
-        return changed(&link);
-    }
     ARILI_TRY(arili_tpm2_tag(&link, ARILI_TPM2_SLOT, place->slot, tag));
     ARILI_TRY(arili_tpm2_nv_find(&link, ARILI_TPM2_SLOT, tag, &index));
     ARILI_TRY(arili_tpm2_link_primary(&link));

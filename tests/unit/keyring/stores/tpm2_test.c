@@ -2,6 +2,7 @@
 #include "check.h"
 #include "keyring/stores/tpm2_format.h"
 #include "tpm2_fixture.h"
+#include "valgrind.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +85,11 @@ static void every_changed_byte_of_a_blob_is_noticed(void **state)
     for (unsigned n = 0; n < 2; n++) {
         const struct arili_store_place place = tpm2_place(n + 1);
         struct tpm2_blob b = blobs[n];
-        for (size_t i = 0; i < b.len; i++) {
+        /* The private part comes last, is one ciphertext with a MAC, and takes the TPM each time.
+         */
+        const size_t last = b.len - 100;
+        const size_t stride = under_valgrind() ? 31 : n == 0 ? 1 : 7;
+        for (size_t i = 0; i < b.len; i += i < last ? 1 : stride) {
             b.bytes[i] ^= (uint8_t)(1u << i % 8);
             uint8_t got[ARILI_STORE_SECRET_BYTES] = { 0 };
             aril_error error = { .message = "" };
@@ -206,6 +211,33 @@ static void the_policy_is_that_of_the_blob_and_not_of_the_uri(void **state)
     /* Sealed again, the same slot opens under the PCRs as they are now. */
     const struct tpm2_blob again = tpm2_seal(bound, 1);
     tpm2_expect_opens(bound, &again, 1);
+    tpm2_close(bound);
+}
+
+/* The attributes of the sealed object, at their place in its TPM2B_PUBLIC. The TPM has them under
+ * its MAC: what they say is what it does. */
+static uint32_t object_attributes(const struct tpm2_blob *blob, size_t *ret_policy_len)
+{
+    struct arili_tpm2_blob b;
+    assert_status(arili_tpm2_blob_parse((aril_bytes){ blob->bytes, blob->len }, &b), ARIL_OK);
+    assert_in_range(b.public_area.len, 12, 200);
+    const uint8_t *p = b.public_area.data;
+    *ret_policy_len = (size_t)p[10] << 8 | p[11];
+    return (uint32_t)p[6] << 24 | (uint32_t)p[7] << 16 | (uint32_t)p[8] << 8 | p[9];
+}
+
+static void a_policy_is_the_only_way_to_what_was_sealed_under_it(void **state)
+{
+    (void)state;
+    void *bound = tpm2_open(&tpm, "?pcrs=sha256:16");
+    const struct tpm2_blob with = tpm2_seal(bound, 1);
+    const struct tpm2_blob without = tpm2_seal(tpm2_store(), 2);
+    const uint32_t fixed = 0x412; /* fixedTPM, fixedParent, noDA */
+    size_t len = 0;
+    assert_int_equal(object_attributes(&with, &len), fixed | 0x80); /* adminWithPolicy */
+    assert_int_equal(len, 32);
+    assert_int_equal(object_attributes(&without, &len), fixed | 0x40); /* userWithAuth */
+    assert_int_equal(len, 0);
     tpm2_close(bound);
 }
 
@@ -420,7 +452,7 @@ static void two_users_at_once_wait_for_room_in_the_tpm(void **state)
 static void many_calls_in_a_row_leave_nothing_in_the_tpm(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 50; i++) {
+    for (unsigned i = 0; i < (under_valgrind() ? 5 : 50); i++) {
         const struct tpm2_blob blob = tpm2_seal(tpm2_store(), i);
         tpm2_expect_opens(tpm2_store(), &blob, i);
         destroy(tpm2_store(), i);
@@ -539,6 +571,7 @@ int main(void)
         TEST(destroying_a_slot_ends_every_copy_of_its_blob),
         TEST(other_pcrs_refuse_and_the_same_ones_open_again),
         TEST(the_policy_is_that_of_the_blob_and_not_of_the_uri),
+        TEST(a_policy_is_the_only_way_to_what_was_sealed_under_it),
         TEST(all_pcrs_of_each_bank_can_be_chosen),
         TEST(a_bank_that_the_tpm_does_not_keep_is_refused),
         TEST(indices_of_others_are_stepped_over_and_left_alone),
