@@ -63,12 +63,12 @@ struct km_ring {
 };
 
 struct km_plan {
-    uint64_t unix_s;     /* what the clock says */
-    unsigned stop_at;    /* the progress function stops its nth call; 0: none */
-    unsigned progress;   /* calls so far */
-    aril_status st;      /* how the operation ends when nothing else goes wrong */
-    size_t rotated;      /* revoke: keys */
-    size_t count;        /* of states; the first one is that of before */
+    uint64_t unix_s;   /* what the clock says */
+    unsigned stop_at;  /* the progress function stops its nth call; 0: none */
+    unsigned progress; /* calls so far */
+    aril_status st;    /* how the operation ends when nothing else goes wrong */
+    size_t rotated;    /* revoke: keys */
+    size_t count;      /* of states; the first one is that of before */
     struct km_ring *states[KM_STATES_MAX];
 };
 
