@@ -101,6 +101,8 @@ aril_status aril_keyring_card(aril_keyring *keyring, char *ret_pem, size_t cap, 
     ARILI_DEFER(arili_keyring_leavep) aril_keyring *held = NULL;
     ARILI_TRY(arili_keyring_enter(keyring, &held));
     ARILI_TRY(arili_node_only(keyring, error));
+    bool changed;
+    ARILI_TRY(arili_keyring_look(keyring, &changed, error));
     const struct arili_key *key = NULL;
     struct arili_card card = { .profile = keyring->profile->id };
     ARILI_TRY(arili_node_key(keyring, keyring->rows, &key, &card.kem_public, &card.sign_public));

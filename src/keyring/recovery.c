@@ -272,6 +272,39 @@ static aril_status move_roots(struct arili_change *ch)
     return ARIL_OK;
 }
 
+static aril_status erase_staged(struct arili_change *ch, const uint8_t parent[ARIL_KEY_ID_BYTES])
+{
+    size_t count;
+    const size_t first = arili_rowset_kind(ch->from, ARILI_ROW_STAGED, &count);
+    for (size_t i = first; i < first + count; i++) {
+        struct arili_staged_row said;
+        ARILI_TRY(arili_staged_row_parse(arili_row_body(ch->from->rows[i]), &said));
+        if (memcmp(said.parent, parent, sizeof said.parent) == 0) {
+            ARILI_TRY(arili_change_erase(ch, ARILI_ROW_STAGED, arili_row_id(ch->from->rows[i])));
+        }
+    }
+    return ARIL_OK;
+}
+
+/* A rotation to a root that only the lost keystore can unseal does not go on: it is given up. */
+static aril_status give_up_new_root(struct arili_change *ch)
+{
+    size_t count;
+    const size_t first = arili_rowset_kind(ch->from, ARILI_ROW_ROTATION, &count);
+    for (size_t i = first; i < first + count; i++) {
+        struct arili_rotation_row said;
+        ARILI_TRY(arili_rotation_row_parse(arili_row_body(ch->from->rows[i]), &said));
+        const struct arili_key *fresh = arili_rowset_key(ch->from, said.successor);
+        if (fresh == NULL || fresh->said.purpose != ARIL_KEY_ROOT) {
+            continue;
+        }
+        ARILI_TRY(erase_staged(ch, said.successor));
+        ARILI_TRY(arili_change_erase(ch, ARILI_ROW_KEY, arili_row_id(fresh->row)));
+        ARILI_TRY(arili_change_erase(ch, ARILI_ROW_ROTATION, arili_row_id(ch->from->rows[i])));
+    }
+    return ARIL_OK;
+}
+
 aril_status aril_keyring_recover(aril_runtime *rt, const aril_keyring_config *config,
                                  const char *recovery_path, aril_error *error)
 {
@@ -288,6 +321,7 @@ aril_status aril_keyring_recover(aril_runtime *rt, const aril_keyring_config *co
     struct arili_counter counter;
     ARILI_TRY(reseal(&ch, config->keystore, &payload, blob, sizeof blob, &counter, error));
     ARILI_TRY(move_roots(&ch));
+    ARILI_TRY(give_up_new_root(&ch));
     if (ch.head.role == ARIL_KEYRING_AUTHORITY) {
         ch.head.bundle_version += BUNDLES_SKIPPED;
     }

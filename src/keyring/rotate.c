@@ -65,7 +65,9 @@ static aril_status retire(struct arili_change *ch, const struct arili_key *key, 
     const aril_key_state state =
         arili_slot_state(ch->from, (size_t)(key - ch->from->keys), ch->now_s);
     const aril_key_state next = destroy ? ARIL_KEY_DESTROYED : ARIL_KEY_RETIRED;
-    if (state == ARIL_KEY_ACTIVE || state == ARIL_KEY_PENDING) {
+    /* An imported key seals nothing, so nothing has to take its place. */
+    if ((state == ARIL_KEY_ACTIVE || state == ARIL_KEY_PENDING) &&
+        key->said.purpose != ARIL_KEY_LEGACY) {
         return arili_error_set(error, ARIL_E_USAGE_STATE,
                                "%s: the key is %s; rotate it first, then retire the old version",
                                ch->kr->path, aril_key_state_name(state));
