@@ -7,6 +7,7 @@
 #include "format/pem.h"
 #include "keyring/rotation.h"
 #include <string.h>
+#include <unistd.h>
 
 #define INFO_LABEL    ARILI_LITERAL("aril keyring recovery v1")
 #define SECRET_DER    (ARILI_RECOVERY_HEADER_BYTES + ARILI_ML_KEM_SEED_BYTES)
@@ -167,8 +168,13 @@ aril_status aril_recovery_key_new(aril_runtime *rt, const char *secret_path,
     uint8_t der[RECIPIENT_DER];
     arili_recovery_write_header(der);
     ARILI_TRY(arili_recovery_new(rt, secret_path, der + ARILI_RECOVERY_HEADER_BYTES, error));
-    return write_pem(recipient_path, ARILI_RECIPIENT_LABEL, (aril_bytes){ der, sizeof der },
-                     ARILI_FILE_MODE_PUBLIC, error);
+    const aril_status st =
+        write_pem(recipient_path, ARILI_RECIPIENT_LABEL, (aril_bytes){ der, sizeof der },
+                  ARILI_FILE_MODE_PUBLIC, error);
+    if (st != ARIL_OK) {
+        (void)unlink(secret_path); /* half a pair is of no use, and in the way of the next try */
+    }
+    return st;
 }
 
 /* --- Opening with it ----------------------------------------------------------------------- */
@@ -202,6 +208,7 @@ static aril_status open_with(aril_runtime *rt, const aril_keyring_config *config
                              const char *recovery_path, aril_keyring **ret,
                              struct arili_payload *ret_payload, aril_error *error)
 {
+    ARILI_TRY(arili_runtime_check(rt));
     ARILI_DEFER(arili_hpke_key_freep) struct arili_hpke_key *key = NULL;
     ARILI_TRY(load_secret(rt, recovery_path, &key, error));
     ARILI_DEFER(arili_keyring_closep) aril_keyring *kr = NULL;
@@ -252,7 +259,13 @@ static aril_status reseal(struct arili_change *ch, aril_keystore *keystore,
     ARILI_TRY(arili_keystore_seal(keystore, &place, payload->bytes, blob, cap, &ch->head.blob.len,
                                   error));
     ch->head.blob.data = blob;
-    return arili_counter_make(keystore, &ch->head, counter, error);
+    const aril_status st = arili_counter_make(keystore, &ch->head, counter, error);
+    if (st != ARIL_OK &&
+        (arili_keystore_info(keystore)->capabilities & ARIL_KEYSTORE_DESTROY) != 0) {
+        const aril_status undone = arili_keystore_destroy(keystore, ch->head.root_slot, NULL);
+        (void)undone;
+    }
+    return st;
 }
 
 /* The rows of roots name slots of the keystore; former ones are not in this one. */
@@ -268,6 +281,40 @@ static aril_status move_roots(struct arili_change *ch)
             said.wrap = (aril_bytes){ ch->head.root_slot, sizeof ch->head.root_slot };
             ARILI_TRY(arili_change_put_key(ch, arili_key_id(key), &said));
         }
+    }
+    return ARIL_OK;
+}
+
+static aril_status drop_staged(struct arili_change *ch, const uint8_t parent[ARIL_KEY_ID_BYTES])
+{
+    size_t count;
+    const size_t first = arili_rowset_kind(ch->from, ARILI_ROW_STAGED, &count);
+    for (size_t i = first; i < first + count; i++) {
+        struct arili_staged_row said;
+        ARILI_TRY(arili_staged_row_parse(arili_row_body(ch->from->rows[i]), &said));
+        if (memcmp(said.parent, parent, sizeof said.parent) == 0) {
+            ARILI_TRY(arili_change_erase(ch, ARILI_ROW_STAGED, arili_row_id(ch->from->rows[i])));
+        }
+    }
+    return ARIL_OK;
+}
+
+/* A root that was to come was sealed by the other keystore, so its rotation could never end. */
+static aril_status drop_rotations(struct arili_change *ch)
+{
+    size_t count;
+    const size_t first = arili_rowset_kind(ch->from, ARILI_ROW_ROTATION, &count);
+    for (size_t i = first; i < first + count; i++) {
+        const struct arili_row *row = ch->from->rows[i];
+        struct arili_rotation_row said;
+        ARILI_TRY(arili_rotation_row_parse(arili_row_body(row), &said));
+        const struct arili_key *fresh = arili_rowset_key(ch->from, said.successor);
+        if (fresh == NULL || fresh->said.purpose != ARIL_KEY_ROOT) {
+            continue;
+        }
+        ARILI_TRY(drop_staged(ch, said.successor));
+        ARILI_TRY(arili_change_erase(ch, ARILI_ROW_KEY, arili_row_id(fresh->row)));
+        ARILI_TRY(arili_change_erase(ch, ARILI_ROW_ROTATION, arili_row_id(row)));
     }
     return ARIL_OK;
 }
@@ -288,6 +335,7 @@ aril_status aril_keyring_recover(aril_runtime *rt, const aril_keyring_config *co
     struct arili_counter counter;
     ARILI_TRY(reseal(&ch, config->keystore, &payload, blob, sizeof blob, &counter, error));
     ARILI_TRY(move_roots(&ch));
+    ARILI_TRY(drop_rotations(&ch));
     if (ch.head.role == ARIL_KEYRING_AUTHORITY) {
         ch.head.bundle_version += BUNDLES_SKIPPED;
     }
