@@ -52,6 +52,8 @@ struct arili_cache_entry *arili_cache_find(struct arili_cache *cache,
 /* Drops what is at the old end and whose time is over: all of it, as long as each is put for the
  * same time. Finding does so as well. */
 void arili_cache_expire(struct arili_cache *cache, uint64_t now_ns);
+/* Drops that entry, when it is there. */
+void arili_cache_drop(struct arili_cache *cache, const uint8_t id[ARIL_KEY_ID_BYTES]);
 /* Take a reference to one of key and kek. Without memory it remembers nothing. The oldest goes
  * when there are max. */
 void arili_cache_put(struct arili_cache *cache, const uint8_t id[ARIL_KEY_ID_BYTES],
