@@ -403,9 +403,9 @@ aril_status arili_database_open(const char *path, bool create, uint32_t busy_ms,
                                ARILI_FILE_PATH_BYTES - 1);
     }
     ARILI_TRY(check_journal(path, error));
-    ARILI_TRY(create ? make_file(path, error) : look_at_file(path, error));
     ARILI_DEFER(arili_database_closep) struct arili_database *db = arili_alloc(sizeof *db);
     ARILI_ENSURE(db != NULL, ARIL_E_NOMEM);
+    ARILI_TRY(create ? make_file(path, error) : look_at_file(path, error));
     memcpy(db->path, path, len);
     const aril_status st = open_handle(db, create, busy_ms, error);
     if (st != ARIL_OK) {
