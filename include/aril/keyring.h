@@ -120,7 +120,7 @@ typedef struct aril_key_policy {
 } aril_key_policy;
 
 /** What rewraps and other long work calls; a result other than 0 stops it between two keys, and
- * the work answers ARIL_E_INTERRUPTED. */
+ * the work answers ARIL_E_INTERRUPTED. It may not call the keyring. */
 typedef int aril_progress_fn(void *user, uint64_t done, uint64_t total);
 
 /** How to open a keyring. All zero but path and keystore is the default. */
@@ -241,7 +241,8 @@ ARIL_API ARIL_MUST_USE aril_status aril_keyring_list(aril_keyring *keyring,
 
 /**
  * Unwrap every key that is not destroyed, and compare with ids and public keys. Reports each
- * failure through visit, when that is given, with the status; goes on after it.
+ * failure through visit, when that is given, with the status; goes on after it. visit may not call
+ * the keyring.
  */
 typedef int aril_key_verify_fn(void *user, const aril_key_info *info, aril_status st);
 ARIL_API ARIL_MUST_USE aril_status aril_keyring_verify(aril_keyring *keyring,
@@ -287,7 +288,8 @@ ARIL_API ARIL_MUST_USE aril_status aril_keyring_rotate(aril_keyring *keyring,
 /**
  * End one version of a key: decrypt-only becomes retired; with destroy, decrypt-only and retired
  * become destroyed. For a former root: its slot in the keystore is destroyed, and backups from its
- * time do not open any more.
+ * time do not open any more. Until then whoever knows that root's secret can still write a file
+ * that opens, so a root that leaked is rotated and destroyed.
  * @retval ARIL_E_USAGE_STATE  The key is active: rotate it first.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_keyring_retire(aril_keyring *keyring,
@@ -532,7 +534,9 @@ ARIL_API ARIL_MUST_USE aril_status aril_keyring_verify_recovery(aril_runtime *rt
 /**
  * Bring the keyring at config->path under a new keystore: the root is opened with the recovery key
  * and sealed by config->keystore. The file is changed in place: work on a copy of the backup.
- * What happened after the backup was made is lost; rotate the root afterwards.
+ * What happened after the backup was made is lost; rotate the root afterwards. Slots and counter in
+ * the older keystore stay as they are: as long as it exists, older copies of the file open with it,
+ * so destroy what it holds when it is not needed any more.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_keyring_recover(aril_runtime *rt,
                                                         const aril_keyring_config *config,

@@ -120,6 +120,12 @@ static aril_status parse(aril_bytes box)
     return ARIL_OK;
 }
 
+static aril_status refuse(const aril_keyring *kr, aril_status st, aril_error *error)
+{
+    return arili_error_set(error, st, "a box for %s: %s; %s", kr->path, aril_status_text(st),
+                           aril_status_hint(st));
+}
+
 static aril_status open_box(aril_keyring *kr, const aril_tenant_key *key, aril_bytes tenant,
                             aril_bytes context, aril_bytes box, uint8_t *ret_plain)
 {
@@ -147,13 +153,18 @@ aril_status aril_keyring_open_box(aril_keyring *keyring, aril_bytes tenant, aril
                                   aril_error *error)
 {
     ARILI_TRY(check(keyring, tenant, context, box, ret_plain, ret_len));
-    ARILI_TRY(parse(box));
+    const aril_status form = parse(box);
+    if (form != ARIL_OK) {
+        return refuse(keyring, form, error);
+    }
     const size_t len = box.len - ARIL_BOX_OVERHEAD_BYTES;
     ARILI_ENSURE(len <= cap, ARIL_E_USAGE_TOO_SMALL);
     ARILI_ENSURE(!arili_overlap(ret_plain, len, box.data, box.len), ARIL_E_USAGE_OVERLAP);
     ARILI_DEFER(arili_tenant_key_putp) aril_tenant_key *key = NULL;
     ARILI_TRY(aril_keyring_key_by_id(keyring, tenant, box.data + KEY_ID_AT, &key, error));
-    ARILI_ENSURE(aril_tenant_key_purpose(key) == ARIL_KEY_DATA, ARIL_E_KEY_UNKNOWN);
+    if (aril_tenant_key_purpose(key) != ARIL_KEY_DATA) {
+        return refuse(keyring, ARIL_E_KEY_UNKNOWN, error);
+    }
     const aril_status st = open_box(keyring, key, tenant, context, box, ret_plain);
     if (st != ARIL_OK) {
         arili_wipe(ret_plain, len);
@@ -161,7 +172,7 @@ aril_status aril_keyring_open_box(aril_keyring *keyring, aril_bytes tenant, aril
             (void)arili_keyring_tell(keyring, ARIL_EVENT_AUTH_FAILURE, "box", st, tenant,
                                      aril_tenant_key_id(key), NULL);
         }
-        return st;
+        return refuse(keyring, st, error);
     }
     *ret_len = len;
     return ARIL_OK;

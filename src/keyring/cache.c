@@ -150,6 +150,13 @@ struct arili_cache_entry *arili_cache_find(struct arili_cache *cache,
     return &cache->entries[number - 1];
 }
 
+void arili_cache_expire(struct arili_cache *cache, uint64_t now_ns)
+{
+    while (cache->oldest != 0 && now_ns >= cache->entries[cache->oldest - 1].until_ns) {
+        drop_entry(cache, cache->oldest);
+    }
+}
+
 /* Twice the entries, and buckets to match. False without memory; then nothing changed. */
 static bool grow(struct arili_cache *cache)
 {

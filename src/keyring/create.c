@@ -138,11 +138,35 @@ static aril_status find_parent(struct creating *c, const aril_key_slot *slot,
     return arili_keyring_kek(kr, c->ch->from, arili_key_id(parent), ret, error);
 }
 
+/* Tenants and models share the names below them: of one name there is one of the two, or a tenant
+ * would open, and its shredding destroy, the keys of a model. */
+static aril_status check_namesake(struct creating *c, const aril_key_slot *slot, aril_error *error)
+{
+    const aril_key_slot other = {
+        .purpose = slot->purpose == ARIL_KEY_TENANT ? ARIL_KEY_MODEL : ARIL_KEY_TENANT,
+        .owner = slot->owner,
+    };
+    size_t index;
+    if (slot->purpose != ARIL_KEY_TENANT && slot->purpose != ARIL_KEY_MODEL) {
+        return ARIL_OK;
+    }
+    if (arili_rowset_slot(c->ch->from, other.purpose, other.owner, other.label, &index)) {
+        return exists(c->ch->kr, &other, error);
+    }
+    for (size_t i = 0; i < c->fresh_count; i++) {
+        if (arili_row_order(0, c->fresh[i].owner, 0, slot->owner) == 0) {
+            return exists(c->ch->kr, &other, error);
+        }
+    }
+    return ARIL_OK;
+}
+
 static aril_status create_one(struct creating *c, const aril_key_slot *slot, aril_error *error)
 {
     struct arili_change *ch = c->ch;
     size_t index;
     ARILI_TRY(arili_slot_alive(ch->kr, ch->from, slot, error));
+    ARILI_TRY(check_namesake(c, slot, error));
     if (arili_rowset_slot(ch->from, slot->purpose, slot->owner, slot->label, &index)) {
         return exists(ch->kr, slot, error);
     }

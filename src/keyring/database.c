@@ -282,6 +282,33 @@ static aril_status look_at_file(const char *path, aril_error *error)
     return ARIL_OK;
 }
 
+/* A journal that a crash left is played back by SQLite, and may end in the name of a file for it
+ * to delete: what transactions over several databases need, and ours never write. */
+static aril_status check_journal(const char *path, aril_error *error)
+{
+    static const uint8_t mark[8] = { 0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7 };
+    char journal[ARILI_FILE_PATH_BYTES + 16];
+    (void)snprintf(journal, sizeof journal, "%s-journal", path);
+    const int fd = open(journal, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        return ARIL_OK; /* there is none, or SQLite cannot read it either */
+    }
+    struct stat st;
+    uint8_t end[sizeof mark];
+    const bool names_a_file =
+        fstat(fd, &st) == 0 && st.st_size >= (off_t)sizeof end &&
+        pread(fd, end, sizeof end, st.st_size - (off_t)sizeof end) == (ssize_t)sizeof end &&
+        memcmp(end, mark, sizeof end) == 0;
+    (void)close(fd);
+    if (names_a_file) {
+        return arili_error_set(error, ARIL_E_FORMAT,
+                               "%s was not written by aril; move it away, and restore the keyring "
+                               "from a backup (docs/keyring.md)",
+                               journal);
+    }
+    return ARIL_OK;
+}
+
 static aril_status make_schema(struct arili_database *db, aril_error *error)
 {
     return execute(db,
@@ -367,6 +394,7 @@ aril_status arili_database_open(const char *path, bool create, uint32_t busy_ms,
         return arili_error_set(error, ARIL_E_USAGE_RANGE, "the path of a keyring has 1 to %u bytes",
                                ARILI_FILE_PATH_BYTES - 1);
     }
+    ARILI_TRY(check_journal(path, error));
     ARILI_TRY(create ? make_file(path, error) : look_at_file(path, error));
     ARILI_DEFER(arili_database_closep) struct arili_database *db = arili_alloc(sizeof *db);
     ARILI_ENSURE(db != NULL, ARIL_E_NOMEM);

@@ -150,17 +150,46 @@ static aril_status check_forward(const aril_keyring *kr, const struct arili_rows
     return ARIL_OK;
 }
 
+static void mac_keys_wipe(struct arili_mac_keys *keys)
+{
+    arili_wipe(keys, sizeof *keys);
+}
+
 static aril_status take_over(aril_keyring *kr, struct arili_rowset *set, aril_error *error)
 {
     struct arili_rowset *from = kr->rows; /* only slow changes it */
     ARILI_TRY(check_forward(kr, from, set, error));
+    /* Nothing that the head says is believed yet: a root that it names is used for good only when
+     * the MACs are right. */
+    ARILI_DEFER(arili_kek_dropp) struct arili_kek *root = NULL;
+    ARILI_DEFER(mac_keys_wipe) struct arili_mac_keys fresh;
+    struct arili_macs macs = arili_keyring_macs(kr);
     if (!arili_equal_ct(set->head.root, kr->mac_root, sizeof kr->mac_root)) {
-        ARILI_DEFER(arili_kek_dropp) struct arili_kek *root = NULL;
-        ARILI_TRY(arili_keyring_root(kr, set, &root, error));
+        ARILI_TRY(arili_keyring_unseal(kr, &set->head, &root, error));
+        ARILI_TRY(arili_mac_keys_derive(macs.crypto, macs.hash, root->psk, &fresh));
+        macs.keys = &fresh;
     }
-    const struct arili_macs macs = arili_keyring_macs(kr);
     ARILI_TRY(arili_rowset_check(&macs, set, kr->path, error));
+    if (root != NULL) {
+        ARILI_TRY(arili_keyring_adopt_root(kr, root));
+    }
     arili_keyring_publish(kr, set);
+    return ARIL_OK;
+}
+
+/* Keys whose time is over go, also those that nobody asks for any more. */
+static aril_status forget_expired(aril_keyring *kr)
+{
+    uint64_t now = 0;
+    ARILI_TRY(arili_keyring_boot_ns(kr, &now));
+    pthread_mutex_lock(&kr->quick);
+    arili_cache_expire(&kr->cache, now);
+    pthread_mutex_unlock(&kr->quick);
+    /* One that a recovery key opened could not be unsealed again. */
+    if (kr->keystore != NULL && now >= kr->root_until_ns) {
+        arili_kek_drop(kr->root);
+        kr->root = NULL;
+    }
     return ARIL_OK;
 }
 
@@ -168,6 +197,7 @@ static aril_status take_over(aril_keyring *kr, struct arili_rowset *set, aril_er
 static aril_status look(aril_keyring *kr, bool *ret_changed, aril_error *error)
 {
     *ret_changed = false;
+    ARILI_TRY(forget_expired(kr));
     uint32_t version = 0;
     ARILI_TRY(arili_database_version(kr->db, &version, error));
     if (version == kr->version) {
@@ -175,7 +205,11 @@ static aril_status look(aril_keyring *kr, bool *ret_changed, aril_error *error)
     }
     ARILI_DEFER(arili_rowset_dropp) struct arili_rowset *set = NULL;
     ARILI_TRY(arili_rowset_read(kr->rt, kr->db, &set, error));
-    if (!same_revision(set, kr->rows)) {
+    if (same_revision(set, kr->rows)) {
+        /* A head alone says nothing of rows that somebody changed below it. */
+        const struct arili_macs macs = arili_keyring_macs(kr);
+        ARILI_TRY(arili_rowset_check(&macs, set, kr->path, error));
+    } else {
         const aril_status st = take_over(kr, set, error);
         if (st != ARIL_OK) {
             return arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "reload", st, (aril_bytes){ NULL, 0 },

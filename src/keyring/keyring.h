@@ -82,6 +82,9 @@ aril_status arili_keyring_tell(const aril_keyring *kr, aril_event_kind kind, con
 /* --- Secrets (secrets.c). Under slow. */
 
 struct arili_macs arili_keyring_macs(const aril_keyring *kr);
+/* The root that a head names, from the keystore; nothing of this keyring changes. */
+ARIL_MUST_USE aril_status arili_keyring_unseal(aril_keyring *kr, const struct arili_head *head,
+                                               struct arili_kek **ret, aril_error *error);
 /* The root of those rows, unsealed when it is not in memory; held for the caller. KEY_LOCKED. */
 ARIL_MUST_USE aril_status arili_keyring_root(aril_keyring *kr, const struct arili_rowset *set,
                                              struct arili_kek **ret, aril_error *error);

@@ -143,7 +143,16 @@ static aril_status check_card(const aril_keyring *kr, const struct arili_card *c
     }
     st = aril_signature_verify(kr->rt, kr->profile->sign, card->sign_public, ARILI_CARD_CONTEXT,
                                card->signed_part, card->signature);
-    return st == ARIL_OK ? st : bad_card(st, "is not signed by its key", error);
+    if (st != ARIL_OK) {
+        return bad_card(st, "is not signed by its key", error);
+    }
+    /* Of one node that nothing can be sealed for, no node would get a bundle any more. */
+    uint8_t enc[ARILI_HPKE_ENC_BYTES_MAX];
+    ARILI_DEFER(arili_hpke_done) struct arili_hpke_ctx hpke = { .seq = 0 };
+    st = arili_hpke_setup_sender(&kr->rt->crypto, kr->profile->suite, card->kem_public,
+                                 ARILI_CARD_CONTEXT, NULL, NULL, enc,
+                                 arili_hpke_enc_bytes(kr->profile->suite.kem), &hpke);
+    return st == ARIL_OK ? st : bad_card(st, "has a KEM key that is none", error);
 }
 
 /* No node of that name or with that card. */

@@ -268,17 +268,36 @@ static aril_status finish(struct rotation *r, struct rewrap *items, aril_error *
 
 /* --- From begin to end --------------------------------------------------------------------- */
 
-/* A root whose seal never came to the file: nothing can have used it. */
+/* Whether the rotation from old_id to new_id still waits for the blob of its new root. */
+static bool waits_for_blob(const struct arili_rowset *set, const uint8_t *old_id,
+                           const uint8_t *new_id)
+{
+    const struct arili_row *row = arili_rowset_find(set, ARILI_ROW_ROTATION, id_bytes(old_id));
+    struct arili_rotation_row said;
+    return row != NULL && arili_rotation_row_parse(arili_row_body(row), &said) == ARIL_OK &&
+           said.blob.len == 0 && memcmp(said.successor, new_id, sizeof said.successor) == 0;
+}
+
+/* Nobody will use what was sealed in that slot. */
+static aril_status drop_slot(aril_keyring *kr, const uint8_t *slot, aril_error *error)
+{
+    return (arili_keystore_info(kr->keystore)->capabilities & ARIL_KEYSTORE_DESTROY) != 0
+               ? arili_keystore_destroy(kr->keystore, slot, error)
+               : ARIL_OK;
+}
+
+/* A root whose seal never came to the file: nothing can have used it. Whoever began the rotation
+ * may be alive and sealing, so that is looked at again, and the slot destroyed, with the file
+ * held. */
 static aril_status give_up(aril_keyring *kr, const uint8_t *old_id, const struct arili_key *fresh,
                            aril_error *error)
 {
-    uint8_t slot[ARILI_KEYRING_SLOT_BYTES];
-    memcpy(slot, fresh->said.wrap.data, sizeof slot);
-    if ((arili_keystore_info(kr->keystore)->capabilities & ARIL_KEYSTORE_DESTROY) != 0) {
-        ARILI_TRY(arili_keystore_destroy(kr->keystore, slot, error));
-    }
     ARILI_DEFER(arili_change_done) struct arili_change ch = { 0 };
     ARILI_TRY(arili_change_begin(kr, 0, &ch, error));
+    if (!waits_for_blob(ch.from, old_id, arili_key_id(fresh))) {
+        return ARIL_OK;
+    }
+    ARILI_TRY(drop_slot(kr, fresh->said.wrap.data, error));
     ARILI_TRY(arili_change_erase(&ch, ARILI_ROW_KEY, arili_row_id(fresh->row)));
     ARILI_TRY(arili_change_erase(&ch, ARILI_ROW_ROTATION, id_bytes(old_id)));
     return arili_change_commit(&ch, error);
@@ -412,10 +431,11 @@ static aril_status seal_new(aril_keyring *kr, const struct arili_made *made, con
     ARILI_DEFER(arili_change_done) struct arili_change ch = { 0 };
     ARILI_TRY(arili_change_begin(kr, 0, &ch, error));
     if (!is_ours(ch.from, old_id, made->id)) {
-        if ((arili_keystore_info(kr->keystore)->capabilities & ARIL_KEYSTORE_DESTROY) != 0) {
-            ARILI_TRY(arili_keystore_destroy(kr->keystore, slot, error));
-        }
-        ARILI_FAIL(ARIL_E_INTERRUPTED);
+        ARILI_TRY(drop_slot(kr, slot, error));
+        return arili_error_set(error, ARIL_E_INTERRUPTED,
+                               "%s: another process gave this rotation up while the keystore "
+                               "sealed; nothing was changed, retry",
+                               kr->path);
     }
     ARILI_TRY(put_rotation(&ch, old_id, made->id, ch.now_s, (aril_bytes){ blob, len }));
     return arili_change_commit(&ch, error);

@@ -261,6 +261,7 @@ static aril_status take_head(void *user, aril_bytes body, aril_bytes mac)
     struct arili_rowset *set = user;
     ARILI_ENSURE(body.len <= sizeof set->head_bytes && mac.len <= sizeof set->head_mac,
                  ARIL_E_FORMAT_LENGTH);
+    ARILI_ENSURE(body.len > 0 && mac.len > 0, ARIL_E_FORMAT_TRUNCATED);
     memcpy(set->head_bytes, body.data, body.len);
     set->head_len = body.len;
     memcpy(set->head_mac, mac.data, mac.len);
@@ -296,7 +297,9 @@ static aril_status take_row(void *user, uint8_t kind, aril_bytes id, aril_bytes 
     struct arili_row *row = NULL;
     ARILI_TRY(arili_row_new(kind, id, body, &row));
     row->mac_len = (uint8_t)mac.len;
-    memcpy(row->mac, mac.data, mac.len);
+    if (mac.len > 0) {
+        memcpy(row->mac, mac.data, mac.len);
+    }
     set->rows[set->count++] = row;
     return ARIL_OK;
 }

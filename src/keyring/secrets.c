@@ -67,6 +67,15 @@ static aril_status unseal(aril_keyring *kr, const struct arili_head *head, struc
     return ARIL_OK;
 }
 
+aril_status arili_keyring_unseal(aril_keyring *kr, const struct arili_head *head,
+                                 struct arili_kek **ret, aril_error *error)
+{
+    const aril_status st = unseal(kr, head, ret, error);
+    return st == ARIL_OK ? st
+                         : arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "unseal", st,
+                                              (aril_bytes){ NULL, 0 }, head->root, NULL);
+}
+
 aril_status arili_keyring_root(aril_keyring *kr, const struct arili_rowset *set,
                                struct arili_kek **ret, aril_error *error)
 {
@@ -80,11 +89,7 @@ aril_status arili_keyring_root(aril_keyring *kr, const struct arili_rowset *set,
         return ARIL_OK;
     }
     ARILI_DEFER(arili_kek_dropp) struct arili_kek *root = NULL;
-    const aril_status st = unseal(kr, &set->head, &root, error);
-    if (st != ARIL_OK) {
-        return arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "unseal", st, (aril_bytes){ NULL, 0 },
-                                  set->head.root, NULL);
-    }
+    ARILI_TRY(arili_keyring_unseal(kr, &set->head, &root, error));
     ARILI_TRY(arili_keyring_adopt_root(kr, root));
     *ret = ARILI_TAKE(root);
     return ARIL_OK;

@@ -12,6 +12,20 @@ static bool is_of_tenant(const struct arili_key_row *said, aril_bytes tenant)
            arili_row_order(0, said->owner, 0, tenant) == 0;
 }
 
+/* Another process may be rotating: a staged wrap would open the key again, and a rotation whose
+ * keys are gone could never end. */
+static aril_status stop_rotation(struct arili_change *ch, const struct arili_key *key)
+{
+    static const enum arili_row_kind kinds[] = { ARILI_ROW_STAGED, ARILI_ROW_ROTATION };
+    const aril_bytes id = { arili_key_id(key), ARIL_KEY_ID_BYTES };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (arili_rowset_find(ch->from, (uint8_t)kinds[i], id) != NULL) {
+            ARILI_TRY(arili_change_erase(ch, kinds[i], id));
+        }
+    }
+    return ARIL_OK;
+}
+
 aril_status arili_shred_keys(struct arili_change *ch, aril_bytes tenant, uint32_t *ret_count)
 {
     *ret_count = 0;
@@ -19,6 +33,7 @@ aril_status arili_shred_keys(struct arili_change *ch, aril_bytes tenant, uint32_
         const struct arili_key *key = &ch->from->keys[i];
         if (is_of_tenant(&key->said, tenant) && key->said.state != ARIL_KEY_DESTROYED) {
             ARILI_TRY(arili_key_set_state(ch, key, ARIL_KEY_DESTROYED));
+            ARILI_TRY(stop_rotation(ch, key));
             ++*ret_count;
         }
     }
@@ -113,12 +128,14 @@ static aril_status bury(aril_keyring *kr, aril_bytes tenant, aril_error *error)
     if (arili_rowset_find(ch.from, ARILI_ROW_TOMBSTONE, tenant) != NULL) {
         return ARIL_OK;
     }
-    uint32_t keys;
-    ARILI_TRY(arili_shred_keys(&ch, tenant, &keys));
-    if (keys == 0) {
+    /* A model may have the name, and data keys of that name: they are none of a tenant's. */
+    size_t index;
+    if (!arili_rowset_slot(ch.from, ARIL_KEY_TENANT, tenant, (aril_bytes){ NULL, 0 }, &index)) {
         return arili_error_set(error, ARIL_E_NOT_FOUND, "%s: there is no tenant %.*s", kr->path,
                                (int)tenant.len, (const char *)tenant.data);
     }
+    uint32_t keys;
+    ARILI_TRY(arili_shred_keys(&ch, tenant, &keys));
     ARILI_TRY(put_tombstone(&ch, tenant, keys));
     ch.raises = true;
     /* Before the commit, which may fail when all is written: nobody unwraps one meanwhile. */

@@ -118,6 +118,23 @@ static aril_status check_not_revoked(const struct arili_change *ch, const struct
     return ARIL_OK;
 }
 
+/* Lists of a bundle are in order; the tenants in this one have no fixed length. */
+static bool buries(const struct arili_bundle *b, aril_bytes tenant)
+{
+    aril_bytes list = b->tombstones;
+    struct arili_bundle_tombstone tomb;
+    for (uint32_t i = 0; i < b->tombstone_count; i++) {
+        if (arili_bundle_next_tombstone(&list, &tomb) != ARIL_OK) {
+            return true; /* was parsed before */
+        }
+        const int order = arili_row_order(0, tomb.tenant, 0, tenant);
+        if (order >= 0) {
+            return order == 0;
+        }
+    }
+    return false;
+}
+
 static aril_status find_section(const struct arili_bundle *b, const uint8_t *node,
                                 struct arili_bundle_section *ret, aril_error *error)
 {
@@ -302,6 +319,9 @@ static aril_status take_key(struct taking *t, const struct arili_bundle_key *k,
         return ARIL_OK; /* a tombstone wins, whatever the bundle says */
     }
     const struct arili_key *there = arili_rowset_key(t->ch->from, k->id);
+    if (there == NULL && buries(t->b, k->owner)) {
+        return ARIL_OK; /* the same for one of this bundle, which ends the keys that are there */
+    }
     if (there == NULL) {
         return make_key(t, k, &p, error);
     }

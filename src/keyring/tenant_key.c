@@ -223,16 +223,21 @@ aril_status aril_keyring_key_by_id(aril_keyring *keyring, aril_bytes tenant,
     ARILI_ENSURE(keyring != NULL && id != NULL && ret_key != NULL, ARIL_E_USAGE_NULL);
     *ret_key = NULL;
     ARILI_ENSURE(tenant.data != NULL || tenant.len == 0, ARIL_E_USAGE_NULL);
-    const aril_status st = key_by_id(keyring, tenant, id, ret_key, error);
+    aril_error why; /* the caller's may have the status of an earlier failure */
+    why.status = ARIL_OK;
+    const aril_status st = key_by_id(keyring, tenant, id, ret_key, &why);
+    if (st == ARIL_OK) {
+        return st;
+    }
     if (st == ARIL_E_ISOLATION) {
         (void)arili_keyring_tell(keyring, ARIL_EVENT_ISOLATION_VIOLATION, "key", st, tenant, id,
                                  NULL);
     }
-    if (st != ARIL_OK && error != NULL && error->status != st) {
-        return arili_error_set(error, st, "%s: %s; %s", keyring->path, aril_status_text(st),
-                               aril_status_hint(st));
+    if (why.status == st) {
+        return arili_error_set(error, st, "%s", why.message);
     }
-    return st;
+    return arili_error_set(error, st, "%s: %s; %s", keyring->path, aril_status_text(st),
+                           aril_status_hint(st));
 }
 
 /* --- Signing keys -------------------------------------------------------------------------- */

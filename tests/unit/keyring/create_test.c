@@ -236,8 +236,22 @@ static void a_tombstone_is_of_exactly_that_id(void **state)
     assert_status(aril_keyring_shred(h.kr, TEXT("gone"), 0, NULL, &h.error), ARIL_OK);
     home_tenant(&h, "gon");
     home_tenant(&h, "gone2");
-    assert_status(home_create(&h, slot_of(ARIL_KEY_MODEL, "gone", NULL)), ARIL_OK);
     assert_status(home_create(&h, slot_of(ARIL_KEY_API, "gone", NULL)), ARIL_OK);
+}
+
+static void tenants_and_models_do_not_share_a_name(void **state)
+{
+    (void)state;
+    home_tenant(&h, "acme");
+    assert_status(home_create(&h, slot_of(ARIL_KEY_MODEL, "llama@3", NULL)), ARIL_OK);
+    const aril_key_slot model = slot_of(ARIL_KEY_MODEL, "acme", NULL);
+    const aril_key_slot tenant = slot_of(ARIL_KEY_TENANT, "llama@3", NULL);
+    const aril_key_slot both[] = { slot_of(ARIL_KEY_TENANT, "new", NULL),
+                                   slot_of(ARIL_KEY_MODEL, "new", NULL) };
+    refused(&model, 1, ARIL_E_EXISTS);
+    refused(&tenant, 1, ARIL_E_EXISTS);
+    refused(both, 2, ARIL_E_EXISTS);
+    assert_status(aril_keyring_shred(h.kr, TEXT("llama@3"), 0, NULL, &h.error), ARIL_E_NOT_FOUND);
 }
 
 static void a_node_creates_nothing(void **state)
@@ -267,6 +281,7 @@ int main(void)
         TEST(all_or_nothing_when_one_exists_or_has_no_parent),
         TEST(the_id_of_a_shredded_tenant_is_not_used_again),
         TEST(a_tombstone_is_of_exactly_that_id),
+        TEST(tenants_and_models_do_not_share_a_name),
         TEST(a_node_creates_nothing),
     };
     return cmocka_run_group_tests_name("create", tests, temp_folder_make, temp_folder_remove);

@@ -121,7 +121,7 @@ static aril_status write_bundle(void)
     temp_clear(temp_path("bundle"));
     return st;
 }
-static aril_status revoke(void)
+static aril_status revoke_one(void)
 {
     return aril_keyring_node_revoke(h.kr, TEXT("node-1"), NULL, NULL);
 }
@@ -185,7 +185,7 @@ static const struct step {
     { "raise it to the same", raise_again, false, false },
     { "enrol a node", enrol, false, true },
     { "write a bundle", write_bundle, true, true },
-    { "revoke a node", revoke, true, true },
+    { "revoke a node", revoke_one, true, true },
     { "lock", lock, false, true },
     { "unlock", unlock, false, true },
     { "backup", backup, false, true },
