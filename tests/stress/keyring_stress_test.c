@@ -12,8 +12,8 @@
 #include <string.h>
 
 #define USERS    4u
-#define USES     (SANITIZED ? 250u : 900u)
-#define ROUNDS   (SANITIZED ? 10u : 25u)
+#define USES     (SANITIZED ? 600u : 2000u)
+#define ROUNDS   (SANITIZED ? 20u : 60u)
 #define KEPT     64u
 #define KEEP_OLD 5u /* versions that may open */
 #define PLAIN    16u
@@ -190,6 +190,18 @@ static void use_brief(struct stage *s, unsigned h, unsigned *age, uint64_t rando
     }
 }
 
+/* Whoever meets a locked keyring waits until it is not, most of the time. */
+static void wait_for_unlock(struct stage *s, unsigned h)
+{
+    aril_tenant_key *key = NULL;
+    while (s->locks && !team_failed() &&
+           aril_keyring_tenant_key(handle(s, h), TEXT("ada"), ARIL_KEY_DATA, &key, NULL) ==
+               ARIL_E_KEY_LOCKED) {
+        sched_yield();
+    }
+    aril_tenant_key_put(key);
+}
+
 static void use(void *arg, unsigned number)
 {
     struct stage *s = arg;
@@ -198,6 +210,9 @@ static void use(void *arg, unsigned number)
     for (unsigned i = 0; i < USES && !team_failed(); i++) {
         const uint64_t random = team_random(&state);
         const unsigned h = i % HANDLES;
+        if (random >> 60 != 0) {
+            wait_for_unlock(s, h);
+        }
         switch (random % 8) {
         case 0:
             pin(s, random >> 8);
