@@ -255,7 +255,7 @@ fi
 
 export ARIL_KEYRING=$work/k
 run 0 "the environment names the keyring" status
-ARIL_KEYSTORE=file:$work/k3.key run 34 "another keystore" status
+ARIL_KEYSTORE=file:$work/k3.key run 37 "another keystore" status
 complains "the keystore is named" 'k3\.key: '
 ARIL_KEYSTORE=nothing:x run 2 "a keystore of no kind" status
 complains "the kinds are listed" 'file:, passphrase:'
@@ -474,7 +474,7 @@ run 20 "recover with another key" recover --keyring restored --recovery offline.
 run 0 "recover" recover --keyring restored --recovery r.pem --yes
 prints "the next step is named" 'rotate root'
 run 0 "the new keystore opens it" verify --keyring restored
-run 34 "the old one does not" verify --keyring restored --keystore file:k.key
+run 37 "the old one does not" verify --keyring restored --keystore file:k.key
 run 0 "what was sealed opens" open --keyring restored --tenant acme --context db --out again box
 check "it is the same" cmp -s again plain
 
