@@ -46,6 +46,7 @@ struct stage {
     struct seen seen[USERS][USES];
     unsigned seen_count[USERS];
     atomic_uint users_left;
+    atomic_bool locking; /* somebody locks and unlocks still */
     atomic_uint sealed, opened, refused, rotated;
 };
 
@@ -97,13 +98,13 @@ static void seal_and_open(struct stage *s, unsigned user, uint64_t random)
     size_t len = 0;
     const unsigned h = (unsigned)(random >> 8) % HANDLES;
     memset(plain, box.seed, sizeof plain);
-    const aril_status st =
-        aril_keyring_seal(handle(s, h), text_bytes(tenants[box.tenant]), TEXT("context"),
-                          (aril_bytes){ plain, sizeof plain }, box.bytes, sizeof box.bytes, &len,
-                          NULL);
+    const aril_status st = aril_keyring_seal(handle(s, h), text_bytes(tenants[box.tenant]),
+                                             TEXT("context"), (aril_bytes){ plain, sizeof plain },
+                                             box.bytes, sizeof box.bytes, &len, NULL);
     team_demand(may(s, st), aril_status_name(st));
     if (st != ARIL_OK) {
         atomic_fetch_add(&s->refused, 1);
+        sched_yield(); /* to the one that unlocks */
         return;
     }
     atomic_fetch_add(&s->sealed, 1);
@@ -134,8 +135,7 @@ static void pin(struct stage *s, uint64_t random)
     uint8_t secret[32];
     const aril_key_purpose purpose = random % 2 == 0 ? ARIL_KEY_DATA : ARIL_KEY_NAME;
     const aril_bytes tenant = text_bytes(tenants[(random >> 4) % COUNT(tenants)]);
-    aril_status st =
-        aril_keyring_tenant_key(handle(s, random >> 8), tenant, purpose, &key, NULL);
+    aril_status st = aril_keyring_tenant_key(handle(s, random >> 8), tenant, purpose, &key, NULL);
     team_demand(may(s, st), aril_status_name(st));
     if (st != ARIL_OK) {
         return;
@@ -186,9 +186,12 @@ static void use(void *arg, unsigned number)
     struct stage *s = arg;
     unsigned ages[HANDLES][COUNT(brief)] = { { 0 } };
     uint64_t state = number + 1;
-    for (unsigned i = 0; i < USES && !team_failed(); i++) {
+    /* All uses may be over while the keyring is locked: some come after the last unlocking. */
+    unsigned unlocked = s->locks ? USES / 8 : 0;
+    for (unsigned i = 0; (i < USES || unlocked > 0) && !team_failed(); i++) {
         const uint64_t random = team_random(&state);
         const unsigned h = i % HANDLES;
+        unlocked -= unlocked > 0 && !atomic_load(&s->locking);
         switch (random % 8) {
         case 0:
             pin(s, random >> 8);
@@ -207,7 +210,7 @@ static void use(void *arg, unsigned number)
     atomic_fetch_sub(&s->users_left, 1);
 }
 
-/* --- Those that change it ----------------------------------------------------------------------- */
+/* --- Those that change it ----------------------------------------------------------------- */
 
 static void must_change(struct stage *s, aril_status st)
 {
@@ -243,8 +246,7 @@ static int find_newest(void *user, const aril_key_info *info)
 
 static void retire_old(struct stage *s, aril_keyring *kr, const char *tenant)
 {
-    const aril_key_filter filter = { .owner = text_bytes(tenant),
-                                     .purposes = 1u << ARIL_KEY_DATA };
+    const aril_key_filter filter = { .owner = text_bytes(tenant), .purposes = 1u << ARIL_KEY_DATA };
     uint32_t newest = 0;
     team_demand(aril_keyring_list(kr, &filter, find_newest, &newest, NULL) == ARIL_OK, "list");
     struct wanted w = { .version = newest > KEEP_OLD ? newest - KEEP_OLD : 0 };
@@ -324,6 +326,7 @@ static void lock_and_unlock(void *arg, unsigned number)
             sched_yield();
         }
     }
+    atomic_store(&s->locking, false);
 }
 
 /* Forgets, refreshes, looks, and moves the clock on where it is not the system's. */
@@ -356,7 +359,7 @@ static void disturb(void *arg, unsigned number)
     }
 }
 
-/* --- When all is quiet ------------------------------------------------------------------------------ */
+/* --- When all is quiet -------------------------------------------------------------------- */
 
 static const struct arili_key *key_of(const struct arili_rowset *set, const uint8_t *id)
 {
@@ -427,7 +430,7 @@ static void judge(struct stage *s)
 static void run(bool locks, bool real_clock, bool tiny)
 {
     static struct stage s;
-    s = (struct stage){ .locks = locks, .users_left = USERS };
+    s = (struct stage){ .locks = locks, .users_left = USERS, .locking = locks };
     assert_int_equal(pthread_mutex_init(&s.mutex, NULL), 0);
     world_init(&s.w);
     if (real_clock) {
