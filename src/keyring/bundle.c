@@ -324,7 +324,6 @@ static aril_status count_up(aril_keyring *kr, uint64_t *ret_version, uint64_t *r
     ARILI_DEFER(arili_change_done) struct arili_change ch = { 0 };
     ARILI_TRY(arili_change_begin(kr, 0, &ch, error));
     *ret_version = ++ch.head.bundle_version;
-    ch.raises = true;
     *ret_now = ch.now_s;
     ch.raises = true; /* an older copy would give the version to another content */
     return arili_change_commit(&ch, error);
