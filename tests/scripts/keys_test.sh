@@ -379,6 +379,8 @@ run 0 "it is retired only" list --tenant globex --purpose data --json
 parses "its state" 'd[0]["state"] == "retired"'
 run 0 "destroy" retire "$id" --destroy --yes --json
 parses "it is JSON" 'd["state"] == "destroyed" and d["version"] == 1'
+run 0 "retire of what was destroyed" retire data:globex@1
+prints "it stays destroyed" '^destroyed data:globex version 1$'
 run 0 "verify" verify
 prints "every key opens" 'every key opens'
 run 0 "verify --json" verify --json
@@ -608,6 +610,8 @@ run 32 "its card is not taken again" node add card2 --all-tenants
 run 2 "shred without --yes" shred acme
 complains "--yes is named" '--yes'
 run 34 "shred of nobody" shred nobody --yes
+run 34 "shred of a selector" shred tenant:acme --yes
+complains "the name alone is asked for" 'hint: give the name alone'
 run 0 "no shreds" shred --status
 prints "none" '^no tenant was shredded$'
 run 0 "shred" shred acme --yes
