@@ -256,7 +256,9 @@ int keys_retire(int argc, char **argv)
     }
     char name[KEYS_NAME_TEXT];
     const aril_key_info *key = &set.keys[index];
-    const char *state = destroy ? "destroyed" : "retired";
+    /* One that was destroyed before stays so. */
+    const bool destroyed = destroy || key->state == ARIL_KEY_DESTROYED;
+    const char *state = destroyed ? "destroyed" : "retired";
     if (options.json) {
         return keys_print_json(command, json_pack("{s:o, s:s, s:I, s:s}", "id",
                                                   keys_json_id(key->id, sizeof key->id), "selector",

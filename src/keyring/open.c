@@ -111,11 +111,10 @@ aril_status aril_keyring_open(aril_runtime *rt, const aril_keyring_config *confi
     ARILI_DEFER(arili_keyring_closep) aril_keyring *kr = NULL;
     ARILI_TRY(arili_keyring_new(rt, config, &kr));
     ARILI_TRY(arili_keyring_open_file(kr, error));
-    const aril_status st = load(kr, error);
-    (void)arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "open", st, (aril_bytes){ NULL, 0 }, NULL,
-                             NULL);
-    ARILI_TRY(st);
-    ARILI_TRY(arili_counter_settle(kr, error));
+    aril_status st = load(kr, error);
+    st = st == ARIL_OK ? arili_counter_settle(kr, error) : st;
+    ARILI_TRY(arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "open", st, (aril_bytes){ NULL, 0 }, NULL,
+                                 NULL));
     *ret_keyring = ARILI_TAKE(kr);
     return ARIL_OK;
 }
