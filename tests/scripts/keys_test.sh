@@ -209,7 +209,7 @@ check "init that prints the recovery key" test "$code" == 0
 check "it is PEM and nothing else" test "$(grep -c -- ----- printed.pem)" == 2 -a \
     "$(head -n 1 printed.pem | cut -c 1-5)" == -----
 complains "everything else is on standard error" '^made printed '
-check "no copy is left behind" bash -c '! compgen -G "/dev/shm/aril-*" >/dev/null'
+check "no copy is left behind" bash -c '! compgen -G "/dev/shm/aril-??????" >/dev/null'
 chmod 600 printed.pem
 run 0 "the printed key opens the keyring" verify --keyring printed --recovery printed.pem
 if [[ -w /dev/full ]]; then
@@ -366,6 +366,10 @@ parses "the old one opens alone" '[k["state"] for k in d] == ["decrypt-only", "a
  d[1]["predecessor"] == d[0]["id"]'
 run 0 "rotate a tenant" rotate tenant:acme --json
 parses "it is JSON" 'd["rotated"][0]["version"] == 2 and d["rotated"][0]["children"] >= 403'
+run 0 "init with a lead" init --keyring k5 --no-recovery --lead 300
+run 0 "create" create tenant:acme --keyring k5
+run 0 "rotate with a lead" rotate data:acme --keyring k5
+prints "it says when the new version seals" '^rotated data:acme: version 2 seals from 20.*Z on$'
 run 0 "rotate root twice in one command" rotate root root
 prints "it was done once" '^rotated root: now version 2$'
 run 34 "rotate of nothing" rotate tenant:nobody
