@@ -204,13 +204,18 @@ static uint32_t take_entry(struct arili_cache *cache)
     return (uint32_t)++cache->used;
 }
 
+void arili_cache_drop(struct arili_cache *cache, const uint8_t id[ARIL_KEY_ID_BYTES])
+{
+    const uint32_t number = find_number(cache, id);
+    if (number != 0) {
+        drop_entry(cache, number);
+    }
+}
+
 void arili_cache_put(struct arili_cache *cache, const uint8_t id[ARIL_KEY_ID_BYTES],
                      aril_tenant_key *key, struct arili_kek *kek, uint64_t until_ns)
 {
-    const uint32_t before = find_number(cache, id);
-    if (before != 0) {
-        drop_entry(cache, before);
-    }
+    arili_cache_drop(cache, id);
     const uint32_t number = take_entry(cache);
     if (number == 0) {
         return;

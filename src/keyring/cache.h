@@ -51,6 +51,8 @@ struct arili_cache_entry *arili_cache_find(struct arili_cache *cache,
                                            const uint8_t id[ARIL_KEY_ID_BYTES], uint64_t now_ns);
 /* Forget those whose time is over: all keys live equally long, so the oldest end first. */
 void arili_cache_expire(struct arili_cache *cache, uint64_t now_ns);
+/* Drops that entry, when it is there. */
+void arili_cache_drop(struct arili_cache *cache, const uint8_t id[ARIL_KEY_ID_BYTES]);
 /* Take a reference to one of key and kek. Without memory it remembers nothing. The oldest goes
  * when there are max. */
 void arili_cache_put(struct arili_cache *cache, const uint8_t id[ARIL_KEY_ID_BYTES],

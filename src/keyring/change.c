@@ -64,16 +64,17 @@ static aril_status increment_counter(const aril_keyring *kr, const struct arili_
 static aril_status is_older(const aril_keyring *kr, uint64_t generation, uint64_t counter,
                             aril_error *error)
 {
-    (void)arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "open", ARIL_E_REPLAY_ROLLBACK,
-                             (aril_bytes){ NULL, 0 }, NULL, NULL);
+    const aril_status st = generation < counter ? ARIL_E_REPLAY_ROLLBACK : ARIL_E_KEYSTORE_WRONG;
+    (void)arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "open", st, (aril_bytes){ NULL, 0 }, NULL,
+                             NULL);
     if (generation < counter) {
-        return arili_error_set(error, ARIL_E_REPLAY_ROLLBACK,
+        return arili_error_set(error, st,
                                "%s is of generation %llu, the keystore has counted %llu: it is an "
                                "older copy; bring the newest one back, or recover",
                                kr->path, (unsigned long long)generation,
                                (unsigned long long)counter);
     }
-    return arili_error_set(error, ARIL_E_KEYSTORE_WRONG,
+    return arili_error_set(error, st,
                            "%s is of generation %llu, the keystore has counted only %llu: it is "
                            "another counter, or it was reset; recover (docs/keyring.md)",
                            kr->path, (unsigned long long)generation, (unsigned long long)counter);

@@ -194,9 +194,10 @@ static aril_status execute(struct arili_database *db, const char *text, aril_err
     return code == SQLITE_OK ? ARIL_OK : failed(db, code, error);
 }
 
+static const uint8_t nothing[1] = { 0 };
+
 static int bind(sqlite3_stmt *s, int index, aril_bytes bytes)
 {
-    static const uint8_t nothing[1] = { 0 };
     return sqlite3_bind_blob64(s, index, bytes.len > 0 ? bytes.data : nothing, bytes.len,
                                SQLITE_STATIC);
 }
@@ -208,7 +209,10 @@ static bool column(sqlite3_stmt *s, int index, aril_bytes *ret)
     }
     ret->data = sqlite3_column_blob(s, index);
     ret->len = (size_t)sqlite3_column_bytes(s, index);
-    return true;
+    if (ret->len == 0) {
+        ret->data = nothing; /* SQLite says NULL, which memcpy must not see */
+    }
+    return ret->data != NULL;
 }
 
 /* --- Opening ------------------------------------------------------------------------------- */
@@ -403,9 +407,9 @@ aril_status arili_database_open(const char *path, bool create, uint32_t busy_ms,
                                ARILI_FILE_PATH_BYTES - 1);
     }
     ARILI_TRY(check_journal(path, error));
-    ARILI_TRY(create ? make_file(path, error) : look_at_file(path, error));
     ARILI_DEFER(arili_database_closep) struct arili_database *db = arili_alloc(sizeof *db);
     ARILI_ENSURE(db != NULL, ARIL_E_NOMEM);
+    ARILI_TRY(create ? make_file(path, error) : look_at_file(path, error));
     memcpy(db->path, path, len);
     const aril_status st = open_handle(db, create, busy_ms, error);
     if (st != ARIL_OK) {

@@ -40,6 +40,16 @@ struct arili_rowset *arili_keyring_rows(aril_keyring *kr)
     return set;
 }
 
+/* A destroyed key is not in memory either, but where it is pinned. Under quick. */
+static void drop_destroyed(aril_keyring *kr, const struct arili_rowset *set)
+{
+    for (size_t i = 0; i < set->key_count; i++) {
+        if (set->keys[i].said.state == ARIL_KEY_DESTROYED) {
+            arili_cache_drop(&kr->cache, arili_key_id(&set->keys[i]));
+        }
+    }
+}
+
 void arili_keyring_publish(aril_keyring *kr, struct arili_rowset *set)
 {
     arili_rowset_hold(set);
@@ -48,6 +58,8 @@ void arili_keyring_publish(aril_keyring *kr, struct arili_rowset *set)
     kr->rows = set;
     if (set->head.locked) {
         arili_cache_clear(&kr->cache);
+    } else if (old != NULL && set->head.generation != old->head.generation) {
+        drop_destroyed(kr, set);
     }
     pthread_mutex_unlock(&kr->quick);
     if (set->head.locked) {

@@ -7,6 +7,7 @@
 #include "format/pem.h"
 #include "keyring/rotation.h"
 #include <string.h>
+#include <unistd.h>
 
 #define INFO_LABEL    ARILI_LITERAL("aril keyring recovery v1")
 #define SECRET_DER    (ARILI_RECOVERY_HEADER_BYTES + ARILI_ML_KEM_SEED_BYTES)
@@ -167,8 +168,13 @@ aril_status aril_recovery_key_new(aril_runtime *rt, const char *secret_path,
     uint8_t der[RECIPIENT_DER];
     arili_recovery_write_header(der);
     ARILI_TRY(arili_recovery_new(rt, secret_path, der + ARILI_RECOVERY_HEADER_BYTES, error));
-    return write_pem(recipient_path, ARILI_RECIPIENT_LABEL, (aril_bytes){ der, sizeof der },
-                     ARILI_FILE_MODE_PUBLIC, error);
+    const aril_status st =
+        write_pem(recipient_path, ARILI_RECIPIENT_LABEL, (aril_bytes){ der, sizeof der },
+                  ARILI_FILE_MODE_PUBLIC, error);
+    if (st != ARIL_OK) {
+        (void)unlink(secret_path); /* half a pair is of no use, and in the way of the next try */
+    }
+    return st;
 }
 
 /* --- Opening with it ----------------------------------------------------------------------- */
@@ -202,6 +208,7 @@ static aril_status open_with(aril_runtime *rt, const aril_keyring_config *config
                              const char *recovery_path, aril_keyring **ret,
                              struct arili_payload *ret_payload, aril_error *error)
 {
+    ARILI_TRY(arili_runtime_check(rt));
     ARILI_DEFER(arili_hpke_key_freep) struct arili_hpke_key *key = NULL;
     ARILI_TRY(load_secret(rt, recovery_path, &key, error));
     ARILI_DEFER(arili_keyring_closep) aril_keyring *kr = NULL;
@@ -252,7 +259,13 @@ static aril_status reseal(struct arili_change *ch, aril_keystore *keystore,
     ARILI_TRY(arili_keystore_seal(keystore, &place, payload->bytes, blob, cap, &ch->head.blob.len,
                                   error));
     ch->head.blob.data = blob;
-    return arili_counter_make(keystore, &ch->head, counter, error);
+    const aril_status st = arili_counter_make(keystore, &ch->head, counter, error);
+    if (st != ARIL_OK &&
+        (arili_keystore_info(keystore)->capabilities & ARIL_KEYSTORE_DESTROY) != 0) {
+        const aril_status undone = arili_keystore_destroy(keystore, ch->head.root_slot, NULL);
+        (void)undone;
+    }
+    return st;
 }
 
 /* The rows of roots name slots of the keystore; former ones are not in this one. */

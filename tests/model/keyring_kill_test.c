@@ -49,7 +49,8 @@ static aril_status handle_open(aril_runtime *rt, struct keyring_handle *ret, ari
     return st;
 }
 
-/* --- What there is --------------------------------------------------------------------------------- */
+/* --- What there is
+ * --------------------------------------------------------------------------------- */
 
 struct tenants {
     size_t count;
@@ -79,7 +80,8 @@ static int take_id(void *user, const aril_key_info *info)
     return 1;
 }
 
-/* --- The child --------------------------------------------------------------------------------------- */
+/* --- The child
+ * --------------------------------------------------------------------------------------- */
 
 static aril_status retire_one(aril_keyring *kr, uint64_t random, aril_error *error)
 {
@@ -113,9 +115,9 @@ static aril_status change_one(aril_keyring *kr, uint64_t random, aril_error *err
     }
     const char *tenant = t.names[random % t.count];
     const aril_key_slot slots[] = {
-        slot_of(ARIL_KEY_DATA, tenant, NULL),   slot_of(ARIL_KEY_NAME, tenant, NULL),
-        slot_of(ARIL_KEY_TENANT, tenant, NULL), slot_of(ARIL_KEY_TENANT, tenant, NULL),
-        slot_of(ARIL_KEY_ROOT, NULL, NULL),     slot_of(ARIL_KEY_ROOT, NULL, NULL),
+        slot_of(ARIL_KEY_DATA, tenant, NULL),    slot_of(ARIL_KEY_NAME, tenant, NULL),
+        slot_of(ARIL_KEY_TENANT, tenant, NULL),  slot_of(ARIL_KEY_TENANT, tenant, NULL),
+        slot_of(ARIL_KEY_ROOT, NULL, NULL),      slot_of(ARIL_KEY_ROOT, NULL, NULL),
         slot_of(ARIL_KEY_AUTHORITY, NULL, NULL),
     };
     if (what >= 3 && what < 3 + COUNT(slots)) {
@@ -150,8 +152,8 @@ static void child(uint64_t random, int out)
     aril_status st = aril_runtime_new(&config, &rt);
     st = st != ARIL_OK ? st : handle_open(rt, &handle, &error);
     if (next_random(&random) % 4 != 0) {
-        static const unsigned calls[] = { FAILING_TORN, FAILING_WRITE, FAILING_SYNC,
-                                          FAILING_DELETE, FAILING_LOCK };
+        static const unsigned calls[] = { FAILING_TORN, FAILING_WRITE, FAILING_SYNC, FAILING_DELETE,
+                                          FAILING_LOCK };
         const unsigned which = calls[next_random(&random) % COUNT(calls)];
         failing_vfs_arm_kill(which, 1 + (unsigned)(next_random(&random) % 60));
     }
@@ -170,7 +172,8 @@ static void child(uint64_t random, int out)
     _exit(0);
 }
 
-/* --- The parent -------------------------------------------------------------------------------------- */
+/* --- The parent
+ * -------------------------------------------------------------------------------------- */
 
 static struct sealed_box boxes[BOXES];
 static size_t box_count;
@@ -193,7 +196,8 @@ static int look_for_box_key(void *user, const aril_key_info *info)
 static int is_shredded(void *user, const aril_shred_info *info)
 {
     const char **name = user;
-    if (strlen(*name) == info->tenant.len && memcmp(*name, info->tenant.data, info->tenant.len) == 0) {
+    if (strlen(*name) == info->tenant.len &&
+        memcmp(*name, info->tenant.data, info->tenant.len) == 0) {
         *name = "";
         return 1;
     }

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #define USERS    4u
-#define USES     (SANITIZED ? 250u : 900u)
-#define ROUNDS   (SANITIZED ? 10u : 25u)
+#define USES     (SANITIZED ? 600u : 2000u)
+#define ROUNDS   (SANITIZED ? 20u : 60u)
 #define KEPT     64u
 #define KEEP_OLD 5u /* versions that may open */
 #define PLAIN    16u
@@ -49,6 +49,17 @@ struct stage {
     atomic_uint sealed, opened, refused, rotated;
 };
 
+/* As team_demand(), with the status in the words. */
+static bool demand_status(bool fine, const char *what, aril_status st)
+{
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    static char text[128]; /* the first complaint counts, and ends the program's tests */
+    if (!fine && !atomic_flag_test_and_set(&said)) {
+        (void)snprintf(text, sizeof text, "%s: %s", what, aril_status_name(st));
+    }
+    return team_demand(fine, text);
+}
+
 static aril_keyring *handle(struct stage *s, uint64_t n)
 {
     return n % HANDLES == 0 ? s->home.kr : s->second.kr;
@@ -80,7 +91,7 @@ static void open_box(struct stage *s, unsigned user, unsigned h, const struct bo
     const aril_status st = aril_keyring_open_box(
         handle(s, h), text_bytes(tenants[box->tenant]), TEXT("context"),
         (aril_bytes){ box->bytes, sizeof box->bytes }, plain, sizeof plain, &len, NULL);
-    team_demand(may(s, st) || st == ARIL_E_KEY_RETIRED, aril_status_name(st));
+    demand_status(may(s, st) || st == ARIL_E_KEY_RETIRED, "open box", st);
     team_demand(is_filled(plain, sizeof plain, st == ARIL_OK ? box->seed : 0),
                 "a box with other content");
     atomic_fetch_add(st == ARIL_OK ? &s->opened : &s->refused, 1);
@@ -97,11 +108,10 @@ static void seal_and_open(struct stage *s, unsigned user, uint64_t random)
     size_t len = 0;
     const unsigned h = (unsigned)(random >> 8) % HANDLES;
     memset(plain, box.seed, sizeof plain);
-    const aril_status st =
-        aril_keyring_seal(handle(s, h), text_bytes(tenants[box.tenant]), TEXT("context"),
-                          (aril_bytes){ plain, sizeof plain }, box.bytes, sizeof box.bytes, &len,
-                          NULL);
-    team_demand(may(s, st), aril_status_name(st));
+    const aril_status st = aril_keyring_seal(handle(s, h), text_bytes(tenants[box.tenant]),
+                                             TEXT("context"), (aril_bytes){ plain, sizeof plain },
+                                             box.bytes, sizeof box.bytes, &len, NULL);
+    demand_status(may(s, st), "seal and open", st);
     if (st != ARIL_OK) {
         atomic_fetch_add(&s->refused, 1);
         return;
@@ -134,9 +144,8 @@ static void pin(struct stage *s, uint64_t random)
     uint8_t secret[32];
     const aril_key_purpose purpose = random % 2 == 0 ? ARIL_KEY_DATA : ARIL_KEY_NAME;
     const aril_bytes tenant = text_bytes(tenants[(random >> 4) % COUNT(tenants)]);
-    aril_status st =
-        aril_keyring_tenant_key(handle(s, random >> 8), tenant, purpose, &key, NULL);
-    team_demand(may(s, st), aril_status_name(st));
+    aril_status st = aril_keyring_tenant_key(handle(s, random >> 8), tenant, purpose, &key, NULL);
+    demand_status(may(s, st), "pin", st);
     if (st != ARIL_OK) {
         return;
     }
@@ -146,7 +155,7 @@ static void pin(struct stage *s, uint64_t random)
         aril_tenant_key *same = NULL;
         sched_yield();
         st = aril_keyring_key_by_id(handle(s, random >> (9 + i)), tenant, id, &same, NULL);
-        team_demand(may(s, st) || st == ARIL_E_KEY_RETIRED, aril_status_name(st));
+        demand_status(may(s, st) || st == ARIL_E_KEY_RETIRED, "pin", st);
         team_demand(st != ARIL_OK ||
                         memcmp(arili_tenant_key_bytes(same).data, secret, sizeof secret) == 0,
                     "another secret for one id");
@@ -175,10 +184,22 @@ static void use_brief(struct stage *s, unsigned h, unsigned *age, uint64_t rando
     while (now < COUNT(ages) && ages[now] != st) {
         now++;
     }
-    if (team_demand(now < COUNT(ages), aril_status_name(st))) {
+    if (demand_status(now < COUNT(ages), "use brief", st)) {
         team_demand(now >= age[n], "a tenant came back");
         age[n] = now;
     }
+}
+
+/* Whoever meets a locked keyring waits until it is not, most of the time. */
+static void wait_for_unlock(struct stage *s, unsigned h)
+{
+    aril_tenant_key *key = NULL;
+    while (s->locks && !team_failed() &&
+           aril_keyring_tenant_key(handle(s, h), TEXT("ada"), ARIL_KEY_DATA, &key, NULL) ==
+               ARIL_E_KEY_LOCKED) {
+        sched_yield();
+    }
+    aril_tenant_key_put(key);
 }
 
 static void use(void *arg, unsigned number)
@@ -189,6 +210,9 @@ static void use(void *arg, unsigned number)
     for (unsigned i = 0; i < USES && !team_failed(); i++) {
         const uint64_t random = team_random(&state);
         const unsigned h = i % HANDLES;
+        if (random >> 60 != 0) {
+            wait_for_unlock(s, h);
+        }
         switch (random % 8) {
         case 0:
             pin(s, random >> 8);
@@ -207,13 +231,13 @@ static void use(void *arg, unsigned number)
     atomic_fetch_sub(&s->users_left, 1);
 }
 
-/* --- Those that change it ----------------------------------------------------------------------- */
+/* --- Those that change it -----------------------------------------------------------------------
+ */
 
 static void must_change(struct stage *s, aril_status st)
 {
     /* Two that replace one root at a time: one of them is told to retry. */
-    if (team_demand(may(s, st) || st == ARIL_E_INTERRUPTED, aril_status_name(st)) &&
-        st == ARIL_OK) {
+    if (demand_status(may(s, st) || st == ARIL_E_INTERRUPTED, "must change", st) && st == ARIL_OK) {
         atomic_fetch_add(&s->rotated, 1);
     }
     sched_yield();
@@ -243,15 +267,14 @@ static int find_newest(void *user, const aril_key_info *info)
 
 static void retire_old(struct stage *s, aril_keyring *kr, const char *tenant)
 {
-    const aril_key_filter filter = { .owner = text_bytes(tenant),
-                                     .purposes = 1u << ARIL_KEY_DATA };
+    const aril_key_filter filter = { .owner = text_bytes(tenant), .purposes = 1u << ARIL_KEY_DATA };
     uint32_t newest = 0;
     team_demand(aril_keyring_list(kr, &filter, find_newest, &newest, NULL) == ARIL_OK, "list");
     struct wanted w = { .version = newest > KEEP_OLD ? newest - KEEP_OLD : 0 };
     team_demand(aril_keyring_list(kr, &filter, find_old, &w, NULL) == ARIL_OK, "list");
     if (w.found) {
         const aril_status st = aril_keyring_retire(kr, w.id, 0, NULL);
-        team_demand(may(s, st), aril_status_name(st));
+        demand_status(may(s, st), "retire old", st);
     }
 }
 
@@ -293,12 +316,23 @@ static void create_and_shred(void *arg, unsigned number)
         do {
             st = aril_keyring_create(handle(s, 1 + number), &slot, 1, NULL);
             sched_yield();
-        } while (team_demand(may(s, st), aril_status_name(st)) && st != ARIL_OK && !team_failed());
+        } while (demand_status(may(s, st), "create and shred", st) && st != ARIL_OK &&
+                 !team_failed());
         do {
             st = aril_keyring_shred(handle(s, 1 + number), slot.owner, i % 2, NULL, NULL);
             sched_yield();
-        } while (team_demand(may(s, st) || st == ARIL_E_INTERRUPTED, aril_status_name(st)) &&
+        } while (demand_status(may(s, st) || st == ARIL_E_INTERRUPTED, "create and shred", st) &&
                  st != ARIL_OK && !team_failed());
+    }
+}
+
+/* Most of the time the keyring is not locked. */
+static void wait_for_uses(struct stage *s)
+{
+    const unsigned sealed = atomic_load(&s->sealed);
+    while (atomic_load(&s->sealed) < sealed + USES / ROUNDS && atomic_load(&s->users_left) > 0 &&
+           !team_failed()) {
+        sched_yield();
     }
 }
 
@@ -312,7 +346,7 @@ static void lock_and_unlock(void *arg, unsigned number)
         for (unsigned locked = 0; locked < 2; locked++) {
             const aril_status st =
                 locked == 0 ? aril_keyring_lock(from, NULL) : aril_keyring_unlock(from, NULL);
-            team_demand(st == ARIL_OK, aril_status_name(st));
+            demand_status(st == ARIL_OK, "lock and unlock", st);
             const aril_status right = locked == 0 ? ARIL_E_KEY_LOCKED : ARIL_OK;
             for (unsigned h = 0; h < HANDLES; h++) {
                 team_demand(aril_keyring_refresh(handle(s, h), NULL, NULL) == ARIL_OK, "refresh");
@@ -323,6 +357,7 @@ static void lock_and_unlock(void *arg, unsigned number)
             }
             sched_yield();
         }
+        wait_for_uses(s);
     }
 }
 
@@ -345,7 +380,7 @@ static void disturb(void *arg, unsigned number)
             break;
         case 4: {
             const aril_status st = aril_keyring_verify(kr, NULL, NULL, NULL);
-            team_demand(may(s, st), aril_status_name(st));
+            demand_status(may(s, st), "disturb", st);
             break;
         }
         default:
@@ -356,7 +391,8 @@ static void disturb(void *arg, unsigned number)
     }
 }
 
-/* --- When all is quiet ------------------------------------------------------------------------------ */
+/* --- When all is quiet
+ * ------------------------------------------------------------------------------ */
 
 static const struct arili_key *key_of(const struct arili_rowset *set, const uint8_t *id)
 {

@@ -191,6 +191,32 @@ static void a_pinned_key_lives_through_rotation_lock_forget_and_destruction(void
     aril_tenant_key_put(key);
 }
 
+static void a_destroyed_key_leaves_the_memory_of_every_process(void **state)
+{
+    struct keyring_handle second = home_second(&h);
+    aril_tenant_key *here;
+    aril_tenant_key *there = NULL;
+    aril_tenant_key *bobs = NULL;
+    (void)state;
+    assert_status(take(ARIL_KEY_DATA, &here), ARIL_OK);
+    assert_status(
+        aril_keyring_tenant_key(second.kr, TEXT("alice"), ARIL_KEY_DATA, &there, &h.error),
+        ARIL_OK);
+    assert_status(aril_keyring_tenant_key(second.kr, TEXT("bob"), ARIL_KEY_DATA, &bobs, &h.error),
+                  ARIL_OK);
+    assert_status(home_rotate(&h, data_slot), ARIL_OK);
+    assert_status(aril_keyring_retire(h.kr, aril_tenant_key_id(here), 1, &h.error), ARIL_OK);
+    assert_int_equal(atomic_load(&here->references), 1); /* ours */
+    assert_int_equal(atomic_load(&there->references), 2);
+    assert_status(aril_keyring_refresh(second.kr, NULL, &h.error), ARIL_OK);
+    assert_int_equal(atomic_load(&there->references), 1);
+    assert_int_equal(atomic_load(&bobs->references), 2);
+    aril_tenant_key_put(here);
+    aril_tenant_key_put(there);
+    aril_tenant_key_put(bobs);
+    handle_close(&second);
+}
+
 /* --- Times --------------------------------------------------------------------------------- */
 
 /* Whether the key in memory is the same object after that time. */
@@ -345,6 +371,7 @@ int main(void)
         TEST(a_message_is_of_this_failure_and_not_of_an_earlier_one),
         TEST(a_key_of_another_tenant_is_refused_and_told),
         TEST(a_pinned_key_lives_through_rotation_lock_forget_and_destruction),
+        TEST(a_destroyed_key_leaves_the_memory_of_every_process),
         TEST(an_unwrapped_key_is_forgotten_after_its_time),
         TEST(what_nobody_uses_any_more_is_forgotten_as_well),
         TEST(no_more_keys_are_kept_than_the_config_says),
