@@ -366,6 +366,10 @@ parses "the old one opens alone" '[k["state"] for k in d] == ["decrypt-only", "a
  d[1]["predecessor"] == d[0]["id"]'
 run 0 "rotate a tenant" rotate tenant:acme --json
 parses "it is JSON" 'd["rotated"][0]["version"] == 2 and d["rotated"][0]["children"] >= 403'
+run 0 "init with a lead" init --keyring k5 --no-recovery --lead 300
+run 0 "create" create tenant:acme --keyring k5
+run 0 "rotate with a lead" rotate data:acme --keyring k5
+prints "it says when the new version seals" '^rotated data:acme: version 2 seals from 20.*Z on$'
 run 0 "rotate root twice in one command" rotate root root
 prints "it was done once" '^rotated root: now version 2$'
 run 34 "rotate of nothing" rotate tenant:nobody
