@@ -71,7 +71,7 @@ static aril_status contradicted(const aril_keyring *kr, uint64_t generation, uin
                                kr->path, (unsigned long long)generation,
                                (unsigned long long)counter);
     }
-    return arili_error_set(error, st,
+    return arili_error_set(error, ARIL_E_KEYSTORE_WRONG,
                            "%s is of generation %llu, the keystore has counted only %llu: it is "
                            "another counter, or it was reset; recover (docs/keyring.md)",
                            kr->path, (unsigned long long)generation, (unsigned long long)counter);
