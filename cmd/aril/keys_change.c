@@ -71,6 +71,7 @@ static int report_rotated(struct keys_session *s, const struct keys_set *before,
 {
     DEFER(keys_set_free) struct keys_set now = { .keys = NULL };
     char name[KEYS_NAME_TEXT];
+    char date[KEYS_DATE_TEXT];
     const int rc = keys_collect(s, NULL, &now);
     if (rc != 0) {
         return rc;
@@ -80,12 +81,16 @@ static int report_rotated(struct keys_session *s, const struct keys_set *before,
     size_t end = 0;
     /* Both sets have the same order. */
     for (size_t i = 0; i < now.count && c < count; i = end) {
-        const aril_key_info *head = keys_slot_head(&now, i, &end);
-        for (; c < count && keys_same_slot(head, &before->keys[chosen[c]]); c++) {
+        (void)keys_slot_head(&now, i, &end);
+        const aril_key_info *newest = &now.keys[end - 1];
+        for (; c < count && keys_same_slot(newest, &before->keys[chosen[c]]); c++) {
             if (json) {
-                json_array_append_new(list, keys_json_key(head));
+                json_array_append_new(list, keys_json_key(newest));
+            } else if (newest->state == ARIL_KEY_PENDING) {
+                printf("rotated %s: version %u seals from %s on\n", keys_name(newest, name),
+                       newest->version, keys_date(newest->activates_s, date));
             } else {
-                printf("rotated %s: now version %u\n", keys_name(head, name), head->version);
+                printf("rotated %s: now version %u\n", keys_name(newest, name), newest->version);
             }
         }
     }
@@ -256,7 +261,9 @@ int keys_retire(int argc, char **argv)
     }
     char name[KEYS_NAME_TEXT];
     const aril_key_info *key = &set.keys[index];
-    const char *state = destroy ? "destroyed" : "retired";
+    /* One that was destroyed before stays so. */
+    const bool destroyed = destroy || key->state == ARIL_KEY_DESTROYED;
+    const char *state = destroyed ? "destroyed" : "retired";
     if (options.json) {
         return keys_print_json(command, json_pack("{s:o, s:s, s:I, s:s}", "id",
                                                   keys_json_id(key->id, sizeof key->id), "selector",

@@ -104,6 +104,10 @@ static int shred(struct keys_session *s, const char *tenant, bool root, bool jso
     } else if (done) {
         print_shred(name, &info);
     }
+    if (st == ARIL_E_NOT_FOUND && strncmp(tenant, "tenant:", 7) == 0) {
+        return failure_explain(COMMAND, st, "give the name alone, without tenant:", "%s",
+                               error.message);
+    }
     return st == ARIL_OK ? 0 : failure_error(COMMAND, st, &error, tenant);
 }
 

@@ -6,7 +6,7 @@
 
 /*
  * Unwrapped keys of one keyring, by id: bounded, each for a limited time. Everything here is
- * called under the keyring's quick lock, but for arili_tenant_key_put().
+ * called under the keyring's quick lock, but for aril_tenant_key_put().
  */
 
 /* The secret of a key, in a secure cell. */

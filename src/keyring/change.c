@@ -61,20 +61,17 @@ static aril_status increment_counter(const aril_keyring *kr, const struct arili_
     return arili_keystore_counter_increment(kr->keystore, &counter, &value, error);
 }
 
-static aril_status is_older(const aril_keyring *kr, uint64_t generation, uint64_t counter,
-                            aril_error *error)
+static aril_status contradicted(const aril_keyring *kr, uint64_t generation, uint64_t counter,
+                                aril_error *error)
 {
-    const aril_status st = generation < counter ? ARIL_E_REPLAY_ROLLBACK : ARIL_E_KEYSTORE_WRONG;
-    (void)arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "open", st, (aril_bytes){ NULL, 0 }, NULL,
-                             NULL);
     if (generation < counter) {
-        return arili_error_set(error, st,
+        return arili_error_set(error, ARIL_E_REPLAY_ROLLBACK,
                                "%s is of generation %llu, the keystore has counted %llu: it is an "
                                "older copy; bring the newest one back, or recover",
                                kr->path, (unsigned long long)generation,
                                (unsigned long long)counter);
     }
-    return arili_error_set(error, st,
+    return arili_error_set(error, ARIL_E_KEYSTORE_WRONG,
                            "%s is of generation %llu, the keystore has counted only %llu: it is "
                            "another counter, or it was reset; recover (docs/keyring.md)",
                            kr->path, (unsigned long long)generation, (unsigned long long)counter);
@@ -92,7 +89,7 @@ static aril_status settle_locked(const aril_keyring *kr, const struct arili_head
     if (head->generation == counter + 1) {
         return increment_counter(kr, head, error);
     }
-    return is_older(kr, head->generation, counter, error);
+    return contradicted(kr, head->generation, counter, error);
 }
 
 aril_status arili_counter_settle(aril_keyring *kr, aril_error *error)
@@ -352,7 +349,7 @@ static aril_status after_commit(struct arili_change *ch, aril_error *error)
     if (st == ARIL_OK) {
         return ARIL_OK;
     }
-    return arili_error_set(error, st,
+    return arili_error_set(error, ARIL_E_KEYSTORE_WRONG,
                            "%s was changed, but the keystore's counter was not moved: %.160s; the "
                            "next change tries again",
                            kr->path, why.message[0] != '\0' ? why.message : aril_status_text(st));
@@ -366,7 +363,11 @@ aril_status arili_change_commit(struct arili_change *ch, aril_error *error)
     ch->head.clock_s = ch->now_s > ch->head.clock_s ? ch->now_s : ch->head.clock_s;
     if (ch->raises) {
         if (ch->from != NULL && ch->head.has_counter) {
-            ARILI_TRY(settle_locked(kr, &ch->from->head, error));
+            const aril_status st = settle_locked(kr, &ch->from->head, error);
+            if (st != ARIL_OK) {
+                return arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "change", st,
+                                          (aril_bytes){ NULL, 0 }, NULL, NULL);
+            }
         }
         ch->head.generation++;
     }
@@ -377,7 +378,7 @@ aril_status arili_change_commit(struct arili_change *ch, aril_error *error)
     const aril_status st = ch->root != NULL ? arili_keyring_adopt_root(kr, ch->root) : ARIL_OK;
     if (st != ARIL_OK) {
         kr->version = 0; /* the file is ahead of this process: it is read again */
-        return arili_error_set(error, st,
+        return arili_error_set(error, ARIL_E_KEYSTORE_WRONG,
                                "%s was changed, but its new root was not taken over: "
                                "%s; the next call reads it again",
                                kr->path, aril_status_text(st));

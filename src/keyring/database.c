@@ -194,9 +194,10 @@ static aril_status execute(struct arili_database *db, const char *text, aril_err
     return code == SQLITE_OK ? ARIL_OK : failed(db, code, error);
 }
 
+static const uint8_t nothing[1] = { 0 };
+
 static int bind(sqlite3_stmt *s, int index, aril_bytes bytes)
 {
-    static const uint8_t nothing[1] = { 0 };
     return sqlite3_bind_blob64(s, index, bytes.len > 0 ? bytes.data : nothing, bytes.len,
                                SQLITE_STATIC);
 }
@@ -208,7 +209,10 @@ static bool column(sqlite3_stmt *s, int index, aril_bytes *ret)
     }
     ret->data = sqlite3_column_blob(s, index);
     ret->len = (size_t)sqlite3_column_bytes(s, index);
-    return true;
+    if (ret->len == 0) {
+        ret->data = nothing; /* SQLite says NULL, which memcpy must not see */
+    }
+    return ret->data != NULL;
 }
 
 /* --- Opening ------------------------------------------------------------------------------- */

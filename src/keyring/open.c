@@ -117,10 +117,9 @@ aril_status aril_keyring_open(aril_runtime *rt, const aril_keyring_config *confi
     do {
         st = load(kr, error);
     } while (st != ARIL_OK && arili_keyring_is_behind(kr, &tries));
-    (void)arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "open", st, (aril_bytes){ NULL, 0 }, NULL,
-                             NULL);
-    ARILI_TRY(st);
-    ARILI_TRY(arili_counter_settle(kr, error));
+    st = st == ARIL_OK ? arili_counter_settle(kr, error) : st;
+    ARILI_TRY(arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "open", st, (aril_bytes){ NULL, 0 }, NULL,
+                                 NULL));
     *ret_keyring = ARILI_TAKE(kr);
     return ARIL_OK;
 }

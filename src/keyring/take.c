@@ -21,7 +21,7 @@ struct taking {
     struct arili_bundle_section section; /* this node's */
     struct arili_hpke_ctx hpke;
     uint8_t *named;     /* for each key of ch->from: the bundle names it */
-    aril_bytes *buried; /* tenants that the bundle has tombstones for, ascending */
+    aril_bytes *buried; /* tenants that the bundle has tombstones for; ascending, as parsed */
     /* Key-encryption keys that this change makes for new tenants. */
     struct new_kek {
         aril_bytes owner;
@@ -116,23 +116,6 @@ static aril_status check_not_revoked(const struct arili_change *ch, const struct
                                "this node was revoked by its authority; it gets no keys any more");
     }
     return ARIL_OK;
-}
-
-/* Lists of a bundle are in order; the tenants in this one have no fixed length. */
-static bool buries(const struct arili_bundle *b, aril_bytes tenant)
-{
-    aril_bytes list = b->tombstones;
-    struct arili_bundle_tombstone tomb;
-    for (uint32_t i = 0; i < b->tombstone_count; i++) {
-        if (arili_bundle_next_tombstone(&list, &tomb) != ARIL_OK) {
-            return true; /* was parsed before */
-        }
-        const int order = arili_row_order(0, tomb.tenant, 0, tenant);
-        if (order >= 0) {
-            return order == 0;
-        }
-    }
-    return false;
 }
 
 static aril_status find_section(const struct arili_bundle *b, const uint8_t *node,
@@ -319,9 +302,6 @@ static aril_status take_key(struct taking *t, const struct arili_bundle_key *k,
         return ARIL_OK; /* a tombstone wins, whatever the bundle says */
     }
     const struct arili_key *there = arili_rowset_key(t->ch->from, k->id);
-    if (there == NULL && buries(t->b, k->owner)) {
-        return ARIL_OK; /* the same for one of this bundle, which ends the keys that are there */
-    }
     if (there == NULL) {
         return make_key(t, k, &p, error);
     }

@@ -148,7 +148,7 @@ static void destroying_survives_every_failure(void **state)
                       ARIL_OK);
     }
     assert_status(arili_keystore_unseal(ks, &place, (aril_bytes){ blob, len }, out, &error),
-                  ARIL_E_NOT_FOUND);
+                  ARIL_E_KEYSTORE_WRONG);
     aril_keystore_close(ks);
 }
 

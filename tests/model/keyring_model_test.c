@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPS_DEFAULT   (SANITIZED ? UINT64_C(1000) : UINT64_C(4000))
-#define OPS_FOR_ALL   UINT64_C(4000) /* from here on each status must have been met */
+#define OPS_DEFAULT   (SANITIZED ? UINT64_C(1000) : UINT64_C(2500))
+#define OPS_FOR_ALL   UINT64_C(2500) /* from here on each status must have been met */
 #define SEED_DEFAULT  UINT64_C(20270301)
 #define OPS_IN_ROUND  200u /* then there are new keyrings: lists get long */
 #define LABELS_OF_BIG (KM_BATCH + 8u)

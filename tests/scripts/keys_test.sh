@@ -209,7 +209,7 @@ check "init that prints the recovery key" test "$code" == 0
 check "it is PEM and nothing else" test "$(grep -c -- ----- printed.pem)" == 2 -a \
     "$(head -n 1 printed.pem | cut -c 1-5)" == -----
 complains "everything else is on standard error" '^made printed '
-check "no copy is left behind" bash -c '! compgen -G "/dev/shm/aril-*" >/dev/null'
+check "no copy is left behind" bash -c '! compgen -G "/dev/shm/aril-??????" >/dev/null'
 chmod 600 printed.pem
 run 0 "the printed key opens the keyring" verify --keyring printed --recovery printed.pem
 if [[ -w /dev/full ]]; then
@@ -255,7 +255,7 @@ fi
 
 export ARIL_KEYRING=$work/k
 run 0 "the environment names the keyring" status
-ARIL_KEYSTORE=file:$work/k3.key run 34 "another keystore" status
+ARIL_KEYSTORE=file:$work/k3.key run 37 "another keystore" status
 complains "the keystore is named" 'k3\.key: '
 ARIL_KEYSTORE=nothing:x run 2 "a keystore of no kind" status
 complains "the kinds are listed" 'file:, passphrase:'
@@ -366,6 +366,10 @@ parses "the old one opens alone" '[k["state"] for k in d] == ["decrypt-only", "a
  d[1]["predecessor"] == d[0]["id"]'
 run 0 "rotate a tenant" rotate tenant:acme --json
 parses "it is JSON" 'd["rotated"][0]["version"] == 2 and d["rotated"][0]["children"] >= 403'
+run 0 "init with a lead" init --keyring k5 --no-recovery --lead 300
+run 0 "create" create tenant:acme --keyring k5
+run 0 "rotate with a lead" rotate data:acme --keyring k5
+prints "it says when the new version seals" '^rotated data:acme: version 2 seals from 20.*Z on$'
 run 0 "rotate root twice in one command" rotate root root
 prints "it was done once" '^rotated root: now version 2$'
 run 34 "rotate of nothing" rotate tenant:nobody
@@ -379,6 +383,8 @@ run 0 "it is retired only" list --tenant globex --purpose data --json
 parses "its state" 'd[0]["state"] == "retired"'
 run 0 "destroy" retire "$id" --destroy --yes --json
 parses "it is JSON" 'd["state"] == "destroyed" and d["version"] == 1'
+run 0 "retire of what was destroyed" retire data:globex@1
+prints "it stays destroyed" '^destroyed data:globex version 1$'
 run 0 "verify" verify
 prints "every key opens" 'every key opens'
 run 0 "verify --json" verify --json
@@ -474,7 +480,7 @@ run 20 "recover with another key" recover --keyring restored --recovery offline.
 run 0 "recover" recover --keyring restored --recovery r.pem --yes
 prints "the next step is named" 'rotate root'
 run 0 "the new keystore opens it" verify --keyring restored
-run 34 "the old one does not" verify --keyring restored --keystore file:k.key
+run 37 "the old one does not" verify --keyring restored --keystore file:k.key
 run 0 "what was sealed opens" open --keyring restored --tenant acme --context db --out again box
 check "it is the same" cmp -s again plain
 
@@ -608,6 +614,8 @@ run 32 "its card is not taken again" node add card2 --all-tenants
 run 2 "shred without --yes" shred acme
 complains "--yes is named" '--yes'
 run 34 "shred of nobody" shred nobody --yes
+run 34 "shred of a selector" shred tenant:acme --yes
+complains "the name alone is asked for" 'hint: give the name alone'
 run 0 "no shreds" shred --status
 prints "none" '^no tenant was shredded$'
 run 0 "shred" shred acme --yes

@@ -175,7 +175,7 @@ static aril_status unseal_locked(struct memory_backing *b, const struct arili_st
 {
     ARILI_ENSURE(blob.len == TICKET_BYTES, ARIL_E_FORMAT_LENGTH);
     const struct slot *const s = find_slot(b, place->slot);
-    ARILI_ENSURE(s != NULL, ARIL_E_NOT_FOUND);
+    ARILI_ENSURE(s != NULL, ARIL_E_KEYSTORE_WRONG);
     ARILI_ENSURE(memcmp(s->ticket, blob.data, TICKET_BYTES) == 0, ARIL_E_AUTH);
     ARILI_ENSURE(memcmp(s->place.binding, place->binding, sizeof place->binding) == 0, ARIL_E_AUTH);
     memcpy(ret_secret, s->secret, sizeof s->secret);

@@ -221,7 +221,7 @@ static aril_status file_unseal(void *state, const struct arili_store_place *plac
     ARILI_TRY(read_keys(s, &file, &count, error));
     ARILI_DEFER(arili_file_key_wipe) struct arili_file_key key;
     if (!arili_keys_find((aril_bytes){ file.data, file.len }, place->slot, key.bytes)) {
-        return arili_store_failed(error, s->path.text, arili_fail(ARIL_E_NOT_FOUND),
+        return arili_store_failed(error, s->path.text, arili_fail(ARIL_E_KEYSTORE_WRONG),
                                   "has no key for this slot: it was destroyed, or this is the key "
                                   "file of another keyring; name the right one");
     }

@@ -38,15 +38,10 @@ struct arili_p11 {
 
 /* --- pkcs11_names.c: what the codes of PKCS#11 mean here */
 
-/* "CKR_PIN_INCORRECT", or NULL for one without an entry. */
-const char *arili_p11_rv_name(CK_RV rv);
-/* Never ARIL_OK. */
-aril_status arili_p11_rv_status(CK_RV rv);
-/* Whether a new session may help: it, or the token, went away. */
-bool arili_p11_rv_is_loss(CK_RV rv);
 /* Whether it tells something about the device, the session or the login, not about the data. */
 bool arili_p11_rv_is_device(CK_RV rv);
-/* "URI: cannot DO: CKR_...; remedy". Notes in s->lost whether rv is a loss. */
+/* "URI: cannot DO: CKR_...; remedy". Notes in s->lost whether a new session may
+ * help: the session, or the token, went away. */
 aril_status arili_p11_failed(struct arili_p11 *s, const char *what, CK_RV rv, aril_error *error);
 /* "URI: reason", which names the remedy. */
 aril_status arili_p11_refuse(const struct arili_p11 *s, aril_status st, const char *reason,

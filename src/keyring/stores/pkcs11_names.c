@@ -107,21 +107,6 @@ static const struct meaning *find(CK_RV rv)
     return &unknown;
 }
 
-const char *arili_p11_rv_name(CK_RV rv)
-{
-    return find(rv)->name;
-}
-
-aril_status arili_p11_rv_status(CK_RV rv)
-{
-    return find(rv)->st;
-}
-
-bool arili_p11_rv_is_loss(CK_RV rv)
-{
-    return (find(rv)->what & LOSS) != 0;
-}
-
 bool arili_p11_rv_is_device(CK_RV rv)
 {
     return (find(rv)->what & (LOSS | DEVICE)) != 0;
@@ -132,7 +117,7 @@ aril_status arili_p11_failed(struct arili_p11 *s, const char *what, CK_RV rv, ar
     const struct meaning *m = find(rv);
     char number[32];
     (void)snprintf(number, sizeof number, "CKR 0x%lx", (unsigned long)rv);
-    s->lost = arili_p11_rv_is_loss(rv);
+    s->lost = (m->what & LOSS) != 0;
     return arili_error_set(error, arili_fail(m->st), "%.*s: cannot %s: %s; %s", SHOWN_URI_CHARS,
                            s->uri, what, m->name != NULL ? m->name : number, m->remedy);
 }

@@ -22,10 +22,10 @@
  *    waits for a person, and the deadline's clock stands still meanwhile.
  *  - Failure. Outputs are unchanged or zero; the file, token or TPM is as before or as after the
  *    call, and a repeated call is safe. Messages name the URI, the reason and the remedy.
- *  - Statuses. NOT_FOUND (device, token, slot or counter is not there), UNAVAILABLE, TIMEOUT,
- *    IO (class), KEYSTORE (class), FORMAT (class) for a blob that is none, AUTH for a blob that
- *    was changed or belongs to another slot or binding, LIMIT, NOMEM, RANDOM, CRYPTO,
- *    USAGE (class).
+ *  - Statuses. NOT_FOUND (file, device, token or counter is not there), UNAVAILABLE, TIMEOUT,
+ *    IO (class), KEYSTORE (class), of it KEYSTORE_WRONG for a blob whose slot is not there,
+ *    FORMAT (class) for a blob that is none, AUTH for a blob that was changed or belongs to
+ *    another slot or binding, LIMIT, NOMEM, RANDOM, CRYPTO, USAGE (class).
  *  - Secrets are wiped before memory goes back, and are in no message.
  *  - Members are appended and bump ARILI_STORE_ABI.
  */

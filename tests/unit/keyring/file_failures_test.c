@@ -172,7 +172,7 @@ static bool fail_nth(const struct operation *o, const struct failure *f, unsigne
 /* Early calls one by one, later ones are like those before. */
 static unsigned next_call(unsigned n)
 {
-    return n < 16 ? n + 1 : n + 3;
+    return n < 10 ? n + 1 : n + 5;
 }
 
 static void sweep(const struct operation *o, bool all)

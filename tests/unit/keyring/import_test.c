@@ -128,6 +128,20 @@ static void a_legacy_key_never_seals(void **state)
                   ARIL_E_ISOLATION);
 }
 
+static void the_current_one_can_be_retired_without_a_successor(void **state)
+{
+    struct key_copy copy;
+    aril_tenant_key *key = NULL;
+    (void)state;
+    assert_status(import("alice", keys, 1), ARIL_OK);
+    keyring_key(h.kr, slot, 1, &copy);
+    assert_status(aril_keyring_retire(h.kr, copy.info.id, 0, &h.error), ARIL_OK);
+    assert_status(aril_keyring_key_by_id(h.kr, TEXT("alice"), copy.info.id, &key, &h.error),
+                  ARIL_E_KEY_RETIRED);
+    assert_status(import("alice", keys + 1, 1), ARIL_OK);
+    version_is(2, 1, ARIL_KEY_ACTIVE);
+}
+
 static void it_follows_its_tenant(void **state)
 {
     (void)state;
@@ -207,6 +221,7 @@ int main(void)
         TEST(four_keys_come_with_the_current_one_as_the_newest),
         TEST(later_imports_go_on_with_the_versions),
         TEST(a_legacy_key_never_seals),
+        TEST(the_current_one_can_be_retired_without_a_successor),
         TEST(it_follows_its_tenant),
         TEST(keys_that_were_imported_before_are_refused),
         TEST(keys_out_of_range_are_refused),

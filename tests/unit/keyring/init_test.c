@@ -285,6 +285,8 @@ static void a_file_that_is_there_is_left_alone(void **state)
     temp_clear(h.path);
     assert_int_equal(symlink("nowhere", h.path), 0); /* a link into the void as well */
     refused(&init, ARIL_E_EXISTS);
+    refused(&(aril_keyring_init_config){ .recovery_path = temp_path("recovery.pem") },
+            ARIL_E_EXISTS);
     temp_clear(h.path);
 }
 

@@ -234,7 +234,7 @@ static void a_change_goes_whole_to_a_file_that_was_put_in_place(void **state)
 {
     (void)state;
     for (int i = 0; i < 4; i++) {
-        char name[16];
+        char name[24];
         aril_span same = home_read(h.path);
         replace(same);
         (void)snprintf(name, sizeof name, "tenant-%d", i);

@@ -183,7 +183,7 @@ static void a_former_root_opens_older_copies_until_it_is_destroyed(void **state)
     assert_int_equal(state_of(root_slot, 1), ARIL_KEY_DESTROYED);
     copy.ks = NULL;
     copy.kr = NULL;
-    assert_status(home_try_open(&copy), ARIL_E_NOT_FOUND);
+    assert_status(home_try_open(&copy), ARIL_E_KEYSTORE_WRONG);
     home_close(&copy);
     temp_clear(copy.path);
     free(old.data);

@@ -241,7 +241,7 @@ static void every_copy_from_before_such_a_change_is_refused(void **state)
         const aril_status st = attack_open(&h);
         /* Where the root of that time is gone from the keystore, that is what comes first. */
         const aril_status want = generations[i] == newest ? ARIL_OK : ARIL_E_REPLAY_ROLLBACK;
-        if (st != want && !(want != ARIL_OK && st == ARIL_E_NOT_FOUND && i <= 5)) {
+        if (st != want && !(want != ARIL_OK && st == ARIL_E_KEYSTORE_WRONG && i <= 5)) {
             fail_msg("before %s: %s", i < COUNT(steps) ? steps[i].name : "nothing",
                      aril_status_name(st));
         }
@@ -354,6 +354,15 @@ static void the_next_change_moves_it_as_well(void **state)
 /* --- Counters that lie
  * ---------------------------------------------------------------------------- */
 
+/* What is refused was not opened before. */
+static void assert_opening_told(size_t events_before, aril_status st)
+{
+    const aril_event event = world_last(&w, ARIL_EVENT_KEYRING);
+    assert_int_equal(world_events(&w, ARIL_EVENT_KEYRING), events_before + 1);
+    assert_string_equal(event.action, "open");
+    assert_status(event.status, st);
+}
+
 static void a_counter_that_is_ahead_is_a_rollback_and_one_behind_is_another_counter(void **state)
 {
     (void)state;
@@ -365,7 +374,9 @@ static void a_counter_that_is_ahead_is_a_rollback_and_one_behind_is_another_coun
     home_close(&h);
     aril_span fresh = home_read(h.path);
     home_write(h.path, old);
+    const size_t told = world_events(&w, ARIL_EVENT_KEYRING);
     assert_status(attack_open(&h), ARIL_E_REPLAY_ROLLBACK);
+    assert_opening_told(told, ARIL_E_REPLAY_ROLLBACK);
     home_write(h.path, fresh);
     assert_status(attack_open(&h), ARIL_OK);
     /* A keystore that was reset: a new memory has no such counter. */
@@ -373,7 +384,7 @@ static void a_counter_that_is_ahead_is_a_rollback_and_one_behind_is_another_coun
     reset.backing = memory_backing_new();
     reset.kr = NULL;
     reset.ks = NULL;
-    assert_status(attack_open(&reset), ARIL_E_NOT_FOUND);
+    assert_status(attack_open(&reset), ARIL_E_KEYSTORE_WRONG);
     home_close(&reset);
     memory_backing_free(reset.backing);
     free(old.data);
@@ -424,10 +435,12 @@ static void a_file_that_is_one_ahead_is_a_crash_and_two_another_keystores(void *
         assert_status(skip_generations(h.kr, by), ARIL_OK);
         aril_keyring_close(h.kr);
         h.kr = NULL;
+        const size_t told = world_events(&w, ARIL_EVENT_KEYRING);
         const aril_status st = attack_open(&h);
         assert_status(st, by == 1 ? ARIL_OK : ARIL_E_KEYSTORE_WRONG);
         if (by > 1) {
             assert_error(&h.error, st, "another counter");
+            assert_opening_told(told, st);
             home_write(h.path, file);
         }
         assert_int_equal(memory_backing_counter(h.backing) - before, by == 1);

@@ -214,6 +214,26 @@ static void what_failed_after_the_tombstone_goes_on_when_it_is_called_again(void
     assert_true(after_tombstone >= 3); /* seal, destroy, counters */
 }
 
+static void a_backup_that_has_the_tombstone_is_not_open(void **state)
+{
+    (void)state;
+    home_close(&h);
+    h.store = faulty_over_memory;
+    home_open(&h);
+    faulty_store_arm(faulty, 6, ARIL_E_KEYSTORE_BUSY); /* after the counter of the tombstone */
+    assert_status(shred("alice", 1, NULL), ARIL_E_KEYSTORE_BUSY);
+    assert_string_equal(faulty_store_last(faulty), "seal");
+    assert_int_equal(shreds().count, 1);
+    assert_status(aril_keyring_backup(h.kr, temp_path("b1"), &h.error), ARIL_OK);
+    assert_status(shred("alice", 1, NULL), ARIL_OK);
+    assert_int_equal(shreds().last.backups_open, 0);
+    temp_clear(temp_path("b1"));
+    home_close(&h);
+    faulty_store_free(faulty);
+    h.store = NULL;
+    home_open(&h);
+}
+
 static void a_store_that_cannot_destroy_is_said_when_the_rest_is_done(void **state)
 {
     aril_shred_info info;
@@ -279,9 +299,9 @@ static void open_nodes_are_those_that_serve_it_and_gave_no_receipt(void **state)
     assert_status(box_seal(nodes[0].kr, "alice", &box, &h.error), ARIL_OK);
     assert_status(shred("alice", 1, &info), ARIL_OK);
     assert_int_equal(info.nodes_open, 2);
+    fleet_pull(&h, &nodes[0]); /* the first bundle that carries the tombstone */
+    assert_int_equal(shreds().last.nodes_open, 1);
     fleet_pull(&h, &nodes[2]); /* serves bob alone */
-    assert_int_equal(shreds().last.nodes_open, 2);
-    fleet_pull(&h, &nodes[0]);
     assert_int_equal(shreds().last.nodes_open, 1);
     assert_status(box_open(nodes[0].kr, &box, &h.error), ARIL_E_KEY_DESTROYED);
     assert_status(aril_keyring_node_revoke(h.kr, TEXT("n1"), NULL, &h.error), ARIL_OK);
@@ -343,6 +363,7 @@ int main(void)
         TEST(a_later_destruction_closes_earlier_shreds_as_well),
         TEST(the_same_again_changes_nothing_but_may_destroy_the_root),
         TEST(what_failed_after_the_tombstone_goes_on_when_it_is_called_again),
+        TEST(a_backup_that_has_the_tombstone_is_not_open),
         TEST(a_store_that_cannot_destroy_is_said_when_the_rest_is_done),
         TEST(open_backups_are_those_from_before_that_nobody_destroyed),
         TEST(open_nodes_are_those_that_serve_it_and_gave_no_receipt),

@@ -32,7 +32,7 @@ static int teardown(void **state)
  * are. */
 static size_t next_place(size_t at, size_t len)
 {
-    const size_t step = SANITIZED ? 61 : 29;
+    const size_t step = SANITIZED ? 211 : 29;
     return at < 160 || at + 4 > len ? at + 1 : at + step;
 }
 
@@ -149,13 +149,13 @@ static void a_bit_of_the_head_is_noticed(void **state)
     flip_column(db, "SELECT mac FROM aril_head", "UPDATE aril_head SET mac=?1", "mac of the head");
     aril_span body = attack_blob(db, "SELECT body FROM aril_head");
     const aril_bytes bytes = { body.data, body.len };
-    for (size_t bit = 0; bit < 8 * body.len; bit++) {
+    for (size_t bit = 0; bit < 8 * body.len; bit += SANITIZED ? 3 : 1) {
         body.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
         attack_with(db, "UPDATE aril_head SET body=?1", &bytes, 1);
         const aril_status st = attack_open(&h);
         const bool in_slot = bit / 8 >= ROOT_SLOT_AT && bit / 8 < ROOT_SLOT_AT + 16;
         /* A slot that the keystore does not have: its own word. */
-        if (in_slot ? st != ARIL_E_NOT_FOUND
+        if (in_slot ? st != ARIL_E_KEYSTORE_WRONG
                     : st != ARIL_E_AUTH && aril_status_class(st) != ARIL_E_FORMAT) {
             fail_msg("bit %zu of the head: %s: %s", bit, aril_status_name(st), h.error.message);
         }

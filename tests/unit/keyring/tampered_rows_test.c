@@ -92,8 +92,7 @@ static void rows_that_are_gone_or_too_many_are_noticed(void **state)
         "DELETE FROM aril_rows WHERE rowid=(SELECT max(rowid) FROM aril_rows WHERE kind=1)",
         "INSERT INTO aril_rows SELECT kind, x'00', body, mac FROM aril_rows WHERE kind=7",
         "INSERT INTO aril_rows SELECT 8, id, body, mac FROM aril_rows WHERE kind=7",
-        "INSERT INTO aril_rows SELECT kind, zeroblob(32), body, mac FROM aril_rows WHERE kind=1 "
-        "LIMIT 1",
+        "INSERT INTO aril_rows SELECT 1, zeroblob(32), body, mac FROM aril_rows LIMIT 1",
         "INSERT INTO aril_rows VALUES(4, x'626f62', zeroblob(60), zeroblob(32))",
         "INSERT INTO aril_rows VALUES(9, x'00', x'', x'')",
         "INSERT INTO aril_rows VALUES(10, x'00', x'', x'')",

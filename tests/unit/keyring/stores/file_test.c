@@ -152,7 +152,7 @@ static void each_slot_has_a_line(void **state)
     assert_int_equal(get_text(text, sizeof text), 16 + 98 + 4);
     assert_memory_equal(text + 16, "03000000000000000000000000000000 ", 33);
     assert_status(unseal(&s, &place_c, &c, NULL), ARIL_OK);
-    assert_status(unseal(&s, &place_a, &a, NULL), ARIL_E_NOT_FOUND);
+    assert_status(unseal(&s, &place_a, &a, NULL), ARIL_E_KEYSTORE_WRONG);
     close_store(&s);
 }
 
@@ -166,7 +166,7 @@ static void a_copy_of_the_key_file_opens_what_was_destroyed(void **state)
     assert_status(seal(&s, &place_a, &a), ARIL_OK);
     (void)get_text(text, sizeof text);
     assert_status(s.ops->destroy(s.state, place_a.slot, NULL), ARIL_OK);
-    assert_status(unseal(&s, &place_a, &a, NULL), ARIL_E_NOT_FOUND);
+    assert_status(unseal(&s, &place_a, &a, NULL), ARIL_E_KEYSTORE_WRONG);
     put_text(text, 0600);
     assert_status(unseal(&s, &place_a, &a, NULL), ARIL_OK);
     close_store(&s);
@@ -424,7 +424,7 @@ static void assert_no_key_is_lost(void)
             struct arili_store_place place;
             set_slot(&place, w, n);
             assert_status(unseal(&s, &place, &blobs[w][n], NULL),
-                          n % 3 == 2 ? ARIL_E_NOT_FOUND : ARIL_OK);
+                          n % 3 == 2 ? ARIL_E_KEYSTORE_WRONG : ARIL_OK);
         }
     }
     close_store(&s);
