@@ -205,13 +205,20 @@ static aril_status forget_expired(aril_keyring *kr)
     return ARIL_OK;
 }
 
-/* At the file that is open. */
-static aril_status look(aril_keyring *kr, bool *ret_changed, aril_error *error)
+bool arili_keyring_is_behind(aril_keyring *kr, unsigned *tries)
+{
+    uint32_t version = 0;
+    return ++*tries < ARILI_KEYRING_TRIES &&
+           arili_database_version(kr->db, &version, NULL) == ARIL_OK && version != kr->looked_at;
+}
+
+static aril_status look_once(aril_keyring *kr, bool *ret_changed, aril_error *error)
 {
     *ret_changed = false;
     ARILI_TRY(forget_expired(kr));
     uint32_t version = 0;
     ARILI_TRY(arili_database_version(kr->db, &version, error));
+    kr->looked_at = version;
     if (version == kr->version) {
         return ARIL_OK;
     }
@@ -231,6 +238,17 @@ static aril_status look(aril_keyring *kr, bool *ret_changed, aril_error *error)
     }
     kr->version = version;
     return ARIL_OK;
+}
+
+/* At the file that is open. */
+static aril_status look(aril_keyring *kr, bool *ret_changed, aril_error *error)
+{
+    unsigned tries = 0;
+    aril_status st;
+    do {
+        st = look_once(kr, ret_changed, error);
+    } while (st != ARIL_OK && arili_keyring_is_behind(kr, &tries));
+    return st;
 }
 
 aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed, aril_error *error)

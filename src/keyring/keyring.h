@@ -32,6 +32,7 @@ struct aril_keyring {
     dev_t device; /* of the open file */
     ino_t inode;
     uint32_t version;       /* of the database when rows were read */
+    uint32_t looked_at;     /* the same, when somebody last looked, with or without success */
     uint64_t told_revision; /* that aril_keyring_refresh() saw last */
     struct arili_kek *root; /* NULL: forgotten; unsealed again when needed */
     uint64_t root_until_ns;
@@ -60,6 +61,11 @@ ARIL_MUST_USE aril_status arili_keyring_look(aril_keyring *kr, bool *ret_changed
                                              aril_error *error);
 /* Under slow: a write transaction of the file that has the name now, and look. */
 ARIL_MUST_USE aril_status arili_keyring_begin(aril_keyring *kr, aril_error *error);
+/* Under slow: whether the file was changed since it was looked at. What failed may work after the
+ * next look: another process may have replaced the root, and destroyed it in the keystore, between
+ * a look and its use. Answers so a few times for one use. */
+#define ARILI_KEYRING_TRIES 5u
+bool arili_keyring_is_behind(aril_keyring *kr, unsigned *tries);
 /* Under slow: as look, but a file that cannot be reached for now is no failure: what is in memory
  * was checked and goes on. */
 ARIL_MUST_USE aril_status arili_keyring_look_softly(aril_keyring *kr, aril_error *error);

@@ -85,6 +85,7 @@ void arili_keyring_closep(aril_keyring **kr)
 static aril_status load(aril_keyring *kr, aril_error *error)
 {
     ARILI_TRY(arili_database_version(kr->db, &kr->version, error));
+    kr->looked_at = kr->version;
     ARILI_DEFER(arili_rowset_dropp) struct arili_rowset *set = NULL;
     ARILI_TRY(arili_rowset_read(kr->rt, kr->db, &set, error));
     memcpy(kr->id, set->head.id, sizeof kr->id);
@@ -111,7 +112,11 @@ aril_status aril_keyring_open(aril_runtime *rt, const aril_keyring_config *confi
     ARILI_DEFER(arili_keyring_closep) aril_keyring *kr = NULL;
     ARILI_TRY(arili_keyring_new(rt, config, &kr));
     ARILI_TRY(arili_keyring_open_file(kr, error));
-    aril_status st = load(kr, error);
+    unsigned tries = 0;
+    aril_status st;
+    do {
+        st = load(kr, error);
+    } while (st != ARIL_OK && arili_keyring_is_behind(kr, &tries));
     st = st == ARIL_OK ? arili_counter_settle(kr, error) : st;
     ARILI_TRY(arili_keyring_tell(kr, ARIL_EVENT_KEYRING, "open", st, (aril_bytes){ NULL, 0 }, NULL,
                                  NULL));

@@ -107,11 +107,9 @@ static aril_status load(aril_keyring *kr, const struct arili_rowset *set,
     return ARIL_OK;
 }
 
-static aril_status slot_key_slowly(aril_keyring *kr, const aril_key_slot *slot, uint64_t now_ns,
-                                   aril_tenant_key **ret, aril_error *error)
+static aril_status look_and_load(aril_keyring *kr, const aril_key_slot *slot, uint64_t now_ns,
+                                 aril_tenant_key **ret, aril_error *error)
 {
-    ARILI_DEFER(arili_keyring_leavep) aril_keyring *held = NULL;
-    ARILI_TRY(arili_keyring_enter(kr, &held));
     ARILI_TRY(arili_keyring_look_softly(kr, error));
     const struct arili_key *key = NULL;
     ARILI_TRY(choose(kr, kr->rows, slot, &key, error));
@@ -119,6 +117,19 @@ static aril_status slot_key_slowly(aril_keyring *kr, const aril_key_slot *slot, 
     *ret = cached(kr, arili_key_id(key), now_ns); /* another thread may have been quicker */
     pthread_mutex_unlock(&kr->quick);
     return *ret != NULL ? ARIL_OK : load(kr, kr->rows, key, now_ns, ret, error);
+}
+
+static aril_status slot_key_slowly(aril_keyring *kr, const aril_key_slot *slot, uint64_t now_ns,
+                                   aril_tenant_key **ret, aril_error *error)
+{
+    unsigned tries = 0;
+    aril_status st;
+    ARILI_DEFER(arili_keyring_leavep) aril_keyring *held = NULL;
+    ARILI_TRY(arili_keyring_enter(kr, &held));
+    do {
+        st = look_and_load(kr, slot, now_ns, ret, error);
+    } while (st != ARIL_OK && arili_keyring_is_behind(kr, &tries));
+    return st;
 }
 
 static aril_status slot_key(aril_keyring *kr, const aril_key_slot *slot, aril_tenant_key **ret,
@@ -187,16 +198,27 @@ static aril_status may_open(const aril_keyring *kr, const struct arili_rowset *s
     return ARIL_OK;
 }
 
-static aril_status key_by_id_slowly(aril_keyring *kr, aril_bytes tenant, const uint8_t *id,
-                                    uint64_t now_ns, aril_tenant_key **ret, aril_error *error)
+static aril_status look_for_id(aril_keyring *kr, aril_bytes tenant, const uint8_t *id,
+                               uint64_t now_ns, aril_tenant_key **ret, aril_error *error)
 {
-    ARILI_DEFER(arili_keyring_leavep) aril_keyring *held = NULL;
-    ARILI_TRY(arili_keyring_enter(kr, &held));
     /* A key that is not known here may have come into the file a moment ago. */
     ARILI_TRY(arili_keyring_look_softly(kr, error));
     const struct arili_key *key = arili_rowset_key(kr->rows, id);
     ARILI_TRY(may_open(kr, kr->rows, tenant, key, error));
     return load(kr, kr->rows, key, now_ns, ret, error);
+}
+
+static aril_status key_by_id_slowly(aril_keyring *kr, aril_bytes tenant, const uint8_t *id,
+                                    uint64_t now_ns, aril_tenant_key **ret, aril_error *error)
+{
+    unsigned tries = 0;
+    aril_status st;
+    ARILI_DEFER(arili_keyring_leavep) aril_keyring *held = NULL;
+    ARILI_TRY(arili_keyring_enter(kr, &held));
+    do {
+        st = look_for_id(kr, tenant, id, now_ns, ret, error);
+    } while (st != ARIL_OK && arili_keyring_is_behind(kr, &tries));
+    return st;
 }
 
 static aril_status key_by_id(aril_keyring *kr, aril_bytes tenant, const uint8_t *id,
@@ -242,6 +264,15 @@ aril_status aril_keyring_key_by_id(aril_keyring *keyring, aril_bytes tenant,
 
 /* --- Signing keys -------------------------------------------------------------------------- */
 
+static aril_status look_and_sign(aril_keyring *kr, const aril_key_slot *slot, aril_identity **ret,
+                                 aril_error *error)
+{
+    ARILI_TRY(arili_keyring_look_softly(kr, error));
+    const struct arili_key *key = NULL;
+    ARILI_TRY(choose(kr, kr->rows, slot, &key, error));
+    return arili_keyring_identity(kr, kr->rows, key, ret, error);
+}
+
 aril_status aril_keyring_signing_key(aril_keyring *keyring, aril_bytes owner,
                                      aril_identity **ret_identity, aril_error *error)
 {
@@ -249,11 +280,13 @@ aril_status aril_keyring_signing_key(aril_keyring *keyring, aril_bytes owner,
     *ret_identity = NULL;
     const aril_key_slot slot = { .purpose = owner.len > 0 ? ARIL_KEY_API : ARIL_KEY_AUTHORITY,
                                  .owner = owner };
+    unsigned tries = 0;
+    aril_status st;
     ARILI_TRY(arili_slot_check(&slot));
     ARILI_DEFER(arili_keyring_leavep) aril_keyring *held = NULL;
     ARILI_TRY(arili_keyring_enter(keyring, &held));
-    ARILI_TRY(arili_keyring_look_softly(keyring, error));
-    const struct arili_key *key = NULL;
-    ARILI_TRY(choose(keyring, keyring->rows, &slot, &key, error));
-    return arili_keyring_identity(keyring, keyring->rows, key, ret_identity, error);
+    do {
+        st = look_and_sign(keyring, &slot, ret_identity, error);
+    } while (st != ARIL_OK && arili_keyring_is_behind(keyring, &tries));
+    return st;
 }
