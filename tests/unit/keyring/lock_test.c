@@ -137,8 +137,8 @@ static void any_handle_unlocks_but_not_without_the_keystore(void **state)
     struct arili_rowset *set = arili_keyring_rows(h.kr);
     assert_status(arili_keystore_destroy(h.ks, set->head.root_slot, &h.error), ARIL_OK);
     struct home_mark mark = home_mark(&h);
-    assert_status(aril_keyring_unlock(second.kr, &h.error), ARIL_E_NOT_FOUND);
-    assert_status(aril_keyring_unlock(h.kr, &h.error), ARIL_E_NOT_FOUND);
+    assert_status(aril_keyring_unlock(second.kr, &h.error), ARIL_E_KEYSTORE_WRONG);
+    assert_status(aril_keyring_unlock(h.kr, &h.error), ARIL_E_KEYSTORE_WRONG);
     home_unchanged(&h, &mark);
     assert_status(box_open(h.kr, &box, &h.error), ARIL_E_KEY_LOCKED);
     arili_rowset_drop(set);
