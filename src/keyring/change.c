@@ -349,7 +349,7 @@ static aril_status after_commit(struct arili_change *ch, aril_error *error)
     if (st == ARIL_OK) {
         return ARIL_OK;
     }
-    return arili_error_set(error, ARIL_E_KEYSTORE_WRONG,
+    return arili_error_set(error, st,
                            "%s was changed, but the keystore's counter was not moved: %.160s; the "
                            "next change tries again",
                            kr->path, why.message[0] != '\0' ? why.message : aril_status_text(st));
@@ -378,7 +378,7 @@ aril_status arili_change_commit(struct arili_change *ch, aril_error *error)
     const aril_status st = ch->root != NULL ? arili_keyring_adopt_root(kr, ch->root) : ARIL_OK;
     if (st != ARIL_OK) {
         kr->version = 0; /* the file is ahead of this process: it is read again */
-        return arili_error_set(error, ARIL_E_KEYSTORE_WRONG,
+        return arili_error_set(error, st,
                                "%s was changed, but its new root was not taken over: "
                                "%s; the next call reads it again",
                                kr->path, aril_status_text(st));
