@@ -19,8 +19,10 @@ extern "C" {
  * Unless a function says otherwise. Threads: any, at the same time, also several processes on one
  * file. Blocks: on the file, on the keystore when a secret has to be unsealed, and on other
  * processes that write. Allocates: yes. Since: 0.2. error is optional everywhere; it names the
- * file, the value and the remedy. Statuses of every function: ARIL_E_USAGE (class), ARIL_E_NOMEM,
- * ARIL_E_RANDOM, ARIL_E_CRYPTO, ARIL_E_FORKED in a forked child; those that read or write the file:
+ * file, the value and the remedy. Where the status says all (ARIL_E_USAGE, ARIL_E_NOMEM and their
+ * like) it may be left as it was, so clear it before a call.
+ * Statuses of every function: ARIL_E_USAGE (class), ARIL_E_NOMEM, ARIL_E_RANDOM, ARIL_E_CRYPTO,
+ * ARIL_E_FORKED in a forked child; those that read or write the file:
  *
  *   ARIL_E_IO (class)        it cannot be read or written; IO_FULL, IO_READ_ONLY
  *   ARIL_E_TIMEOUT           another process holds it, or the keystore did not answer
@@ -161,8 +163,10 @@ ARIL_API ARIL_MUST_USE aril_status aril_keyring_init(aril_runtime *rt,
 
 /**
  * Open a keyring: unseals the root, checks every row, the set of rows and the counter.
- * @retval ARIL_E_NOT_FOUND  There is no such file.
- * @retval ARIL_E_KEY_LOCKED is not answered here: a locked keyring opens, and can be unlocked.
+ * A locked keyring opens as well, and can be unlocked.
+ * @retval ARIL_E_NOT_FOUND       There is no such file, or the keystore is not there any more.
+ * @retval ARIL_E_KEYSTORE_WRONG  The keystore is that of another keyring, or the root was destroyed
+ *                                in it. Open with the right one, or recover.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_keyring_open(aril_runtime *rt,
                                                      const aril_keyring_config *config,
@@ -240,11 +244,15 @@ ARIL_API ARIL_MUST_USE aril_status aril_keyring_list(aril_keyring *keyring,
                                                      aril_error *error);
 
 /**
- * Unwrap every key that is not destroyed, and compare with ids and public keys. Reports each
- * failure through visit, when that is given, with the status; goes on after it. visit may not call
- * the keyring.
+ * Called for each key, with what its unwrapping gave. Return 0 to go on, another value to stop. May
+ * not call the keyring.
  */
 typedef int aril_key_verify_fn(void *user, const aril_key_info *info, aril_status st);
+/**
+ * Unwrap every key that is not destroyed, and compare with ids and public keys. Goes on after a
+ * failure, and answers the first one.
+ * @param visit  NULL: nobody is told which key failed.
+ */
 ARIL_API ARIL_MUST_USE aril_status aril_keyring_verify(aril_keyring *keyring,
                                                        aril_key_verify_fn *visit, void *user,
                                                        aril_error *error);
@@ -290,7 +298,9 @@ ARIL_API ARIL_MUST_USE aril_status aril_keyring_rotate(aril_keyring *keyring,
  * become destroyed. For a former root: its slot in the keystore is destroyed, and backups from its
  * time do not open any more. Until then whoever knows that root's secret can still write a file
  * that opens, so a root that leaked is rotated and destroyed.
- * @retval ARIL_E_USAGE_STATE  The key is active: rotate it first.
+ * @retval ARIL_E_USAGE_STATE  The key is active or pending: rotate it first.
+ * @retval ARIL_E_NOT_FOUND    There is no key of that id.
+ * @retval ARIL_E_UNAVAILABLE  destroy of a former root, and the keystore cannot.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_keyring_retire(aril_keyring *keyring,
                                                        const uint8_t id[ARIL_KEY_ID_BYTES],
@@ -355,7 +365,7 @@ ARIL_API ARIL_MUST_USE aril_status aril_keyring_tenant_key(aril_keyring *keyring
                                                            aril_key_purpose purpose,
                                                            aril_tenant_key **ret_key,
                                                            aril_error *error);
-/** The same for any slot: labels, models. */
+/** The same for the DATA or NAME key of any slot: with a label, or of a model. */
 ARIL_API ARIL_MUST_USE aril_status aril_keyring_slot_key(aril_keyring *keyring,
                                                          const aril_key_slot *slot,
                                                          aril_tenant_key **ret_key,
@@ -517,8 +527,8 @@ ARIL_API ARIL_MUST_USE aril_status aril_keyring_backup_destroyed(aril_keyring *k
                                                                  const uint8_t id[16],
                                                                  aril_error *error);
 
-/** Make a recovery key on an offline machine: the secret to one file, the recipient to the other
- * (PEM). Neither is replaced. */
+/** Make a recovery key on an offline machine: the secret to one file, then the recipient to the
+ * other (PEM). Neither is replaced. When the second fails the first is there, and can go. */
 ARIL_API ARIL_MUST_USE aril_status aril_recovery_key_new(aril_runtime *rt, const char *secret_path,
                                                          const char *recipient_path,
                                                          aril_error *error);
@@ -550,7 +560,10 @@ ARIL_API ARIL_MUST_USE aril_status aril_keyring_recover(aril_runtime *rt,
  * Import cachekit master keys for a tenant as LEGACY keys: the first one opens and is marked
  * current, the others open. Nothing is ever sealed under them by this keyring.
  * @param keys   32 bytes each; 1 to ARIL_CACHEKIT_KEYS_MAX, all different.
- * @retval ARIL_E_EXISTS  One of them was imported before; nothing was changed.
+ * @retval ARIL_E_EXISTS         One of them was imported before; nothing was changed.
+ * @retval ARIL_E_NOT_FOUND      No such tenant: create it first.
+ * @retval ARIL_E_KEY_DESTROYED  It was shredded.
+ * @retval ARIL_E_USAGE_STATE    This is the keyring of a node.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_keyring_import_cachekit(aril_keyring *keyring,
                                                                 aril_bytes tenant,
