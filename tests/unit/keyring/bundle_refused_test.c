@@ -64,6 +64,8 @@ static void a_bundle_ends_after_its_days(void **state)
     assert_status(fleet_take(&fleet.alpha, bundle), ARIL_OK);
     fake_clock_add_s(&fleet.w.clock, 1);
     refuse(&fleet.beta, bundle, ARIL_E_EXPIRED_BUNDLE, "fetch a newer one");
+    /* Whoever took it hears that nobody gives him newer ones. */
+    refuse(&fleet.alpha, bundle, ARIL_E_EXPIRED_BUNDLE, "fetch a newer one");
     fake_clock_add_s(&fleet.w.clock, 100000);
     refuse(&fleet.beta, bundle, ARIL_E_EXPIRED_BUNDLE, "ended 100000 s ago");
 }
