@@ -285,7 +285,8 @@ ARIL_API ARIL_MUST_USE aril_status aril_keyring_create(aril_keyring *keyring,
  *    do not change, and neither does bulk data. The old one is destroyed; an old root keeps its
  *    slot in the keystore, so that older backups open, until aril_keyring_retire().
  *  - DATA, NAME, API, AUTHORITY: the new version seals or signs, the old one becomes decrypt-only.
- * Work that was interrupted is ended first, also that of another process.
+ * Work that was interrupted is ended first, also that of another process; where that is the
+ * rotation of this key, it is the one that was asked for, and no other is made.
  * @retval ARIL_E_NOT_FOUND    There is no such key.
  * @retval ARIL_E_INTERRUPTED  The progress function said so; what was done is kept.
  */

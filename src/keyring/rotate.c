@@ -40,7 +40,12 @@ aril_status aril_keyring_rotate(aril_keyring *keyring, const aril_key_slot *slot
                  ARIL_E_USAGE_RANGE);
     ARILI_DEFER(arili_keyring_leavep) aril_keyring *held = NULL;
     ARILI_TRY(arili_keyring_enter(keyring, &held));
+    bool is_pending = false;
+    ARILI_TRY(arili_rotation_pending(keyring, slot, &is_pending, error));
     ARILI_TRY(arili_rotation_finish(keyring, error));
+    if (is_pending) {
+        return ARIL_OK; /* that was the rotation which is asked for */
+    }
     return is_kek(slot->purpose) ? arili_rotation_run(keyring, slot, error)
                                  : rotate_leaf(keyring, slot, error);
 }

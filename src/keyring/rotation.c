@@ -350,6 +350,25 @@ static aril_status go_on(aril_keyring *kr, const struct arili_rowset *set,
     return st;
 }
 
+aril_status arili_rotation_pending(aril_keyring *kr, const aril_key_slot *slot, bool *ret_pending,
+                                   aril_error *error)
+{
+    bool changed;
+    ARILI_TRY(arili_keyring_look(kr, &changed, error));
+    size_t count;
+    const size_t first = arili_rowset_kind(kr->rows, ARILI_ROW_ROTATION, &count);
+    for (size_t i = first; i < first + count; i++) {
+        struct arili_rotation_row said;
+        ARILI_TRY(arili_rotation_row_parse(arili_row_body(kr->rows->rows[i]), &said));
+        const struct arili_key *fresh = arili_rowset_key(kr->rows, said.successor);
+        *ret_pending =
+            *ret_pending || (fresh != NULL && fresh->said.purpose == slot->purpose &&
+                             arili_row_order(0, fresh->said.owner, 0, slot->owner) == 0 &&
+                             (slot->purpose != ARIL_KEY_ROOT || said.blob.len > 0));
+    }
+    return ARIL_OK;
+}
+
 aril_status arili_rotation_finish(aril_keyring *kr, aril_error *error)
 {
     for (;;) {

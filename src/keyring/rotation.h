@@ -10,6 +10,10 @@
  * of a change.
  */
 
+/* Whether a rotation of that slot was begun and can be ended: one of a root that has no blob yet
+ * can only be given up. */
+ARIL_MUST_USE aril_status arili_rotation_pending(aril_keyring *kr, const aril_key_slot *slot,
+                                                 bool *ret_pending, aril_error *error);
 /* End rotations that were begun, by this process or another. */
 ARIL_MUST_USE aril_status arili_rotation_finish(aril_keyring *kr, aril_error *error);
 /* aril_keyring_retire() of somebody who holds the lock (rotate.c). */

@@ -102,10 +102,19 @@ static void rotate_leaf(struct km_plan *p, const struct km_slot *slot)
     kmi_succeed(kmi_change(p, true), slot, wait_s);
 }
 
+/* Whether the rotation that was cut off is one of that slot, and can be ended. */
+static bool goes_on(const struct km_ring *r, const struct km_slot *slot)
+{
+    return r->rotating && r->rotates == slot->purpose &&
+           strcmp(r->rotates_owner, slot->owner) == 0 &&
+           (slot->purpose != ARIL_KEY_ROOT || r->sealed);
+}
+
 void km_rotate(struct km_plan *p, const struct km_slot *slot)
 {
+    const bool is_the_one = goes_on(kmi_newest(p), slot);
     kmi_finish(p);
-    if (p->st == ARIL_OK) {
+    if (p->st == ARIL_OK && !is_the_one) {
         (kmi_is_kek(slot->purpose) ? rotate_kek : rotate_leaf)(p, slot);
     }
 }
