@@ -204,6 +204,13 @@ void arili_bundle_info_write(const struct arili_bundle *b, const uint8_t node[AR
     arili_write_bytes(&w, (aril_bytes){ node, ARIL_NODE_ID_BYTES });
 }
 
+static aril_status too_large(const aril_keyring *kr, size_t bytes, aril_error *error)
+{
+    return arili_error_set(error, ARIL_E_LIMIT,
+                           "%s: the bundle would have %zu bytes; give nodes fewer tenants",
+                           kr->path, bytes);
+}
+
 static uint32_t count_entries(const struct packing *p, const struct arili_node_row *node)
 {
     uint32_t count = 0;
@@ -254,13 +261,27 @@ static aril_status pack_section(struct packing *p, const struct arili_bundle *b,
     return seal_entries(p, node, &hpke);
 }
 
-static aril_status pack_sections(struct packing *p, struct arili_bundle *b)
+/* Room for the sections: what is no bundle any more is not sealed first. */
+static aril_status reserve_sections(struct packing *p, size_t first, size_t count,
+                                    aril_error *error)
+{
+    size_t bytes = 0;
+    for (size_t i = first; i < first + count; i++) {
+        struct arili_node_row node;
+        ARILI_TRY(arili_node_row_parse(arili_row_body(p->set->rows[i]), &node));
+        bytes += node.revoked ? 0 : SECTION_BYTES_MAX + count_entries(p, &node) * ENTRY_BYTES;
+    }
+    if (bytes > ARIL_BUNDLE_BYTES_MAX) {
+        return too_large(p->kr, bytes, error);
+    }
+    return buffer_init(&p->sections, bytes);
+}
+
+static aril_status pack_sections(struct packing *p, struct arili_bundle *b, aril_error *error)
 {
     size_t count;
     const size_t first = arili_rowset_kind(p->set, ARILI_ROW_NODE, &count);
-    const size_t each = SECTION_BYTES_MAX + p->count * ENTRY_BYTES;
-    ARILI_ENSURE(count == 0 || each <= ARIL_BUNDLE_BYTES_MAX / count, ARIL_E_LIMIT);
-    ARILI_TRY(buffer_init(&p->sections, count * each));
+    ARILI_TRY(reserve_sections(p, first, count, error));
     for (size_t i = first; i < first + count; i++) {
         struct arili_node_row node;
         ARILI_TRY(arili_node_row_parse(arili_row_body(p->set->rows[i]), &node));
@@ -310,9 +331,7 @@ static aril_status sign_and_save(struct packing *p, struct arili_bundle *b,
     b->signature.data = signature;
     ARILI_TRY(arili_bundle_write(b, whole.data, whole.cap, &whole.len));
     if (whole.len > ARIL_BUNDLE_BYTES_MAX) {
-        return arili_error_set(error, ARIL_E_LIMIT,
-                               "%s: the bundle would have %zu bytes; give nodes fewer tenants",
-                               p->kr->path, whole.len);
+        return too_large(p->kr, whole.len, error);
     }
     return arili_file_write(path, buffer_bytes(&whole), ARILI_FILE_MODE_PUBLIC, true, error);
 }
@@ -347,7 +366,7 @@ static aril_status write_bundle(aril_keyring *kr, const char *path, uint64_t *re
     ARILI_TRY(pack_tombstones(&p, &b));
     ARILI_TRY(pack_revoked_nodes(&p, &b));
     ARILI_TRY(pack_revoked_authorities(&p, &b));
-    ARILI_TRY(pack_sections(&p, &b));
+    ARILI_TRY(pack_sections(&p, &b, error));
     ARILI_DEFER(arili_identity_freep) aril_identity *identity = NULL;
     ARILI_TRY(arili_keyring_identity(kr, p.set, signer, &identity, error));
     ARILI_TRY(sign_and_save(&p, &b, identity, path, error));

@@ -174,9 +174,13 @@ static aril_status verify_one(aril_keyring *kr, const struct arili_rowset *set,
     size_t len;
     ARILI_TRY(arili_keyring_unwrap(kr, set, key, &p, error));
     ARILI_TRY(arili_payload_public(kr->rt, kr->profile, key->said.purpose, &p, public_key, &len));
-    ARILI_ENSURE(len == key->said.public_key.len &&
-                     (len == 0 || memcmp(public_key, key->said.public_key.data, len) == 0),
-                 ARIL_E_AUTH);
+    if (len != key->said.public_key.len ||
+        (len != 0 && memcmp(public_key, key->said.public_key.data, len) != 0)) {
+        return arili_error_set(error, ARIL_E_AUTH,
+                               "%s: the public key of a %s key is not that of its secret; "
+                               "restore a backup (docs/keyring.md)",
+                               kr->path, aril_key_purpose_name(key->said.purpose));
+    }
     return ARIL_OK;
 }
 

@@ -90,7 +90,12 @@ static aril_status load(aril_keyring *kr, aril_error *error)
     ARILI_TRY(arili_rowset_read(kr->rt, kr->db, &set, error));
     memcpy(kr->id, set->head.id, sizeof kr->id);
     kr->profile = arili_profile_get(set->head.profile);
-    ARILI_ENSURE(kr->profile != NULL, ARIL_E_PROFILE);
+    if (kr->profile == NULL) {
+        return arili_error_set(error, ARIL_E_PROFILE,
+                               "%s has profile %u, which this version does not know; open it with "
+                               "the version of aril that made it, or a newer one",
+                               kr->path, (unsigned)set->head.profile);
+    }
     ARILI_DEFER(arili_kek_dropp) struct arili_kek *root = NULL;
     ARILI_TRY(arili_keyring_root(kr, set, &root, error));
     const struct arili_macs macs = arili_keyring_macs(kr);

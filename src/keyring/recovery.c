@@ -220,11 +220,21 @@ static aril_status open_with(aril_runtime *rt, const aril_keyring_config *config
     ARILI_TRY(arili_rowset_read(rt, kr->db, &set, error));
     memcpy(kr->id, set->head.id, sizeof kr->id);
     kr->profile = arili_profile_get(set->head.profile);
-    ARILI_ENSURE(kr->profile != NULL, ARIL_E_PROFILE);
+    if (kr->profile == NULL) {
+        return arili_error_set(error, ARIL_E_PROFILE,
+                               "%s has profile %u, which this version does not know; open it with "
+                               "the version of aril that made it, or a newer one",
+                               kr->path, (unsigned)set->head.profile);
+    }
     ARILI_TRY(open_root(kr, set, key, recovery_path, ret_payload, error));
     ARILI_DEFER(arili_kek_dropp) struct arili_kek *root = NULL;
     ARILI_TRY(arili_kek_new(rt, kr->profile, ARIL_KEY_ROOT, ret_payload, &root));
-    ARILI_ENSURE(memcmp(root->id, set->head.root, sizeof root->id) == 0, ARIL_E_AUTH);
+    if (memcmp(root->id, set->head.root, sizeof root->id) != 0) {
+        return arili_error_set(error, ARIL_E_AUTH,
+                               "%s: the recovery key gave another root than the one that was "
+                               "sealed; restore a backup (docs/keyring.md)",
+                               kr->path);
+    }
     ARILI_TRY(arili_keyring_adopt_root(kr, root));
     const struct arili_macs macs = arili_keyring_macs(kr);
     ARILI_TRY(arili_rowset_check(&macs, set, kr->path, error));

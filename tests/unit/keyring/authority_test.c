@@ -288,6 +288,24 @@ static void several_new_keys_are_handed_on_one_after_the_other(void **state)
     small_fleet_share(&fleet);
 }
 
+/* Their hashes are in ascending order in a bundle, whatever the order of the keys. */
+static void many_retired_keys_are_all_named(void **state)
+{
+    (void)state;
+    enum { RETIRED = 6 }; /* in order by chance: once in 720 times */
+    for (uint32_t version = 1; version <= RETIRED; version++) {
+        rotate_signer();
+        small_fleet_share(&fleet);
+        retire_signer(version, version % 2);
+        const aril_span bytes = fleet_next(&fleet.authority);
+        assert_int_equal(parsed(bytes).revoked_authority_count, version);
+        assert_status(fleet_take(&fleet.alpha, bytes), ARIL_OK);
+        assert_status(fleet_take(&fleet.beta, bytes), ARIL_OK);
+        free(bytes.data);
+    }
+    assert_next(RETIRED + 1, 0);
+}
+
 static void a_key_in_the_middle_may_go_first(void **state)
 {
     (void)state;
@@ -329,6 +347,7 @@ int main(void)
         TEST(a_node_that_slept_through_the_change_is_told_of_another_authority),
         TEST(a_node_that_was_made_in_between_waits_for_the_new_key),
         TEST(several_new_keys_are_handed_on_one_after_the_other),
+        TEST(many_retired_keys_are_all_named),
         TEST(a_key_in_the_middle_may_go_first),
         TEST(the_key_that_signs_alone_can_not_be_retired),
     };

@@ -162,6 +162,53 @@ static void forget_is_for_this_process_alone_and_keys_come_again(void **state)
     handle_close(&second);
 }
 
+/* Another place of the root in memory; the old one is held meanwhile. */
+static bool is_unsealed_anew(struct arili_kek *old)
+{
+    struct arili_kek *root = NULL;
+    struct arili_rowset *set = arili_keyring_rows(h.kr);
+    arili_kek_hold(old);
+    assert_status(arili_keyring_root(h.kr, set, &root, &h.error), ARIL_OK);
+    const bool anew = root != old;
+    assert_ptr_equal(root, h.kr->root);
+    arili_kek_drop(root);
+    arili_kek_drop(old);
+    arili_rowset_drop(set);
+    return anew;
+}
+
+static void the_root_is_unsealed_anew_when_its_time_is_over(void **state)
+{
+    (void)state;
+    h.config.cache_ttl_s = 60;
+    home_reopen(&h);
+    fake_clock_add_ns(&w.clock, 60000 * MS - 1);
+    assert_false(is_unsealed_anew(h.kr->root));
+    fake_clock_add_ns(&w.clock, 1);
+    assert_true(is_unsealed_anew(h.kr->root));
+    assert_false(is_unsealed_anew(h.kr->root));
+    fake_clock_add_ns(&w.clock, 60000 * MS);
+    assert_true(is_unsealed_anew(h.kr->root));
+}
+
+static void the_root_goes_at_its_time_though_nobody_needs_it(void **state)
+{
+    (void)state;
+    h.config.cache_ttl_s = 60;
+    home_reopen(&h);
+    struct arili_rowset *set = arili_keyring_rows(h.kr);
+    fake_clock_add_ns(&w.clock, 60000 * MS - 1);
+    assert_status(aril_keyring_refresh(h.kr, NULL, &h.error), ARIL_OK);
+    assert_non_null(h.kr->root);
+    fake_clock_add_ns(&w.clock, 1);
+    assert_status(aril_keyring_refresh(h.kr, NULL, &h.error), ARIL_OK);
+    assert_null(h.kr->root);
+    /* and what opened a minute ago does not open without the keystore */
+    assert_status(arili_keystore_destroy(h.ks, set->head.root_slot, &h.error), ARIL_OK);
+    assert_status(box_open(h.kr, &box, &h.error), ARIL_E_KEYSTORE_WRONG);
+    arili_rowset_drop(set);
+}
+
 /* --- Refresh ------------------------------------------------------------------------------- */
 
 static int refreshed(aril_keyring *kr)
@@ -243,6 +290,8 @@ int main(void)
         TEST(the_refresh_time_is_a_quarter_of_a_second_by_default),
         TEST(any_handle_unlocks_but_not_without_the_keystore),
         TEST(forget_is_for_this_process_alone_and_keys_come_again),
+        TEST(the_root_is_unsealed_anew_when_its_time_is_over),
+        TEST(the_root_goes_at_its_time_though_nobody_needs_it),
         TEST(changes_by_others_are_told_once),
         TEST(a_change_that_something_else_saw_first_is_still_told),
         TEST(a_key_that_another_process_just_made_is_found_at_once),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening, listing, info and verify. */
+#include "keyring/keyring.h"
 #include "keyring_fixture.h"
 #include "temp_folder.h"
 #include <stdio.h>
@@ -246,6 +247,31 @@ static void verify_unwraps_every_key_that_lives(void **state)
     home_unchanged(&h, &mark);
 }
 
+/* The wrap does not bind the public key: only the MAC of the row does, and verify. */
+static void verify_notices_a_public_key_of_another_secret(void **state)
+{
+    struct verified v = { .count = 0 };
+    static const uint8_t other[ARILI_KEY_PUBLIC_BYTES_MAX] = { 7 };
+    (void)state;
+    struct arili_rowset *set = arili_keyring_rows(h.kr);
+    struct arili_key_row *said = NULL;
+    for (size_t i = 0; i < set->key_count; i++) {
+        if (set->keys[i].said.purpose == ARIL_KEY_AUTHORITY) {
+            said = &set->keys[i].said;
+        }
+    }
+    assert_non_null(said);
+    const uint8_t *mine = said->public_key.data;
+    said->public_key.data = other;
+    assert_status(aril_keyring_verify(h.kr, count_verified, &v, &h.error), ARIL_E_AUTH);
+    assert_error(&h.error, ARIL_E_AUTH, h.path);
+    assert_error(&h.error, ARIL_E_AUTH, "restore a backup");
+    assert_int_equal(v.failed, 1);
+    said->public_key.data = mine;
+    assert_status(aril_keyring_verify(h.kr, NULL, NULL, &h.error), ARIL_OK);
+    arili_rowset_drop(set);
+}
+
 static int stop_at_once(void *user, uint64_t done, uint64_t total)
 {
     (void)user;
@@ -278,6 +304,7 @@ int main(void)
         TEST(info_counts_what_is_due),
         TEST(info_counts_keys_but_destroyed_ones),
         TEST(verify_unwraps_every_key_that_lives),
+        TEST(verify_notices_a_public_key_of_another_secret),
         TEST(progress_stops_a_verification),
     };
     return cmocka_run_group_tests_name("look", tests, temp_folder_make, temp_folder_remove);

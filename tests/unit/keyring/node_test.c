@@ -218,6 +218,8 @@ static void a_revoked_card_never_comes_back(void **state)
     const struct seen s = look("gamma");
     assert_true(s.revoked);
     assert_int_equal(s.revoked_s, FAKE_UNIX_S + 7);
+    assert_int_equal(keyring_info(fleet.authority.kr).nodes, 2);
+    assert_int_equal(keyring_info(fleet.authority.kr).nodes_revoked, 1);
     refuse(&card, ARIL_E_TRUST_REVOKED, "make a new keyring on the node");
     home_reopen(&fleet.authority);
     refuse(&card, ARIL_E_TRUST_REVOKED, "make a new keyring on the node");
@@ -274,6 +276,24 @@ static void another_kem_key_under_the_same_signature_is_refused(void **state)
     assert_status(arili_card_write(&in.card, der, sizeof der, &len), ARIL_OK);
     fleet_wrap(ARILI_CARD_LABEL, (aril_bytes){ der, len }, &forged);
     refuse(&forged, ARIL_E_AUTH, "not signed by its key");
+}
+
+/* Signed as it should be: but nothing could be sealed for that node, nor any bundle written. */
+static void a_kem_key_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    struct fleet_text forged;
+    struct fleet_inside in;
+    uint8_t kem[ARILI_HPKE_PUBLIC_BYTES_MAX];
+    aril_identity *signer = forge_node(gamma_home.kr);
+    fleet_card_inside(&card, &in);
+    assert_true(in.card.kem_public.len <= sizeof kem);
+    memset(kem, 0xff, sizeof kem); /* coefficients above the modulus */
+    in.card.kem_public.data = kem;
+    forge_card(&in.card, signer, &forged);
+    refuse(&forged, ARIL_E_FORMAT_FIELD, "KEM key that is none");
+    aril_identity_free(signer);
+    free(fleet_next(&fleet.authority).data);
 }
 
 static void a_card_of_another_profile_is_refused(void **state)
@@ -429,6 +449,7 @@ int main(void)
         TEST(a_card_with_the_did_of_another_key_is_refused),
         TEST(a_card_that_is_not_signed_by_its_key_is_refused),
         TEST(another_kem_key_under_the_same_signature_is_refused),
+        TEST(a_kem_key_that_is_none_is_refused),
         TEST(a_card_of_another_profile_is_refused),
         TEST(every_changed_byte_of_a_card_is_refused),
         TEST(every_truncated_card_is_refused),

@@ -134,6 +134,8 @@ static void a_recipient_made_elsewhere_works_as_well(void **state)
     temp_clear(secret);
     assert_status(aril_recovery_key_new(w.rt, secret, recipient, &h.error), ARIL_E_EXISTS);
     assert_int_not_equal(stat(secret, &st), 0); /* half a pair is not left */
+    temp_clear(recipient);
+    assert_status(aril_recovery_key_new(w.rt, secret, recipient, &h.error), ARIL_OK);
     assert_status(aril_recovery_key_new(w.rt, NULL, recipient, NULL), ARIL_E_USAGE_NULL);
     temp_clear(secret);
     temp_clear(recipient);
@@ -368,6 +370,35 @@ static void a_locked_keyring_stays_locked(void **state)
     home_done(&to);
 }
 
+/* Nodes took bundles that were signed after the backup was made, and take no older ones. */
+static void what_a_recovered_backup_signs_is_newer_than_what_nodes_have(void **state)
+{
+    struct keyring_home to;
+    struct keyring_home node;
+    const char *backup = temp_path("backup");
+    (void)state;
+    home_init(&node, &w, "node.aril", MEMORY_STORE_ALL);
+    home_make_node(&node, &h, "node");
+    assert_status(fleet_enrol(&h, &node, NULL), ARIL_OK);
+    assert_status(aril_keyring_backup(h.kr, backup, &h.error), ARIL_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        fleet_pull(&h, &node);
+    }
+    const uint64_t taken = keyring_info(node.kr).bundle_version;
+    move(&to, backup, MEMORY_STORE_ALL);
+    assert_status(recover(&to, recovery), ARIL_OK);
+    home_open(&to);
+    assert_true(keyring_info(to.kr).bundle_version > taken);
+    assert_status(home_rotate(&to, slot_of(ARIL_KEY_DATA, "alice", NULL)), ARIL_OK);
+    assert_status(box_seal(to.kr, "alice", &box, &to.error), ARIL_OK);
+    fleet_pull(&to, &node);
+    assert_true(keyring_info(node.kr).bundle_version > taken);
+    assert_status(box_open(node.kr, &box, &node.error), ARIL_OK);
+    home_done(&node);
+    home_done(&to);
+    temp_clear(backup);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -384,6 +415,7 @@ int main(void)
         TEST(a_rotation_of_the_root_that_was_interrupted_is_no_hindrance),
         TEST(a_rotation_of_a_tenant_that_was_interrupted_goes_on),
         TEST(a_locked_keyring_stays_locked),
+        TEST(what_a_recovered_backup_signs_is_newer_than_what_nodes_have),
     };
     return cmocka_run_group_tests_name("recovery", tests, temp_folder_make, temp_folder_remove);
 }
