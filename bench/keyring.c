@@ -211,12 +211,15 @@ static void measure_rewrap(struct subject *s)
         return;
     }
     aril_keyring_close(s->keyring);
-    BENCH_OK(aril_pool_new(bench_processors() - 1, &s->pool));
+    /* A pool's threads inherit the processor of their maker. */
+    BENCH_CHECK(bench_pin(1));
+    BENCH_OK(aril_pool_new(1, &s->pool));
+    BENCH_CHECK(bench_pin(0));
     open_keyring(s);
     for (size_t r = 0; r < ROUNDS; r++) {
         ours[r] = rewrap_seconds(s);
     }
-    bench_report("keyring.rewrap_pool.10000", "ms", bench_median(ours, ROUNDS) * 1000);
+    bench_report("keyring.rewrap_2_threads.10000", "ms", bench_median(ours, ROUNDS) * 1000);
 }
 
 void bench_keyring(void)
