@@ -157,6 +157,7 @@ void bench_kv_parts(void);   /* kv_parts.c */
 void bench_python(void);     /* python.c */
 void bench_session(void);    /* session.c */
 void bench_tenants(void);    /* tenants.c */
+void bench_keyring(void);    /* keyring.c */
 /* In a child: make count tenants and print what that took. */
 void bench_tenants_child(size_t count);
 #endif

@@ -101,6 +101,7 @@ int main(int argc, char **argv)
     bench_kv_parts();
     bench_python();
     bench_session();
+    bench_keyring();
     bench_tenants();
     bench_results_end();
     return 0;

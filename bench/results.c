@@ -24,6 +24,9 @@ static const struct target {
     { "session.establish.hybrid.ratio_primitives", false, 1.3 },
     { "tenants.10000.rss_mib", false, 96 },
     { "tenants.lookup.10000.ns", false, 200 },
+    { "keyring.tenant_key.cached.ns", false, 300 },
+    { "keyring.rewrap.10000.ratio_raw", true, 0.5 },
+    { "keyring.open.10000.ms", false, 500 },
 };
 #define TARGETS (sizeof targets / sizeof targets[0])
 

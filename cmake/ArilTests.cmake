@@ -51,6 +51,25 @@ else()
     target_link_libraries(aril_test_support INTERFACE aril_test_flags aril_test_lib)
 endif()
 
+# --- a PKCS#11 module that lies and fails, for the keystore that loads one
+
+if(P11KIT_FOUND)
+    target_include_directories(aril_test_flags SYSTEM INTERFACE ${P11KIT_INCLUDE_DIRS})
+    file(GLOB fake_pkcs11_sources CONFIGURE_DEPENDS "${tests_dir}/tools/fake_pkcs11*.c")
+    add_library(fake_pkcs11 MODULE ${fake_pkcs11_sources})
+    target_include_directories(fake_pkcs11 PRIVATE "${tests_dir}/support")
+    target_include_directories(fake_pkcs11 SYSTEM PRIVATE ${P11KIT_INCLUDE_DIRS})
+    target_link_libraries(fake_pkcs11 PRIVATE aril_flags pthread)
+    set_target_properties(fake_pkcs11 PROPERTIES
+        PREFIX "" LIBRARY_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/tools")
+    # Modules that others can write are refused, whatever the umask of the build.
+    add_custom_command(TARGET fake_pkcs11 POST_BUILD
+        COMMAND chmod go-w "$<TARGET_FILE:fake_pkcs11>" VERBATIM)
+    target_compile_definitions(aril_test_flags INTERFACE
+        "ARIL_FAKE_PKCS11=\"${CMAKE_CURRENT_BINARY_DIR}/tests/tools/fake_pkcs11.so\"")
+    add_dependencies(aril_test_support fake_pkcs11)
+endif()
+
 # --- test programs
 
 # One program for SOURCE. tests/unit/base/status_test.c becomes the ctest entry

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #define NAME_MAX_COMPARED 31u
-#define OPTIONS_MAX       16u
+#define OPTIONS_MAX       32u
+#define HELP_COLUMN_MIN   22u
 
 /* Edits that turn a into b: insert, delete, replace. Both are short. */
 static size_t distance(const char *a, const char *b)
@@ -50,19 +51,40 @@ const char *args_nearest(const char *word, const char *const *names, size_t coun
     return best;
 }
 
+/* Option number i: those of the command, then those that it shares. */
+static const struct args_option *option_at(const struct args_spec *spec, size_t i)
+{
+    return i < spec->option_count ? &spec->options[i] : &spec->common[i - spec->option_count];
+}
+
+static size_t options_of(const struct args_spec *spec)
+{
+    return spec->option_count + spec->common_count;
+}
+
+static size_t write_left(const struct args_option *o, char *ret, size_t cap)
+{
+    const int len = snprintf(ret, cap, "--%s%s%s", o->name, o->value_name == NULL ? "" : " ",
+                             o->value_name == NULL ? "" : o->value_name);
+    return (size_t)len;
+}
+
 static void print_help(const struct args_spec *spec)
 {
-    printf("Usage: %s%s%s%s\n\n%s\n", spec->command, spec->option_count > 0 ? " [options]" : "",
+    char left[64];
+    size_t column = HELP_COLUMN_MIN;
+    for (size_t i = 0; i < options_of(spec); i++) {
+        const size_t len = write_left(option_at(spec, i), left, sizeof left);
+        column = len > column ? len : column;
+    }
+    printf("Usage: %s%s%s%s\n\n%s\n", spec->command, options_of(spec) > 0 ? " [options]" : "",
            spec->operands[0] == '\0' ? "" : " ", spec->operands, spec->summary);
     printf("\nOptions:\n");
-    for (size_t i = 0; i < spec->option_count; i++) {
-        const struct args_option *o = &spec->options[i];
-        char left[48];
-        snprintf(left, sizeof left, "--%s%s%s", o->name, o->value_name == NULL ? "" : " ",
-                 o->value_name == NULL ? "" : o->value_name);
-        printf("  %-22s %s\n", left, o->help);
+    for (size_t i = 0; i < options_of(spec); i++) {
+        write_left(option_at(spec, i), left, sizeof left);
+        printf("  %-*s %s\n", (int)column, left, option_at(spec, i)->help);
     }
-    printf("  %-22s %s\n", "--help", "print this");
+    printf("  %-*s %s\n", (int)column, "--help", "print this");
 }
 
 static int unknown_option(const struct args_spec *spec, const char *name, size_t len)
@@ -71,8 +93,8 @@ static int unknown_option(const struct args_spec *spec, const char *name, size_t
     const char *names[OPTIONS_MAX + 1] = { "help" };
     size_t count = 1;
     snprintf(word, sizeof word, "%.*s", (int)(len < sizeof word ? len : sizeof word - 1), name);
-    for (size_t i = 0; i < spec->option_count && i < OPTIONS_MAX; i++) {
-        names[count++] = spec->options[i].name;
+    for (size_t i = 0; i < options_of(spec) && i < OPTIONS_MAX; i++) {
+        names[count++] = option_at(spec, i)->name;
     }
     const char *nearest = args_nearest(word, names, count);
     if (nearest != NULL) {
@@ -144,6 +166,15 @@ static int take_value(const struct args_spec *spec, const struct args_option *o,
         *(const char **)o->target = value;
         return ARGS_RUN;
     }
+    if (o->kind == ARGS_TEXTS) {
+        struct args_texts *texts = o->target;
+        if (texts->count == ARGS_TEXTS_MAX) {
+            return failure_usage(spec->command, "--%s: given more than %u times", o->name,
+                                 ARGS_TEXTS_MAX);
+        }
+        texts->values[texts->count++] = value;
+        return ARGS_RUN;
+    }
     if (o->kind == ARGS_SIZES) {
         return read_sizes(o, value) ? ARGS_RUN : bad_value(spec, o, value);
     }
@@ -162,8 +193,8 @@ static int take_option(const struct args_spec *spec, int argc, char **argv, int 
     const char *name = argv[*at] + 2;
     const char *equals = strchr(name, '=');
     const size_t len = equals == NULL ? strlen(name) : (size_t)(equals - name);
-    for (size_t i = 0; i < spec->option_count; i++) {
-        const struct args_option *o = &spec->options[i];
+    for (size_t i = 0; i < options_of(spec); i++) {
+        const struct args_option *o = option_at(spec, i);
         if (strlen(o->name) != len || strncmp(o->name, name, len) != 0) {
             continue;
         }

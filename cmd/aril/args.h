@@ -10,11 +10,13 @@
  * them, and "-" is an operand. */
 
 #define ARGS_SIZES_MAX    16u
-#define ARGS_OPERANDS_MAX 4u
+#define ARGS_TEXTS_MAX    256u
+#define ARGS_OPERANDS_MAX 256u
 
 enum args_kind {
     ARGS_FLAG,   /* target: bool */
     ARGS_TEXT,   /* target: const char * */
+    ARGS_TEXTS,  /* target: struct args_texts; one each time it is given */
     ARGS_NUMBER, /* target: uint64_t, decimal, between min and max */
     ARGS_SIZES,  /* target: struct args_sizes; "128,64K,2M", each between min and max;
                     may be given more than once */
@@ -22,6 +24,11 @@ enum args_kind {
 
 struct args_sizes {
     uint64_t values[ARGS_SIZES_MAX];
+    size_t count;
+};
+
+struct args_texts {
+    const char *values[ARGS_TEXTS_MAX];
     size_t count;
 };
 
@@ -40,6 +47,8 @@ struct args_spec {
     const char *summary;  /* one or more whole lines */
     const struct args_option *options;
     size_t option_count;
+    const struct args_option *common; /* what a family of commands shares; listed last */
+    size_t common_count;
     size_t operands_min, operands_max;
 };
 

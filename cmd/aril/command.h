@@ -9,4 +9,5 @@ int command_doctor(int argc, char **argv);
 int command_identity(int argc, char **argv);
 int command_identity_sign(int argc, char **argv);
 int command_identity_verify(int argc, char **argv);
+int command_keys(int argc, char **argv);
 #endif

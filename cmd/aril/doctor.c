@@ -3,6 +3,7 @@
 #include "command.h"
 #include "defer.h"
 #include "demo_find.h"
+#include "doctor_ports.h"
 #include "failure.h"
 #include "out.h"
 #include <inttypes.h>
@@ -33,6 +34,7 @@ struct findings {
     uint64_t memlock_bytes;
     struct self_test tests[TESTS_MAX];
     size_t test_count, tests_failed;
+    struct doctor_port ports[DOCTOR_PORTS];
     struct missing missing[MISSING_MAX];
     size_t missing_count;
     const char *llama;       /* folder that was given, or NULL */
@@ -91,8 +93,11 @@ static void look_at_host(struct findings *f)
     if (uname(&f->kernel) != 0) {
         memset(&f->kernel, 0, sizeof f->kernel);
     }
-    add_missing(f, "TPM 2.0", "not in this release");
-    add_missing(f, "PKCS#11", "not in this release");
+    for (size_t i = 0; i < DOCTOR_PORTS; i++) {
+        if (!f->ports[i].works) {
+            add_missing(f, f->ports[i].feature, f->ports[i].text);
+        }
+    }
     add_missing(f, "GPU", "not in this release");
     if (f->llama == NULL) {
         add_missing(f, "llama.cpp", "no folder was given with --llama; only the demo uses it");
@@ -138,6 +143,16 @@ static void print_memory(const struct findings *f)
     }
 }
 
+static void print_ports(const struct findings *f)
+{
+    printf("\n%sFor keyrings%s\n", out_on(OUT_BOLD), out_off());
+    for (size_t i = 0; i < DOCTOR_PORTS; i++) {
+        const struct doctor_port *p = &f->ports[i];
+        print_line(p->works ? OUT_GOOD : OUT_DIM, p->works ? "ok" : "-", p->feature,
+                   p->works ? p->text : "not available; see below");
+    }
+}
+
 static void print_findings(const struct findings *f)
 {
     printf("%sThis machine%s\n", out_on(OUT_BOLD), out_off());
@@ -157,6 +172,7 @@ static void print_findings(const struct findings *f)
                    ok ? "" : aril_status_name(t->status));
     }
     print_memory(f);
+    print_ports(f);
     printf("\n%sNot available%s\n", out_on(OUT_BOLD), out_off());
     for (size_t i = 0; i < f->missing_count; i++) {
         printf("  %-10s %s\n", f->missing[i].feature, f->missing[i].reason);
@@ -177,6 +193,17 @@ static json_t *memory_json(const struct findings *f)
                      i->excluded_from_core_dumps);
 }
 
+static json_t *ports_json(const struct findings *f)
+{
+    json_t *ports = json_array();
+    for (size_t i = 0; i < DOCTOR_PORTS; i++) {
+        const struct doctor_port *p = &f->ports[i];
+        json_array_append_new(ports, json_pack("{s:s, s:b, s:s}", "feature", p->feature,
+                                               "available", p->works, "detail", p->text));
+    }
+    return ports;
+}
+
 static void print_json(const struct findings *f)
 {
     json_t *tests = json_array();
@@ -192,11 +219,12 @@ static void print_json(const struct findings *f)
                                                  "reason", f->missing[i].reason));
     }
     DEFER(json_freep)
-    json_t *all = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b}", "version", f->info.version,
-        "libcrypto", f->info.openssl, "kernel", f->kernel.release, "machine", f->kernel.machine,
-        "processor", f->info.cpu, "aes_gcm", gcm_class(f->info.cpu), "secure_memory",
-        memory_json(f), "self_tests", tests, "unavailable", missing, "ok", f->tests_failed == 0);
+    json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:b}", "version",
+                            f->info.version, "libcrypto", f->info.openssl, "kernel",
+                            f->kernel.release, "machine", f->kernel.machine, "processor",
+                            f->info.cpu, "aes_gcm", gcm_class(f->info.cpu), "secure_memory",
+                            memory_json(f), "self_tests", tests, "keyring_ports", ports_json(f),
+                            "unavailable", missing, "ok", f->tests_failed == 0);
     if (f->found.llama[0] != '\0') {
         json_object_set_new(all, "llama_cpp", json_string(f->found.llama));
     }
@@ -239,6 +267,7 @@ int command_doctor(int argc, char **argv)
     if (st != ARIL_OK) {
         return failure_report(COMMAND, st, "the runtime");
     }
+    doctor_look_at_ports(rt, f.ports);
     look_at_host(&f);
     (json ? print_json : print_findings)(&f);
     return f.tests_failed == 0 ? EXIT_DONE : EXIT_CHECKS_FAILED;

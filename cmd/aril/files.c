@@ -146,15 +146,15 @@ static bool publish(const char *temporary, const char *path, bool force)
     return link(temporary, path) == 0 && unlink(temporary) == 0;
 }
 
-static int write_file(const char *command, const char *path, aril_bytes bytes, bool force)
+int file_store(const char *path, aril_bytes bytes, bool force)
 {
     char temporary[PATH_MAX];
     if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary) {
-        return failure_errno(command, path, ENAMETOOLONG);
+        return ENAMETOOLONG;
     }
     const int fd = mkstemp(temporary);
     if (fd < 0) {
-        return failure_errno(command, path, errno);
+        return errno;
     }
     bool done = write_all(fd, bytes) && fsync(fd) == 0;
     int error = errno;
@@ -168,13 +168,18 @@ static int write_file(const char *command, const char *path, aril_bytes bytes, b
     }
     if (!done) {
         (void)unlink(temporary);
-        if (error == EEXIST) {
-            return failure_explain(command, ARIL_E_EXISTS, "--force replaces it",
-                                   "%s: exists and was left alone", path);
-        }
-        return failure_errno(command, path, error);
     }
-    return 0;
+    return done ? 0 : error;
+}
+
+static int write_file(const char *command, const char *path, aril_bytes bytes, bool force)
+{
+    const int error = file_store(path, bytes, force);
+    if (error == EEXIST) {
+        return failure_explain(command, ARIL_E_EXISTS, "--force replaces it",
+                               "%s: exists and was left alone", path);
+    }
+    return error == 0 ? 0 : failure_errno(command, path, error);
 }
 
 int file_write(const char *command, const char *path, aril_bytes bytes, bool force)

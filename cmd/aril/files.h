@@ -34,4 +34,7 @@ bool file_begins(const char *path, const char *text);
 /* Temporary file, fsync, link or rename, fsync of the folder. Without force a file that
  * exists is left alone. Bytes that are not text do not go to a terminal. */
 int file_write(const char *command, const char *path, aril_bytes bytes, bool force);
+
+/* The same without a word: 0, or the errno of what failed; EEXIST without force. */
+int file_store(const char *path, aril_bytes bytes, bool force);
 #endif

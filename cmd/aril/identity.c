@@ -5,14 +5,9 @@
 #include "defer.h"
 #include "failure.h"
 #include "files.h"
+#include "subcommand.h"
 #include <stdio.h>
 #include <string.h>
-
-struct subcommand {
-    const char *name;
-    const char *help;
-    int (*run)(int argc, char **argv);
-};
 
 const char *identity_alg_name(aril_sign_alg alg)
 {
@@ -210,37 +205,14 @@ static const struct subcommand subcommands[] = {
     { "sign", "sign a file", command_identity_sign },
     { "verify", "check the signature of a file", command_identity_verify },
 };
-#define SUBCOMMANDS (sizeof subcommands / sizeof subcommands[0])
-
-static void print_overview(FILE *to)
-{
-    fprintf(to, "Usage: aril identity COMMAND [arguments]\n\n"
-                "Signing keys: ML-DSA (FIPS 204), with DIDs as names.\n\nCommands:\n");
-    for (size_t i = 0; i < SUBCOMMANDS; i++) {
-        fprintf(to, "  %-10s %s\n", subcommands[i].name, subcommands[i].help);
-    }
-    fprintf(to, "\n'aril identity COMMAND --help' lists the options of a command.\n");
-}
 
 int command_identity(int argc, char **argv)
 {
-    if (argc < 2) {
-        print_overview(stderr);
-        return EXIT_WRONG_USAGE;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        print_overview(stdout);
-        return EXIT_DONE;
-    }
-    const char *names[SUBCOMMANDS];
-    for (size_t i = 0; i < SUBCOMMANDS; i++) {
-        names[i] = subcommands[i].name;
-        if (strcmp(argv[1], subcommands[i].name) == 0) {
-            return subcommands[i].run(argc - 1, argv + 1);
-        }
-    }
-    const char *nearest = args_nearest(argv[1], names, SUBCOMMANDS);
-    return failure_usage("aril identity", "unknown command: %s%s%s%s", argv[1],
-                         nearest == NULL ? "" : "; did you mean ", nearest == NULL ? "" : nearest,
-                         nearest == NULL ? "" : "?");
+    static const struct subcommand_family family = {
+        .command = "aril identity",
+        .summary = "Signing keys: ML-DSA (FIPS 204), with DIDs as names.",
+        .list = subcommands,
+        .count = sizeof subcommands / sizeof subcommands[0],
+    };
+    return subcommand_run(&family, argc, argv);
 }

@@ -21,6 +21,7 @@ static const struct command {
     { "demo", "two tenants of one llama.cpp: seal, restore, attack", command_demo },
     { "doctor", "check this machine and the cryptography", command_doctor },
     { "identity", "make, show and use signing keys", command_identity },
+    { "keys", "keep, rotate and destroy the keys of tenants", command_keys },
     { "bench", "measure this machine", command_bench },
     { "help", "explain a command", command_help },
 };

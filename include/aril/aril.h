@@ -6,6 +6,8 @@
 #include <aril/base.h>
 #include <aril/executor.h>
 #include <aril/identity.h>
+#include <aril/keyring.h>
+#include <aril/keystore.h>
 #include <aril/kv.h>
 #include <aril/profile.h>
 #include <aril/record.h>

@@ -25,10 +25,15 @@ typedef enum aril_event_kind {
     ARIL_EVENT_CLOSE = 5,               /* a session ended, its keys are gone */
     ARIL_EVENT_ISOLATION_VIOLATION = 6, /* a record of another tenant was refused */
     ARIL_EVENT_REPLAY = 7,              /* a replayed or stale record was refused */
-    ARIL_EVENT_AUTH_FAILURE = 8         /* a record was not authentic, not a seal, of an unknown
+    ARIL_EVENT_AUTH_FAILURE = 8,        /* a record was not authentic, not a seal, of an unknown
                                            session or too far ahead (status) */
+    ARIL_EVENT_KEY = 9,                 /* a key of a keyring was made or changed its state */
+    ARIL_EVENT_KEYRING = 10,            /* a keyring was opened, locked, unlocked, backed up or
+                                           recovered, or one of these was refused (status) */
+    ARIL_EVENT_FLEET = 11               /* a node was enrolled or revoked, a bundle written, taken
+                                           or refused (status), a receipt noted */
 } aril_event_kind;
-#define ARIL_EVENT_KINDS 9u
+#define ARIL_EVENT_KINDS 12u
 
 /** Why an epoch began. */
 typedef enum aril_rotate_reason {
@@ -59,6 +64,11 @@ typedef struct aril_event {
     uint64_t records;           /* summaries: how many */
     uint64_t bytes;             /* summaries: bytes of plaintext */
     uint64_t interval_start_ns; /* summaries: boot clock when the interval began */
+    uint8_t key_id[32];         /* keyrings: which key, zero where there is none */
+    uint8_t key_purpose;        /* aril_key_purpose of aril/keyring.h, 0 where there is none */
+    uint8_t key_state;          /* aril_key_state after it, 0 where there is none */
+    const char *action;         /* keyrings: what was done or refused, "rotate"; static storage,
+                                   NULL where there is none */
 } aril_event;
 
 #define ARIL_AUDIT_SINK_ABI 1u
@@ -87,16 +97,17 @@ typedef struct aril_audit_memory aril_audit_memory;
  * Create a memory sink.
  *
  * There are three rooms, so that load can not push violations out, nor handshakes that
- * strangers have refused. Violations (isolation, replay, authentication): when their room is
- * full the older ones stay, and the new one is counted as lost; a flood does not wash away
- * how the attack began. Lifecycle (session, rotate, retire, close): keeps the newest, and counts
- * those that were replaced. Summaries: keeps the newest; the totals hold all. The counters per
- * kind count every event in any case.
+ * strangers have refused. Violations (isolation, replay, authentication, refusals of keyrings and
+ * fleets): when their room is full the older ones stay, and the new one is counted as lost; a
+ * flood does not wash away how the attack began. Lifecycle (session, rotate, retire, close, key,
+ * what keyrings and fleets did): keeps the newest, and counts those that were replaced.
+ * Summaries: keeps the newest; the totals hold all. The counters per kind count every event in
+ * any case.
  *
  * @param security_max   Violations kept, and lifecycle events kept, each 1 to 2^24.
  * @param summaries_max  Summaries kept, 1 to 2^24.
  *
- * Threads: any. Blocks: no. Allocates: all it will ever use, 352 bytes for each
+ * Threads: any. Blocks: no. Allocates: all it will ever use, 392 bytes for each
  * event; the system gives the pages when they fill. Since: 0.1
  */
 ARIL_API ARIL_MUST_USE aril_status aril_audit_memory_new(size_t security_max, size_t summaries_max,

@@ -44,6 +44,17 @@ static void write_tenant(struct arili_json *j, aril_bytes id)
     }
 }
 
+static void write_keyring(struct arili_json *j, const aril_event *event)
+{
+    write_name(j, "action", event->action != NULL ? event->action : "none");
+    if (event->key_purpose != 0) {
+        arili_json_key(j, "key");
+        arili_json_hex(j, "", (aril_bytes){ event->key_id, sizeof event->key_id });
+        write_name(j, "purpose", arili_event_purpose_name(event->key_purpose));
+        write_name(j, "state", arili_event_state_name(event->key_state));
+    }
+}
+
 /* What only some kinds have. */
 static void write_details(struct arili_json *j, const aril_event *event)
 {
@@ -68,6 +79,11 @@ static void write_details(struct arili_json *j, const aril_event *event)
     case ARIL_EVENT_REPLAY:
     case ARIL_EVENT_AUTH_FAILURE:
         write_number(j, "sequence", event->sequence);
+        break;
+    case ARIL_EVENT_KEY:
+    case ARIL_EVENT_KEYRING:
+    case ARIL_EVENT_FLEET:
+        write_keyring(j, event);
         break;
     case ARIL_EVENT_SESSION:
     case ARIL_EVENT_RETIRE:

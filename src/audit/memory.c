@@ -13,14 +13,16 @@
 struct arili_audit_slot {
     uint64_t order; /* counts all events: merges the rooms in time */
     uint64_t unix_s, boot_ns, sequence, foreign_tag, records, bytes, interval_start_ns;
+    const char *action; /* static storage */
     uint32_t status;
     uint32_t epoch;
     uint8_t session_id[ARIL_SESSION_ID_BYTES];
-    uint8_t kind, reason, direction;
+    uint8_t key_id[32];
+    uint8_t kind, reason, direction, key_purpose, key_state;
     uint8_t tenant_len;
     uint8_t tenant[ARIL_TENANT_ID_BYTES_MAX];
 };
-_Static_assert(sizeof(struct arili_audit_slot) <= 352, "aril/audit.h states 352 bytes per event");
+_Static_assert(sizeof(struct arili_audit_slot) <= 392, "aril/audit.h states 392 bytes per event");
 
 /* A ring of slots. Slots that were never used were never touched either, so the
  * system has not given pages for them. */
@@ -95,9 +97,9 @@ static struct arili_audit_slot *room_push(struct room *room)
     return (struct arili_audit_slot *)room_at(room, room->count - 1);
 }
 
-static enum room_name room_of(aril_event_kind kind)
+static enum room_name room_of(const aril_event *event)
 {
-    switch (kind) {
+    switch (event->kind) {
     case ARIL_EVENT_ENCRYPT:
     case ARIL_EVENT_DECRYPT:
         return SUMMARIES;
@@ -105,7 +107,11 @@ static enum room_name room_of(aril_event_kind kind)
     case ARIL_EVENT_ROTATE:
     case ARIL_EVENT_RETIRE:
     case ARIL_EVENT_CLOSE:
+    case ARIL_EVENT_KEY:
         return LIFECYCLE;
+    case ARIL_EVENT_KEYRING:
+    case ARIL_EVENT_FLEET:
+        return event->status == ARIL_OK ? LIFECYCLE : VIOLATIONS;
     case ARIL_EVENT_ISOLATION_VIOLATION:
     case ARIL_EVENT_REPLAY:
     case ARIL_EVENT_AUTH_FAILURE:
@@ -127,14 +133,18 @@ static void slot_store(struct arili_audit_slot *slot, const aril_event *event, u
         .records = event->records,
         .bytes = event->bytes,
         .interval_start_ns = event->interval_start_ns,
+        .action = event->action,
         .status = (uint32_t)event->status,
         .epoch = event->epoch,
         .kind = (uint8_t)event->kind,
         .reason = (uint8_t)event->reason,
         .direction = (uint8_t)event->direction,
+        .key_purpose = event->key_purpose,
+        .key_state = event->key_state,
         .tenant_len = (uint8_t)len,
     };
     memcpy(slot->session_id, event->session_id, sizeof slot->session_id);
+    memcpy(slot->key_id, event->key_id, sizeof slot->key_id);
     if (len > 0) {
         memcpy(slot->tenant, event->tenant.data, len);
     }
@@ -156,8 +166,12 @@ static aril_event slot_event(const struct arili_audit_slot *slot)
         .records = slot->records,
         .bytes = slot->bytes,
         .interval_start_ns = slot->interval_start_ns,
+        .key_purpose = slot->key_purpose,
+        .key_state = slot->key_state,
+        .action = slot->action,
     };
     memcpy(event.session_id, slot->session_id, sizeof event.session_id);
+    memcpy(event.key_id, slot->key_id, sizeof event.key_id);
     return event;
 }
 
@@ -178,7 +192,7 @@ static void keep(aril_audit_memory *memory, const aril_event *event)
 {
     aril_audit_totals *totals = &memory->totals;
     count_totals(totals, event);
-    const enum room_name name = room_of(event->kind);
+    const enum room_name name = room_of(event);
     struct room *room = &memory->rooms[name];
     if (room->count == room->max && name == VIOLATIONS) {
         totals->lost_security++;

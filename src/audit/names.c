@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/names.h"
+#include <aril/keyring.h>
 
 const char *aril_event_kind_name(aril_event_kind kind)
 {
@@ -22,6 +23,12 @@ const char *aril_event_kind_name(aril_event_kind kind)
         return "replay";
     case ARIL_EVENT_AUTH_FAILURE:
         return "auth-failure";
+    case ARIL_EVENT_KEY:
+        return "key";
+    case ARIL_EVENT_KEYRING:
+        return "keyring";
+    case ARIL_EVENT_FLEET:
+        return "fleet";
     }
     return "unknown";
 }
@@ -54,4 +61,39 @@ const char *arili_direction_name(aril_direction direction)
         return "server-to-tenant";
     }
     return "unknown";
+}
+
+static const char *name_at(const char *const *names, size_t count, uint8_t at)
+{
+    return at < count ? names[at] : "unknown";
+}
+
+const char *arili_event_purpose_name(uint8_t purpose)
+{
+    static const char *const names[ARIL_KEY_PURPOSES] = {
+        [0] = "none",
+        [ARIL_KEY_ROOT] = "root",
+        [ARIL_KEY_TENANT] = "tenant",
+        [ARIL_KEY_MODEL] = "model",
+        [ARIL_KEY_API] = "api",
+        [ARIL_KEY_AUTHORITY] = "authority",
+        [ARIL_KEY_NODE] = "node",
+        [ARIL_KEY_DATA] = "data",
+        [ARIL_KEY_NAME] = "name",
+        [ARIL_KEY_LEGACY] = "legacy",
+    };
+    return name_at(names, sizeof names / sizeof names[0], purpose);
+}
+
+const char *arili_event_state_name(uint8_t state)
+{
+    static const char *const names[] = {
+        [0] = "none",
+        [ARIL_KEY_PENDING] = "pending",
+        [ARIL_KEY_ACTIVE] = "active",
+        [ARIL_KEY_DECRYPT_ONLY] = "decrypt-only",
+        [ARIL_KEY_RETIRED] = "retired",
+        [ARIL_KEY_DESTROYED] = "destroyed",
+    };
+    return name_at(names, sizeof names / sizeof names[0], state);
 }

@@ -102,7 +102,9 @@ static aril_status check_owner_and_mode(const char *path, const struct stat *inf
                                shown(path), (unsigned long)info->st_uid, (unsigned long)self);
     }
     const bool secret = (checks & ARILI_FILE_SECRET) != 0;
-    const mode_t forbidden = secret ? S_IRWXG | S_IRWXO : S_IWGRP | S_IWOTH;
+    const bool shared = (checks & ARILI_FILE_ROOT_MAY_SHARE) != 0 && info->st_uid == 0;
+    const mode_t group = shared ? S_IWGRP | S_IXGRP : S_IRWXG;
+    const mode_t forbidden = secret ? group | S_IRWXO : S_IWGRP | S_IWOTH;
     if ((info->st_mode & forbidden) != 0) {
         return arili_error_set(error, arili_fail(ARIL_E_IO_PERMISSION),
                                "%s: mode %04o lets other users %s it; run: chmod %s FILE",

@@ -17,6 +17,9 @@ enum {
     ARILI_FILE_TRUSTED = 1u << 1,
     /* root as the owner is as good as the effective user. */
     ARILI_FILE_ROOT_MAY_OWN = 1u << 2,
+    /* With SECRET: the group may read what root owns. That is how an access list for one user
+     * shows, and how systemd lets a service read its credentials. */
+    ARILI_FILE_ROOT_MAY_SHARE = 1u << 3,
 };
 
 /* All zero is empty. */

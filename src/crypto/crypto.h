@@ -17,7 +17,7 @@
  *  - Secrets are wiped before memory goes back.
  *  - Members are appended and bump ARILI_CRYPTO_ABI.
  */
-#define ARILI_CRYPTO_ABI 1u
+#define ARILI_CRYPTO_ABI 2u
 
 #define ARILI_AEAD_KEY_BYTES   32u
 #define ARILI_AEAD_NONCE_BYTES 12u
@@ -49,6 +49,10 @@ enum arili_kem {
 #define ARILI_X25519_BYTES             32u
 
 #define ARILI_ML_DSA_SEED_BYTES 32u
+
+/* RFC 9106 section 3.1. */
+#define ARILI_ARGON2_SALT_BYTES_MIN 8u
+#define ARILI_ARGON2_OUT_BYTES_MIN  4u
 
 struct arili_provider; /* one library context with its fetched algorithms */
 struct arili_aead_ctx; /* keyed AES-256-GCM state */
@@ -145,6 +149,14 @@ struct arili_crypto_ops {
      * of key gives; ARIL_E_FORMAT_FIELD when not. Compares in constant time. */
     ARIL_MUST_USE aril_status (*sign_check_expanded)(const struct arili_pkey *key,
                                                      aril_bytes expanded);
+
+    /* --- Argon2id (RFC 9106, version 0x13), without secret and associated data. Takes
+     * memory_kib KiB (8 for each lane at least) and passes over them iterations times; lanes
+     * are computed one after the other. Parameters outside the RFC are ARIL_E_USAGE_RANGE;
+     * the caller bounds those that come from outside. */
+    ARIL_MUST_USE aril_status (*argon2id)(struct arili_provider *p, aril_bytes passphrase,
+                                          aril_bytes salt, uint32_t memory_kib, uint32_t iterations,
+                                          uint32_t lanes, uint8_t *ret, size_t ret_len);
 };
 
 /* The provider and its table, handed around together. */

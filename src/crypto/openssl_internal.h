@@ -3,6 +3,7 @@
 #define ARILI_CRYPTO_OPENSSL_INTERNAL_H
 #include "crypto/crypto.h"
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/provider.h>
 
 /* Shared by crypto/openssl_*.c only. */
@@ -18,6 +19,7 @@ struct arili_provider {
     EVP_MAC_CTX *hmac_proto[ARILI_SHA384 + 1]; /* without a key; copied per use */
     EVP_SIGNATURE *ml_dsa_65;
     EVP_SIGNATURE *ml_dsa_87;
+    EVP_KDF *argon2id;
 };
 
 struct arili_key_type {
@@ -84,6 +86,7 @@ ARILI_DECLARE(sign_import_public);
 ARILI_DECLARE(sign);
 ARILI_DECLARE(verify);
 ARILI_DECLARE(sign_check_expanded);
+ARILI_DECLARE(argon2id);
 #undef ARILI_DECLARE
 
 /* Both check the length (ARIL_E_FORMAT_LENGTH); a key that OpenSSL refuses is

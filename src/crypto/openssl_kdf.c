@@ -2,6 +2,7 @@
 #include "crypto/openssl_internal.h"
 #include "base/ensure.h"
 #include "base/mem.h"
+#include <openssl/core_names.h>
 #include <string.h>
 
 static void md_ctx_freep(EVP_MD_CTX **ctx)
@@ -12,6 +13,11 @@ static void md_ctx_freep(EVP_MD_CTX **ctx)
 static void mac_ctx_freep(EVP_MAC_CTX **ctx)
 {
     EVP_MAC_CTX_free(*ctx);
+}
+
+static void kdf_ctx_freep(EVP_KDF_CTX **ctx)
+{
+    EVP_KDF_CTX_free(*ctx);
 }
 
 /* A digest context that has read the parts. */
@@ -113,6 +119,49 @@ aril_status arili_openssl_hkdf_expand(struct arili_provider *p, enum arili_hash 
     arili_wipe(block, sizeof block);
     if (st != ARIL_OK) {
         arili_wipe(ret, len);
+    }
+    return st;
+}
+
+#define ARGON2_LANES_MAX    0xffffffu /* RFC 9106 section 3.1 */
+#define ARGON2_KIB_PER_LANE 8u
+#define ARGON2_IN_BYTES_MAX UINT32_MAX
+
+static aril_status argon2_check(aril_bytes passphrase, aril_bytes salt, uint32_t memory_kib,
+                                uint32_t iterations, uint32_t lanes, size_t ret_len)
+{
+    ARILI_ENSURE(passphrase.len <= ARGON2_IN_BYTES_MAX, ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE(salt.len >= ARILI_ARGON2_SALT_BYTES_MIN && salt.len <= ARGON2_IN_BYTES_MAX,
+                 ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE(lanes >= 1 && lanes <= ARGON2_LANES_MAX, ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE(memory_kib / ARGON2_KIB_PER_LANE >= lanes, ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE(iterations >= 1, ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE(ret_len >= ARILI_ARGON2_OUT_BYTES_MIN && ret_len <= UINT32_MAX,
+                 ARIL_E_USAGE_RANGE);
+    return ARIL_OK;
+}
+
+aril_status arili_openssl_argon2id(struct arili_provider *p, aril_bytes passphrase, aril_bytes salt,
+                                   uint32_t memory_kib, uint32_t iterations, uint32_t lanes,
+                                   uint8_t *ret, size_t ret_len)
+{
+    ARILI_TRY(argon2_check(passphrase, salt, memory_kib, iterations, lanes, ret_len));
+    ARILI_DEFER(kdf_ctx_freep) EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(p->argon2id);
+    ARILI_TRY(ARILI_OSSL(ctx != NULL, ARIL_E_NOMEM));
+    /* The parameters are read only, but OpenSSL's constructors take no const. */
+    uint8_t *const pass = (uint8_t *)(uintptr_t)arili_openssl_data(passphrase);
+    uint8_t *const salt_data = (uint8_t *)(uintptr_t)arili_openssl_data(salt);
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_PASSWORD, pass, passphrase.len),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, salt_data, salt.len),
+        OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_ARGON2_MEMCOST, &memory_kib),
+        OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_ITER, &iterations),
+        OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_ARGON2_LANES, &lanes),
+        OSSL_PARAM_construct_end(),
+    };
+    const aril_status st = ARILI_OSSL(EVP_KDF_derive(ctx, ret, ret_len, params), ARIL_E_CRYPTO);
+    if (st != ARIL_OK) {
+        arili_wipe(ret, ret_len);
     }
     return st;
 }

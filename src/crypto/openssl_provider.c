@@ -57,6 +57,7 @@ static void provider_free(struct arili_provider *p)
     EVP_MAC_free(p->hmac);
     EVP_SIGNATURE_free(p->ml_dsa_65);
     EVP_SIGNATURE_free(p->ml_dsa_87);
+    EVP_KDF_free(p->argon2id);
     if (p->module != NULL) {
         OSSL_PROVIDER_unload(p->module);
     }
@@ -129,6 +130,7 @@ static const char *fetch_all(struct arili_provider *p)
     NEED(has_x25519(p), "X25519");
     NEED(p->ml_dsa_65 = EVP_SIGNATURE_fetch(p->lib, "ML-DSA-65", q), "ML-DSA-65");
     NEED(p->ml_dsa_87 = EVP_SIGNATURE_fetch(p->lib, "ML-DSA-87", q), "ML-DSA-87");
+    NEED(p->argon2id = EVP_KDF_fetch(p->lib, "ARGON2ID", q), "Argon2id");
 #undef NEED
     return NULL;
 }
@@ -161,6 +163,7 @@ static const struct arili_crypto_ops openssl_ops = {
     .sign = arili_openssl_sign,
     .verify = arili_openssl_verify,
     .sign_check_expanded = arili_openssl_sign_check_expanded,
+    .argon2id = arili_openssl_argon2id,
 };
 
 aril_status arili_openssl_new_with(const char *properties, struct arili_crypto *ret,

@@ -41,6 +41,7 @@ aril_status arili_runtime_new_over(const struct arili_crypto *crypto,
     ARILI_TRY(check_config(config));
     ARILI_DEFER(runtime_freep) aril_runtime *rt = arili_alloc(sizeof *rt);
     ARILI_ENSURE(rt != NULL, ARIL_E_NOMEM);
+    atomic_init(&rt->holders, 1);
     rt->crypto = *crypto;
     ARILI_TRY(fill(rt, config));
     *ret_rt = ARILI_TAKE(rt);
@@ -54,6 +55,7 @@ aril_status aril_runtime_new(const aril_runtime_config *config, aril_runtime **r
     ARILI_TRY(check_config(config));
     ARILI_DEFER(runtime_freep) aril_runtime *rt = arili_alloc(sizeof *rt);
     ARILI_ENSURE(rt != NULL, ARIL_E_NOMEM);
+    atomic_init(&rt->holders, 1);
     const char *missing = NULL;
     const aril_status st = arili_openssl_new(&rt->crypto, &missing);
     if (st != ARIL_OK) {
@@ -67,9 +69,15 @@ aril_status aril_runtime_new(const aril_runtime_config *config, aril_runtime **r
     return ARIL_OK;
 }
 
+aril_runtime *arili_runtime_hold(aril_runtime *rt)
+{
+    atomic_fetch_add_explicit(&rt->holders, 1, memory_order_relaxed);
+    return rt;
+}
+
 void aril_runtime_free(aril_runtime *rt)
 {
-    if (rt == NULL) {
+    if (rt == NULL || atomic_fetch_sub_explicit(&rt->holders, 1, memory_order_acq_rel) > 1) {
         return;
     }
     arili_contexts_free(rt->contexts);

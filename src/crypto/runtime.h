@@ -17,7 +17,12 @@ struct aril_runtime {
     const aril_audit_sink *audit; /* NULL: nobody listens */
     _Atomic uint64_t accepts;     /* handshakes begun as server: tells which session is newer */
     bool owns_provider;           /* false when a test handed its own in */
+    atomic_uint holders;          /* whoever made it, and arili_runtime_hold() */
 };
+
+/* Keeps the runtime until one more aril_runtime_free(), for a thread that outlives the object it
+ * works for. Such a holder uses neither clock nor audit: those are borrowed. */
+aril_runtime *arili_runtime_hold(aril_runtime *rt);
 
 /* ARIL_E_FORKED in a child of the process that made the runtime: locks of the parent's other
  * threads may be held there for ever, so nothing new may begin. */

@@ -24,7 +24,7 @@ struct aril_identity {
     uint8_t public_key[ARIL_SIGN_PUBLIC_BYTES_MAX];
 };
 
-static void identity_freep(aril_identity **identity)
+void arili_identity_freep(aril_identity **identity)
 {
     aril_identity_free(*identity);
 }
@@ -33,7 +33,7 @@ static void identity_freep(aril_identity **identity)
 static aril_status identity_new(aril_runtime *rt, aril_sign_alg alg, aril_identity **ret)
 {
     ARILI_TRY(arili_runtime_check(rt));
-    ARILI_DEFER(identity_freep) aril_identity *id = arili_alloc(sizeof *id);
+    ARILI_DEFER(arili_identity_freep) aril_identity *id = arili_alloc(sizeof *id);
     ARILI_ENSURE(id != NULL, ARIL_E_NOMEM);
     id->rt = rt;
     id->alg = alg;
@@ -64,10 +64,22 @@ aril_status aril_identity_generate(aril_runtime *rt, aril_sign_alg alg,
     ARILI_ENSURE(rt != NULL && ret_identity != NULL, ARIL_E_USAGE_NULL);
     *ret_identity = NULL;
     ARILI_ENSURE(arili_sign_public_bytes((int)alg) != 0, ARIL_E_USAGE_RANGE);
-    ARILI_DEFER(identity_freep) aril_identity *id = NULL;
+    ARILI_DEFER(arili_identity_freep) aril_identity *id = NULL;
     ARILI_TRY(identity_new(rt, alg, &id));
     ARILI_TRY(
         rt->crypto.ops->random(rt->crypto.provider, id->secret->seed, sizeof id->secret->seed));
+    ARILI_TRY(identity_expand(id));
+    *ret_identity = ARILI_TAKE(id);
+    return ARIL_OK;
+}
+
+aril_status arili_identity_from_seed(aril_runtime *rt, aril_sign_alg alg,
+                                     const uint8_t seed[ARILI_IDENTITY_SEED_BYTES],
+                                     aril_identity **ret_identity)
+{
+    ARILI_DEFER(arili_identity_freep) aril_identity *id = NULL;
+    ARILI_TRY(identity_new(rt, alg, &id));
+    memcpy(id->secret->seed, seed, sizeof id->secret->seed);
     ARILI_TRY(identity_expand(id));
     *ret_identity = ARILI_TAKE(id);
     return ARIL_OK;
@@ -129,10 +141,8 @@ static aril_status identity_from_text(aril_runtime *rt, aril_bytes text, aril_id
     struct arili_keyfile file;
     ARILI_TRY(arili_pkcs8_parse((aril_bytes){ der->bytes, len }, &file));
 
-    ARILI_DEFER(identity_freep) aril_identity *id = NULL;
-    ARILI_TRY(identity_new(rt, (aril_sign_alg)file.alg, &id));
-    memcpy(id->secret->seed, file.seed.data, sizeof id->secret->seed);
-    ARILI_TRY(identity_expand(id));
+    ARILI_DEFER(arili_identity_freep) aril_identity *id = NULL;
+    ARILI_TRY(arili_identity_from_seed(rt, (aril_sign_alg)file.alg, file.seed.data, &id));
     if (file.expanded.len > 0) {
         ARILI_TRY(rt->crypto.ops->sign_check_expanded(id->key, file.expanded));
     }

@@ -20,4 +20,11 @@ struct arili_key_hash {
 };
 ARIL_MUST_USE aril_status arili_key_hash(aril_runtime *rt, aril_bytes public_key,
                                          struct arili_key_hash *ret);
+
+void arili_identity_freep(aril_identity **identity);
+/* An identity from a seed that is kept elsewhere than in a key file. */
+#define ARILI_IDENTITY_SEED_BYTES 32u
+ARIL_MUST_USE aril_status arili_identity_from_seed(aril_runtime *rt, aril_sign_alg alg,
+                                                   const uint8_t seed[ARILI_IDENTITY_SEED_BYTES],
+                                                   aril_identity **ret_identity);
 #endif

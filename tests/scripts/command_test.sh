@@ -68,7 +68,7 @@ complains "it shows the overview" '^  doctor '
 run 0 "aril --version" --version
 version=$(sed -n 's/^#define ARIL_VERSION  *"\(.*\)"/\1/p' "$ARIL_SOURCE_DIR/include/aril/base.h")
 prints "the version is that of base.h" "^aril $version\$"
-for name in demo doctor identity bench; do
+for name in demo doctor identity keys bench; do
     run 0 "aril help $name" help "$name"
     cp "$out" "$work/help"
     prints "it says how to use $name" "^Usage: aril $name"
@@ -131,11 +131,16 @@ run 2 "help on an unknown command" help nothing
 run 0 "aril doctor" doctor
 prints "the self-tests ran" '^doctor: [1-9][0-9]* self-tests, 0 failed$'
 prints "ML-KEM was tested" '^  ok +ML-KEM-768'
-prints "what is missing has a reason" '^  TPM 2\.0 +not in this release$'
+prints "what is missing has a reason" '^  GPU +not in this release$'
+prints "it says whether there is a TPM" '^  (ok|-) +TPM 2\.0 +[^ ]'
 prints "no colours in a file" '^Self-tests$'
 run 0 "aril doctor --json" doctor --json
 parses "it is JSON, and all is well" 'd["ok"] and all(t["ok"] for t in d["self_tests"])'
 parses "secure memory is described" 'd["secure_memory"]["bytes"] > 0'
+parses "what keyrings use is there or has a reason" '[p["feature"] for p in d["keyring_ports"]] ==
+ ["TPM 2.0", "PKCS#11", "HTTP"] and all(p["detail"] for p in d["keyring_ports"]) and
+ {p["feature"] for p in d["keyring_ports"] if not p["available"]} <=
+ {m["feature"] for m in d["unavailable"]}'
 parses "what is missing has reasons" 'all(m["reason"] for m in d["unavailable"])'
 
 # --- demo without a llama.cpp

@@ -293,6 +293,15 @@ static aril_status faulty_sign_check_expanded(const struct arili_pkey *key, aril
     return of_key(key)->f->inner.ops->sign_check_expanded(of_key(key)->inner, expanded);
 }
 
+static aril_status faulty_argon2id(struct arili_provider *p, aril_bytes passphrase, aril_bytes salt,
+                                   uint32_t memory_kib, uint32_t iterations, uint32_t lanes,
+                                   uint8_t *ret, size_t ret_len)
+{
+    GATE(of(p), "argon2id");
+    return of(p)->inner.ops->argon2id(of(p)->inner.provider, passphrase, salt, memory_kib,
+                                      iterations, lanes, ret, ret_len);
+}
+
 static const struct arili_crypto_ops faulty_ops = {
     .abi = ARILI_CRYPTO_ABI,
     .name = "faulty",
@@ -321,9 +330,10 @@ static const struct arili_crypto_ops faulty_ops = {
     .sign = faulty_sign,
     .verify = faulty_verify,
     .sign_check_expanded = faulty_sign_check_expanded,
+    .argon2id = faulty_argon2id,
 };
 /* A member that is added to the table has to be wrapped above. */
-_Static_assert(sizeof(struct arili_crypto_ops) == 27 * sizeof(void *), "every member is wrapped");
+_Static_assert(sizeof(struct arili_crypto_ops) == 28 * sizeof(void *), "every member is wrapped");
 
 struct faulty_crypto *faulty_crypto_new(const struct arili_crypto *inner)
 {

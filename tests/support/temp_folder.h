@@ -10,6 +10,9 @@
 /* For a group's set-up and tear-down: 0 on success. The end removes all files. */
 int temp_folder_make(void **state);
 int temp_folder_remove(void **state);
+/* The same in memory, where the system has /dev/shm, unless $TMPDIR says otherwise: for tests whose
+ * many commits would wait for a disk. */
+int temp_folder_make_quick(void **state);
 
 /* The path of a name in the folder. Eight results are kept at a time. */
 const char *temp_path(const char *name);

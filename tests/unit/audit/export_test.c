@@ -123,7 +123,10 @@ static void each_kind_has_its_details(void **state)
                            .foreign_tag = UINT64_C(0x00ff00000000cafe),
                            .records = 6,
                            .bytes = 7,
-                           .interval_start_ns = 8 });
+                           .interval_start_ns = 8,
+                           .key_purpose = 7,
+                           .key_state = 3,
+                           .action = "create" });
         const json_t *e = event_at(json_of(NULL), 0);
         assert_text(e, "kind", aril_event_kind_name((aril_event_kind)kind));
         const bool summary = kind == ARIL_EVENT_ENCRYPT || kind == ARIL_EVENT_DECRYPT;
@@ -131,7 +134,9 @@ static void each_kind_has_its_details(void **state)
         const bool refused =
             isolation || kind == ARIL_EVENT_REPLAY || kind == ARIL_EVENT_AUTH_FAILURE;
         const bool rotate = kind == ARIL_EVENT_ROTATE;
-        assert_int_equal(json_object_size(e), 8u + 3u * summary + refused + isolation + rotate);
+        const bool keyring = kind >= ARIL_EVENT_KEY;
+        assert_int_equal(json_object_size(e),
+                         8u + 3u * summary + refused + isolation + rotate + 4u * keyring);
         if (summary) {
             assert_number(e, "records", 6);
             assert_number(e, "bytes", 7);
@@ -146,6 +151,34 @@ static void each_kind_has_its_details(void **state)
         if (rotate) {
             assert_text(e, "reason", "age");
         }
+        if (keyring) {
+            assert_text(e, "action", "create");
+            assert_text(e, "purpose", "data");
+            assert_text(e, "state", "decrypt-only");
+        }
+    }
+}
+
+static void the_key_is_written_where_there_is_one(void **state)
+{
+    (void)state;
+    for (unsigned kind = ARIL_EVENT_KEY; kind <= ARIL_EVENT_FLEET; kind++) {
+        aril_audit_memory_clear(memory);
+        aril_event event = { .kind = (aril_event_kind)kind, .key_purpose = 1, .key_state = 200 };
+        for (size_t i = 0; i < sizeof event.key_id; i++) {
+            event.key_id[i] = (uint8_t)(i * 7);
+        }
+        send(event);
+        event.key_purpose = 0;
+        send(event);
+        const json_t *json = json_of(NULL);
+        assert_text(event_at(json, 0), "action", "none");
+        assert_text(event_at(json, 0), "key",
+                    "00070e151c232a31383f464d545b626970777e858c939aa1a8afb6bdc4cbd2d9");
+        assert_text(event_at(json, 0), "purpose", "root");
+        assert_text(event_at(json, 0), "state", "unknown");
+        assert_int_equal(json_object_size(event_at(json, 1)), 9);
+        assert_text(event_at(json, 1), "action", "none");
     }
 }
 
@@ -273,6 +306,7 @@ int main(void)
         TEST(an_empty_memory_is_a_whole_object),
         TEST(what_all_events_share_is_written),
         TEST(each_kind_has_its_details),
+        TEST(the_key_is_written_where_there_is_one),
         TEST(totals_and_losses_are_written),
         TEST(the_filter_chooses_the_events_but_not_the_totals),
         TEST(every_tenant_id_has_one_text),

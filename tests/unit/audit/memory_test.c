@@ -92,8 +92,12 @@ static void every_field_of_an_event_is_kept(void **state)
                          .foreign_tag = UINT64_MAX - 4,
                          .records = UINT64_MAX - 5,
                          .bytes = UINT64_MAX - 6,
-                         .interval_start_ns = UINT64_MAX - 7 };
+                         .interval_start_ns = UINT64_MAX - 7,
+                         .key_purpose = 254,
+                         .key_state = 253,
+                         .action = "rotate" };
     memset(event.session_id, 0xc3, sizeof event.session_id);
+    memset(event.key_id, 0xc4, sizeof event.key_id);
     send(memory, event);
     query(memory, NULL);
     assert_int_equal(kept.count, 1);
@@ -113,6 +117,10 @@ static void every_field_of_an_event_is_kept(void **state)
     assert_true(e->records == event.records);
     assert_true(e->bytes == event.bytes);
     assert_true(e->interval_start_ns == event.interval_start_ns);
+    assert_memory_equal(e->key_id, event.key_id, sizeof event.key_id);
+    assert_int_equal(e->key_purpose, 254);
+    assert_int_equal(e->key_state, 253);
+    assert_ptr_equal(e->action, event.action); /* static storage is not copied */
     aril_audit_memory_free(memory);
 }
 
@@ -221,7 +229,8 @@ static void violations_keep_the_oldest_and_all_else_the_newest(void **state)
         send_kind(memory, (aril_event_kind)kind, "a", 1);
         send_kind(memory, (aril_event_kind)kind, "a", 2);
         const bool summary = kind == ARIL_EVENT_ENCRYPT || kind == ARIL_EVENT_DECRYPT;
-        const bool violation = kind >= ARIL_EVENT_ISOLATION_VIOLATION;
+        const bool violation =
+            kind >= ARIL_EVENT_ISOLATION_VIOLATION && kind <= ARIL_EVENT_AUTH_FAILURE;
         query(memory, NULL);
         ASSERT_SEQUENCES(violation ? 1 : 2);
         const aril_audit_totals totals = totals_of(memory);
@@ -231,6 +240,45 @@ static void violations_keep_the_oldest_and_all_else_the_newest(void **state)
         assert_int_equal(totals.events[kind], 2);
         aril_audit_memory_free(memory);
     }
+}
+
+static void refusals_of_keyrings_and_fleets_are_violations(void **state)
+{
+    (void)state;
+    static const struct {
+        aril_event_kind kind;
+        bool violation;
+    } cases[] = { { ARIL_EVENT_KEY, false },
+                  { ARIL_EVENT_KEYRING, true },
+                  { ARIL_EVENT_FLEET, true },
+                  { ARIL_EVENT_SESSION, false } };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        aril_audit_memory *memory = memory_new(1, 1);
+        for (uint64_t n = 1; n <= 2; n++) {
+            send(memory, (aril_event){ .kind = cases[i].kind,
+                                       .status = ARIL_E_REPLAY_ROLLBACK,
+                                       .sequence = n });
+        }
+        query(memory, NULL);
+        ASSERT_SEQUENCES(cases[i].violation ? 1 : 2);
+        assert_int_equal(totals_of(memory).lost_security, cases[i].violation);
+        assert_int_equal(totals_of(memory).lost_lifecycle, !cases[i].violation);
+        aril_audit_memory_free(memory);
+    }
+}
+
+static void use_of_a_keyring_cannot_push_its_refusals_out(void **state)
+{
+    (void)state;
+    aril_audit_memory *memory = memory_new(2, 1);
+    send(memory, (aril_event){ .kind = ARIL_EVENT_FLEET, .status = ARIL_E_AUTH, .sequence = 1 });
+    for (uint64_t i = 2; i < 50; i++) {
+        send_kind(memory, i % 2 == 0 ? ARIL_EVENT_KEYRING : ARIL_EVENT_KEY, "acme", i);
+    }
+    query(memory, NULL);
+    ASSERT_SEQUENCES(1, 48, 49);
+    assert_int_equal(totals_of(memory).lost_security, 0);
+    aril_audit_memory_free(memory);
 }
 
 static void strangers_cannot_push_violations_out(void **state)
@@ -516,6 +564,8 @@ int main(void)
         cmocka_unit_test(summaries_keep_the_newest_and_the_totals_all),
         cmocka_unit_test(load_cannot_push_security_events_out),
         cmocka_unit_test(violations_keep_the_oldest_and_all_else_the_newest),
+        cmocka_unit_test(refusals_of_keyrings_and_fleets_are_violations),
+        cmocka_unit_test(use_of_a_keyring_cannot_push_its_refusals_out),
         cmocka_unit_test(strangers_cannot_push_violations_out),
         cmocka_unit_test(an_unknown_kind_is_counted_as_lost),
         cmocka_unit_test(an_empty_filter_and_none_return_all),

@@ -230,6 +230,31 @@ static void a_file_of_another_user_is_refused(void **state)
     arili_file_done(&f);
 }
 
+/* An access list for one user shows as rights of the group. */
+static void the_group_may_read_roots_secret_where_the_caller_says_so(void **state)
+{
+    const unsigned checks = ARILI_FILE_SECRET | ARILI_FILE_ROOT_MAY_OWN | ARILI_FILE_ROOT_MAY_SHARE;
+    struct arili_file f = { 0 };
+    (void)state;
+    if (geteuid() != 0) {
+        skip();
+    }
+    for (unsigned bit = 0; bit < 6; bit++) {
+        put_file("key", "x", 0400 | 1u << bit);
+        assert_read_fails(in_folder("key"), ARILI_FILE_SECRET | ARILI_FILE_ROOT_MAY_OWN,
+                          ARIL_E_IO_PERMISSION, "chmod 600");
+        if (bit == 5) {
+            assert_status(arili_file_read(in_folder("key"), BYTES_MAX, checks, &f, NULL), ARIL_OK);
+            arili_file_done(&f);
+        } else {
+            assert_read_fails(in_folder("key"), checks, ARIL_E_IO_PERMISSION, "chmod 600");
+        }
+    }
+    put_file("key", "x", 0440);
+    assert_int_equal(chown(in_folder("key"), 65534, 65534), 0);
+    assert_read_fails(in_folder("key"), checks, ARIL_E_IO_PERMISSION, "chown");
+}
+
 static int read_roots_file(void *arg)
 {
     (void)arg;
@@ -653,6 +678,7 @@ int main(void)
         TEST(a_file_that_changes_is_refused),
         TEST(every_mode_bit_for_others_makes_a_secret_unsafe),
         TEST(a_trusted_file_may_be_read_but_not_written_by_others),
+        TEST(the_group_may_read_roots_secret_where_the_caller_says_so),
         TEST(a_file_of_another_user_is_refused),
         TEST(roots_file_is_trusted_where_the_caller_says_so),
         TEST(an_error_struct_is_optional),
