@@ -1,29 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/ensure.h"
 #include "base/mem.h"
+#include "keyring/keklist.h"
 #include "keyring/keys.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define SLOTS_MAX (UINT32_C(1) << 20)
 
-/* The key-encryption keys that this call made: later slots of the call may need them. */
-struct fresh_kek {
-    aril_bytes owner;
-    struct arili_kek *kek;
-};
 struct creating {
     struct arili_change *ch;
-    struct fresh_kek *fresh;
-    size_t fresh_count, fresh_cap;
+    struct arili_keklist fresh; /* that this call made */
 };
 
 static void creating_done(struct creating *c)
 {
-    for (size_t i = 0; i < c->fresh_count; i++) {
-        arili_kek_drop(c->fresh[i].kek);
-    }
-    arili_free(c->fresh, c->fresh_cap * sizeof *c->fresh);
+    arili_keklist_done(&c->fresh);
 }
 
 static int order_slots(const void *a_, const void *b_)
@@ -99,35 +91,14 @@ static aril_status check_slots(const aril_keyring *kr, const aril_key_slot *slot
     return check_doubles(kr, list.slots, count, error);
 }
 
-static aril_status remember(struct creating *c, aril_bytes owner, struct arili_kek *kek)
-{
-    if (c->fresh_count == c->fresh_cap) {
-        const size_t cap = c->fresh_cap == 0 ? 8 : 2 * c->fresh_cap;
-        struct fresh_kek *fresh = arili_alloc(cap * sizeof *fresh);
-        ARILI_ENSURE(fresh != NULL, ARIL_E_NOMEM);
-        if (c->fresh_count > 0) {
-            memcpy(fresh, c->fresh, c->fresh_count * sizeof *fresh);
-        }
-        arili_free(c->fresh, c->fresh_cap * sizeof *c->fresh);
-        c->fresh = fresh;
-        c->fresh_cap = cap;
-    }
-    arili_kek_hold(kek);
-    c->fresh[c->fresh_count++] = (struct fresh_kek){ owner, kek };
-    return ARIL_OK;
-}
-
 static aril_status find_parent(struct creating *c, const aril_key_slot *slot,
                                struct arili_kek **ret, aril_error *error)
 {
     aril_keyring *kr = c->ch->kr;
     const bool below_tenant = slot->purpose == ARIL_KEY_DATA || slot->purpose == ARIL_KEY_NAME;
-    for (size_t i = 0; below_tenant && i < c->fresh_count; i++) {
-        if (arili_row_order(0, c->fresh[i].owner, 0, slot->owner) == 0) {
-            arili_kek_hold(c->fresh[i].kek);
-            *ret = c->fresh[i].kek;
-            return ARIL_OK;
-        }
+    *ret = below_tenant ? arili_keklist_find(&c->fresh, slot->owner) : NULL;
+    if (*ret != NULL) {
+        return ARIL_OK;
     }
     const struct arili_key *parent = arili_slot_parent(c->ch->from, slot);
     if (parent == NULL) {
@@ -153,10 +124,10 @@ static aril_status check_namesake(struct creating *c, const aril_key_slot *slot,
     if (arili_rowset_slot(c->ch->from, other.purpose, other.owner, other.label, &index)) {
         return exists(c->ch->kr, &other, error);
     }
-    for (size_t i = 0; i < c->fresh_count; i++) {
-        if (arili_row_order(0, c->fresh[i].owner, 0, slot->owner) == 0) {
-            return exists(c->ch->kr, &other, error);
-        }
+    ARILI_DEFER(arili_kek_dropp)
+    struct arili_kek *namesake = arili_keklist_find(&c->fresh, slot->owner);
+    if (namesake != NULL) {
+        return exists(c->ch->kr, &other, error);
     }
     return ARIL_OK;
 }
@@ -178,7 +149,7 @@ static aril_status create_one(struct creating *c, const aril_key_slot *slot, ari
     if (slot->purpose == ARIL_KEY_TENANT || slot->purpose == ARIL_KEY_MODEL) {
         ARILI_DEFER(arili_kek_dropp) struct arili_kek *kek = NULL;
         ARILI_TRY(arili_kek_new(ch->kr->rt, ch->kr->profile, slot->purpose, &made.payload, &kek));
-        ARILI_TRY(remember(c, slot->owner, kek));
+        ARILI_TRY(arili_keklist_add(&c->fresh, slot->owner, kek));
     }
     return ARIL_OK;
 }

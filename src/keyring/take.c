@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "identity/keys.h"
 #include "keyring/fleet.h"
+#include "keyring/keklist.h"
 #include "keyring/rotation.h"
 #include "keyring/shred.h"
 #include <stdlib.h>
@@ -22,20 +23,12 @@ struct taking {
     struct arili_hpke_ctx hpke;
     uint8_t *named;     /* for each key of ch->from: the bundle names it */
     aril_bytes *buried; /* tenants that the bundle has tombstones for; ascending, as parsed */
-    /* Key-encryption keys that this change makes for new tenants. */
-    struct new_kek {
-        aril_bytes owner;
-        struct arili_kek *kek;
-    } * fresh;
-    size_t fresh_count, fresh_cap;
+    struct arili_keklist fresh; /* of new tenants */
 };
 
 static void taking_done(struct taking *t)
 {
-    for (size_t i = 0; i < t->fresh_count; i++) {
-        arili_kek_drop(t->fresh[i].kek);
-    }
-    arili_free(t->fresh, t->fresh_cap * sizeof *t->fresh);
+    arili_keklist_done(&t->fresh);
     arili_free(t->buried, (size_t)t->b->tombstone_count * sizeof *t->buried);
     arili_free(t->named, t->ch != NULL && t->ch->from != NULL ? t->ch->from->key_count + 1 : 1);
     arili_hpke_done(&t->hpke);
@@ -192,36 +185,15 @@ static aril_status open_section(struct taking *t, aril_error *error)
 
 /* --- Keys ---------------------------------------------------------------------------------- */
 
-static aril_status remember(struct taking *t, aril_bytes owner, struct arili_kek *kek)
-{
-    if (t->fresh_count == t->fresh_cap) {
-        const size_t cap = t->fresh_cap == 0 ? 8 : 2 * t->fresh_cap;
-        struct new_kek *fresh = arili_alloc(cap * sizeof *fresh);
-        ARILI_ENSURE(fresh != NULL, ARIL_E_NOMEM);
-        if (t->fresh_count > 0) {
-            memcpy(fresh, t->fresh, t->fresh_count * sizeof *fresh);
-        }
-        arili_free(t->fresh, t->fresh_cap * sizeof *t->fresh);
-        t->fresh = fresh;
-        t->fresh_cap = cap;
-    }
-    arili_kek_hold(kek);
-    t->fresh[t->fresh_count++] = (struct new_kek){ owner, kek };
-    return ARIL_OK;
-}
-
 /* This node's own key-encryption key for a tenant; made when it is not there. */
 static aril_status tenant_kek(struct taking *t, aril_bytes owner, struct arili_kek **ret,
                               aril_error *error)
 {
     aril_keyring *kr = t->ch->kr;
     const aril_key_slot slot = { .purpose = ARIL_KEY_TENANT, .owner = owner };
-    for (size_t i = 0; i < t->fresh_count; i++) {
-        if (arili_row_order(0, t->fresh[i].owner, 0, owner) == 0) {
-            arili_kek_hold(t->fresh[i].kek);
-            *ret = t->fresh[i].kek;
-            return ARIL_OK;
-        }
+    *ret = arili_keklist_find(&t->fresh, owner);
+    if (*ret != NULL) {
+        return ARIL_OK;
     }
     const struct arili_key *there = arili_slot_active(t->ch->from, &slot);
     if (there != NULL) {
@@ -234,7 +206,7 @@ static aril_status tenant_kek(struct taking *t, aril_bytes owner, struct arili_k
     ARILI_TRY(arili_key_make(t->ch, &making, &made));
     ARILI_DEFER(arili_kek_dropp) struct arili_kek *kek = NULL;
     ARILI_TRY(arili_kek_new(kr->rt, kr->profile, ARIL_KEY_TENANT, &made.payload, &kek));
-    ARILI_TRY(remember(t, owner, kek));
+    ARILI_TRY(arili_keklist_add(&t->fresh, owner, kek));
     *ret = ARILI_TAKE(kek);
     return ARIL_OK;
 }
