@@ -485,7 +485,7 @@ ARIL_API ARIL_MUST_USE aril_status aril_keyring_bundle_write(aril_keyring *keyri
                                                              uint64_t *ret_version,
                                                              aril_error *error);
 /**
- * Node: take a bundle over. The same version again is ARIL_OK and changes nothing.
+ * Node: take a bundle over. The same version again, before its end, is ARIL_OK and changes nothing.
  * @retval ARIL_E_TRUST_UNKNOWN    Not signed by a key of the pinned authority.
  * @retval ARIL_E_TRUST_AUTHORITY  Signed by another authority that is well-formed otherwise.
  * @retval ARIL_E_TRUST_REVOKED    This node is revoked, or the signing key is.
