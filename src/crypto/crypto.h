@@ -17,7 +17,7 @@
  *  - Secrets are wiped before memory goes back.
  *  - Members are appended and bump ARILI_CRYPTO_ABI.
  */
-#define ARILI_CRYPTO_ABI 2u
+#define ARILI_CRYPTO_ABI 3u
 
 #define ARILI_AEAD_KEY_BYTES   32u
 #define ARILI_AEAD_NONCE_BYTES 12u
@@ -157,6 +157,29 @@ struct arili_crypto_ops {
     ARIL_MUST_USE aril_status (*argon2id)(struct arili_provider *p, aril_bytes passphrase,
                                           aril_bytes salt, uint32_t memory_kib, uint32_t iterations,
                                           uint32_t lanes, uint8_t *ret, size_t ret_len);
+
+    /* --- BLAKE2b (RFC 7693), unkeyed, ret_len 1 to 64 bytes: names of cachekit. */
+    ARIL_MUST_USE aril_status (*blake2b)(struct arili_provider *p, const aril_bytes *parts,
+                                         size_t count, uint8_t *ret, size_t ret_len);
+
+    /* --- AES-256-SIV (RFC 5297): deterministic, for names that must be found again. key has 64
+     * bytes. Seal: ret_iv (16) and ret_body (plain.len, at least 1); open: ARIL_E_AUTH, and ret is
+     * wiped. */
+    ARIL_MUST_USE aril_status (*siv_seal)(struct arili_provider *p, const uint8_t key[64],
+                                          aril_bytes aad, aril_bytes plain, uint8_t ret_iv[16],
+                                          uint8_t *ret_body);
+    ARIL_MUST_USE aril_status (*siv_open)(struct arili_provider *p, const uint8_t key[64],
+                                          aril_bytes aad, const uint8_t iv[16], aril_bytes body,
+                                          uint8_t *ret_plain);
+
+    /* --- AES-128-GCM, one message: LMCache's smaller key size. As aead_seal and aead_open, with
+     * the tag behind the ciphertext in body (plain.len + 16). */
+    ARIL_MUST_USE aril_status (*gcm128_seal)(struct arili_provider *p, const uint8_t key[16],
+                                             const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
+                                             aril_bytes plain, uint8_t *ret_body);
+    ARIL_MUST_USE aril_status (*gcm128_open)(struct arili_provider *p, const uint8_t key[16],
+                                             const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
+                                             aril_bytes body, uint8_t *ret_plain);
 };
 
 /* The provider and its table, handed around together. */
