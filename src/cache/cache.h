@@ -13,9 +13,9 @@
 #include <stdatomic.h>
 
 /*
- * The cache. Read paths take no lock of their own: a scope (tenant and namespace) is found in a table
- * of atomic pointers that only grows, and holds what a hit must know. What changes elsewhere (bump,
- * lock, shred, retire) is looked for every refresh_ms by whoever comes by, scope.c.
+ * The cache. Read paths take no lock of their own: a scope (tenant and namespace) is found in a
+ * table of atomic pointers that only grows, and holds what a hit must know. What changes elsewhere
+ * (bump, lock, shred, retire) is looked for every refresh_ms by whoever comes by, scope.c.
  */
 
 /* A policy as it was given, defaults filled in, and the figures of its namespaces. */
@@ -109,7 +109,7 @@ ARIL_MUST_USE aril_status arili_cache_key_check(const aril_cache_key *key);
  * LIMIT. Also does the looking when it is due. */
 ARIL_MUST_USE aril_status arili_scope_find(aril_cache *cache, aril_bytes tenant, aril_bytes space,
                                            struct arili_scope **ret, uint64_t *ret_now_ns,
-                                          aril_error *error);
+                                           aril_error *error);
 /* Look now at what changed in the keyring. */
 void arili_scopes_look(aril_cache *cache, uint64_t now_ns, bool force);
 void arili_scopes_free(aril_cache *cache);
@@ -141,6 +141,8 @@ ARIL_MUST_USE aril_status arili_cache_place(aril_cache *cache, struct arili_scop
 
 /* One value past the policies: item->result and item->status are filled, nothing is counted. */
 void arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error);
+/* Count how a read ended. */
+void arili_cache_count(aril_cache *cache, const aril_cache_item *item);
 /* One value; with a lock name the store checks that fence still holds it. */
 ARIL_MUST_USE aril_status arili_cache_write(aril_cache *cache, aril_cache_item *item,
                                             aril_bytes lock, uint64_t fence, aril_error *error);
@@ -155,7 +157,6 @@ struct arili_l1_meta arili_l1_meta_of(const struct arili_scope *scope, uint64_t 
 bool arili_others_apply(const struct arili_scope *scope, uint64_t now_ms);
 struct arili_others_keys {
     struct arili_legacy_keys keys;
-    uint8_t prk[32];
     aril_tenant_key *pinned[ARILI_LEGACY_KEYS_MAX];
     size_t pinned_count;
 };
@@ -175,6 +176,7 @@ ARIL_MUST_USE aril_status arili_others_seal(aril_cache *cache, struct arili_scop
                                             struct arili_stage *ret_stage, size_t *ret_len,
                                             aril_error *error);
 void arili_handed_keys_free(aril_cache *cache);
+void arili_shared_chains_free(aril_cache *cache);
 
 /* --- Tags (tags.c) */
 ARIL_MUST_USE aril_status arili_tag_stamps(aril_cache *cache, const aril_cache_item *item,

@@ -3,7 +3,7 @@
 #include "cache/read.h"
 
 /* Names that the store is asked about together. */
-#define WINDOW 256u
+#define WINDOW 32u
 
 typedef aril_status store_fn(aril_store *store, aril_store_item *items, size_t count,
                              aril_error *error);
@@ -98,8 +98,7 @@ static aril_status asking_new(aril_cache *cache, store_fn *fn, aril_error *error
 
 static bool has_value_of_others(const struct arili_scope *scope)
 {
-    return scope->policy->said.writes == ARIL_CACHE_NATIVE &&
-           scope->policy->said.legacy_reads != 0;
+    return scope->policy->said.writes == ARIL_CACHE_NATIVE && scope->policy->said.legacy_reads != 0;
 }
 
 static void delete_one(struct asking *a, aril_cache_item *item)
@@ -114,8 +113,8 @@ static void delete_one(struct asking *a, aril_cache_item *item)
     const struct arili_l1_want want = { .now_ns = now,
                                         .generation = atomic_load(&scope->generation),
                                         .epoch = atomic_load(&scope->epoch) };
-    const bool was_there = (tiers & ARIL_CACHE_L1) != 0 &&
-                           arili_l1_has(a->cache->l1, &item->key, &want);
+    const bool was_there =
+        (tiers & ARIL_CACHE_L1) != 0 && arili_l1_has(a->cache->l1, &item->key, &want);
     arili_l1_drop(a->cache->l1, &item->key);
     arili_count(&scope->policy->deletes, 1);
     if ((tiers & ARIL_CACHE_L2) == 0) {

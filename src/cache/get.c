@@ -121,9 +121,7 @@ static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_
                        aril_error *error)
 {
     aril_span stored = { NULL, 0 };
-    aril_store_item wanted = { .name = item->key.key,
-                               .room = other_room,
-                               .user = scope->policy };
+    aril_store_item wanted = { .name = item->key.key, .room = other_room, .user = scope->policy };
     if (item->key.key.len > ARIL_STORE_NAME_BYTES_MAX || item->key.field.len > 0) {
         return; /* no name of theirs: the miss stands */
     }
@@ -260,7 +258,7 @@ static aril_status read_many(aril_cache *cache, aril_cache_item *items, size_t c
 
 /* --- Counting ------------------------------------------------------------------------------- */
 
-static void count_read(aril_cache *cache, const aril_cache_item *item)
+void arili_cache_count(aril_cache *cache, const aril_cache_item *item)
 {
     const aril_cache_result *result = &item->result;
     struct arili_policy *p = arili_policy_of(cache, item->key.space);
@@ -294,13 +292,13 @@ aril_status aril_cache_get(aril_cache *cache, aril_cache_item *items, size_t cou
     ARILI_ENSURE(items != NULL || count == 0, ARIL_E_USAGE_NULL);
     if (count == 1) {
         arili_cache_read(cache, items, error);
-        count_read(cache, items);
+        arili_cache_count(cache, items);
         return items->status;
     }
     ARILI_TRY(read_many(cache, items, count, error));
     bool all = true;
     for (size_t i = 0; i < count; i++) {
-        count_read(cache, &items[i]);
+        arili_cache_count(cache, &items[i]);
         all = all && (items[i].status == ARIL_OK || items[i].status == ARIL_E_NOT_FOUND);
     }
     return all ? ARIL_OK : ARIL_E_BATCH;

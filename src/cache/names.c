@@ -4,18 +4,18 @@
 #include "base/ensure.h"
 #include "base/mem.h"
 
-#define CONTEXT_LABEL ARILI_LITERAL("aril cache context v1")
-#define TENANT_LABEL  ARILI_LITERAL("aril cache tenant v1")
-#define SPACE_LABEL   ARILI_LITERAL("aril cache space v1")
-#define NAME_LABEL    ARILI_LITERAL("aril cache name v1")
+#define CONTEXT_LABEL  ARILI_LITERAL("aril cache context v1")
+#define TENANT_LABEL   ARILI_LITERAL("aril cache tenant v1")
+#define SPACE_LABEL    ARILI_LITERAL("aril cache space v1")
+#define NAME_LABEL     ARILI_LITERAL("aril cache name v1")
 #define HASH_TAG_LABEL ARILI_LITERAL("aril cache hash tag v1")
-#define LISTING_LABEL ARILI_LITERAL("aril cache listing v1")
+#define LISTING_LABEL  ARILI_LITERAL("aril cache listing v1")
 
-#define LEVEL_TEXT   "a1:"
-#define PART_BYTES   9u
-#define LISTED_MARK  '~'
+#define LEVEL_TEXT    "a1:"
+#define PART_BYTES    9u
+#define LISTED_MARK   '~'
 #define SIV_KEY_BYTES 64u
-#define SIV_IV_BYTES 16u
+#define SIV_IV_BYTES  16u
 /* Listed plaintexts are padded to multiples of this, so names tell lengths only roughly. */
 #define LISTED_STEP 16u
 #define LISTED_MAX  (2u + ARILI_CACHE_LISTED_KEY_MAX + 2u + LISTED_STEP)
@@ -90,14 +90,10 @@ aril_status arili_cache_context(const struct arili_crypto *c, enum arili_hash ha
     middle[4] = (uint8_t)key->type;
     arili_store32(middle + 5, (uint32_t)key->key.len);
     arili_store32(field_len, (uint32_t)key->field.len);
-    const aril_bytes parts[] = { CONTEXT_LABEL,
-                                 { tenant_len, sizeof tenant_len },
-                                 key->tenant,
-                                 { space_len, sizeof space_len },
-                                 key->space,
-                                 { middle, sizeof middle },
-                                 key->key,
-                                 { field_len, sizeof field_len },
+    const aril_bytes parts[] = { CONTEXT_LABEL, { tenant_len, sizeof tenant_len },
+                                 key->tenant,   { space_len, sizeof space_len },
+                                 key->space,    { middle, sizeof middle },
+                                 key->key,      { field_len, sizeof field_len },
                                  key->field };
     ARILI_TRY(c->ops->hash(c->provider, hash, parts, sizeof parts / sizeof *parts, digest));
     memcpy(ret, digest, ARILI_CACHE_CONTEXT_BYTES);

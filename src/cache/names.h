@@ -6,8 +6,8 @@
 #include <aril/cache.h>
 
 /*
- * What a value is bound to, and what it is called in a store: docs/CACHE-FORMAT.md sections 3 and 4.
- *   name = "a1:" tenant part ":" space part ":{" hash tag or own part "}" [own part]
+ * What a value is bound to, and what it is called in a store: docs/CACHE-FORMAT.md sections 3
+ * and 4. name = "a1:" tenant part ":" space part ":{" hash tag or own part "}" [own part]
  */
 #define ARILI_CACHE_CONTEXT_BYTES  32u
 #define ARILI_CACHE_PART_TEXT      12u /* base64url of 9 bytes */
@@ -45,14 +45,13 @@ ARIL_MUST_USE aril_status arili_cache_name(const struct arili_crypto *c, enum ar
                                            const uint8_t context[ARILI_CACHE_CONTEXT_BYTES],
                                            char *ret, size_t *ret_len);
 
-/* What a listable name says; key and field point into ret_room. ARIL_E_NOT_FOUND: it is not listable;
- * ARIL_E_AUTH: not a name of this namespace. */
+/* What a listable name says; key and field point into ret_room. ARIL_E_NOT_FOUND: it is not
+ * listable; ARIL_E_AUTH: not a name of this namespace. */
 struct arili_listed_name {
     uint8_t room[2 * ARILI_CACHE_LISTED_KEY_MAX];
     aril_cache_key key; /* without tenant and space */
 };
-ARIL_MUST_USE aril_status arili_cache_name_open(const struct arili_crypto *c,
-                                                enum arili_hash hash,
+ARIL_MUST_USE aril_status arili_cache_name_open(const struct arili_crypto *c, enum arili_hash hash,
                                                 const struct arili_naming *naming,
                                                 const aril_tenant_key *name_key, aril_bytes space,
                                                 aril_bytes name, struct arili_listed_name *ret);

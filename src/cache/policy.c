@@ -49,8 +49,7 @@ static bool is_choice(int value, int last)
 
 static aril_status check_others(const aril_cache_policy *p, aril_error *error)
 {
-    if ((p->legacy_reads & ~FORMATS_KNOWN) != 0 ||
-        (p->legacy_reads & (p->legacy_reads - 1)) != 0) {
+    if ((p->legacy_reads & ~FORMATS_KNOWN) != 0 || (p->legacy_reads & (p->legacy_reads - 1)) != 0) {
         return wrong(p, "legacy_reads", "names one format of others, or none", error);
     }
     if ((p->legacy_reads == 0) != (p->legacy_until_s == 0)) {
@@ -65,14 +64,13 @@ static aril_status check_others(const aril_cache_policy *p, aril_error *error)
     }
     if ((p->writes == ARIL_CACHE_LMCACHE) != (p->lmcache_writes_max != 0) ||
         p->lmcache_writes_max > LMCACHE_WRITES) {
-        return wrong(p, "lmcache_writes_max", "is 1 to 2^32 where LMCache frames are written, else 0",
-                     error);
+        return wrong(p, "lmcache_writes_max",
+                     "is 1 to 2^32 where LMCache frames are written, else 0", error);
     }
     if (p->lmcache_key_bits != 128 && p->lmcache_key_bits != 256) {
         return wrong(p, "lmcache_key_bits", "is 128 or 256", error);
     }
-    if (p->legacy_tenant.len > 255 ||
-        (p->legacy_tenant.data == NULL && p->legacy_tenant.len > 0)) {
+    if (p->legacy_tenant.len > 255 || (p->legacy_tenant.data == NULL && p->legacy_tenant.len > 0)) {
         return wrong(p, "legacy_tenant", "has at most 255 bytes", error);
     }
     return ARIL_OK;
@@ -105,9 +103,8 @@ static aril_status check(const aril_cache_policy *p, bool has_store, aril_error 
         return wrong(p, "on_store_down, on_tamper and on_key_gone", "are open or closed", error);
     }
     if (!is_choice((int)p->padding, 2) ||
-        (p->padding == ARIL_CACHE_PAD_BLOCK
-             ? p->pad_bytes < PAD_MIN || p->pad_bytes > PAD_MAX
-             : p->pad_bytes != 0)) {
+        (p->padding == ARIL_CACHE_PAD_BLOCK ? p->pad_bytes < PAD_MIN || p->pad_bytes > PAD_MAX
+                                            : p->pad_bytes != 0)) {
         return wrong(p, "pad_bytes", "is 16 to 2^20 with padding to blocks, else 0", error);
     }
     if (p->value_max > ARIL_CACHE_VALUE_BYTES_MAX) {

@@ -66,7 +66,8 @@ static aril_status seal_native(aril_cache *cache, struct writing *w, aril_error 
     ARILI_DEFER(arili_tenant_key_putp) aril_tenant_key *key = NULL;
     ARILI_TRY(arili_tag_stamps(cache, w->item, tags, error));
     ARILI_TRY(arili_cache_place(cache, w->scope, &w->item->key, &w->place, error));
-    ARILI_TRY(aril_keyring_tenant_key(cache->keyring, w->scope->tenant, ARIL_KEY_DATA, &key, error));
+    ARILI_TRY(
+        aril_keyring_tenant_key(cache->keyring, w->scope->tenant, ARIL_KEY_DATA, &key, error));
     const struct arili_value_sealing s = {
         .rt = cache->rt,
         .executor = cache->executor,
@@ -90,10 +91,11 @@ static aril_status seal_other(aril_cache *cache, struct writing *w, aril_error *
     const aril_bytes name = w->item->key.key;
     if (name.len > ARIL_STORE_NAME_BYTES_MAX || w->item->key.field.len > 0 ||
         w->item->tag_count > 0) {
-        return arili_error_set(error, ARIL_E_USAGE_RANGE,
-                               "cache: the format of this namespace has names of at most %u bytes, no "
-                               "fields and no tags",
-                               ARIL_STORE_NAME_BYTES_MAX);
+        return arili_error_set(
+            error, ARIL_E_USAGE_RANGE,
+            "cache: the format of this namespace has names of at most %u bytes, no "
+            "fields and no tags",
+            ARIL_STORE_NAME_BYTES_MAX);
     }
     memcpy(w->place.name, name.data, name.len);
     w->place.name_len = name.len;
@@ -107,8 +109,8 @@ static aril_status writing_begin(aril_cache *cache, aril_cache_item *item, struc
     w->item = item;
     w->stage = (struct arili_stage){ NULL, 0 };
     ARILI_TRY(item_check(item));
-    ARILI_TRY(arili_scope_find(cache, item->key.tenant, item->key.space, &w->scope, &w->now_ns,
-                               error));
+    ARILI_TRY(
+        arili_scope_find(cache, item->key.tenant, item->key.space, &w->scope, &w->now_ns, error));
     const aril_cache_policy *p = &w->scope->policy->said;
     if (item->value.len > p->value_max) {
         return arili_error_set(error, ARIL_E_LIMIT,
@@ -147,8 +149,8 @@ static void keep_in_l1(aril_cache *cache, const struct writing *w)
         arili_l1_drop(cache->l1, &w->item->key);
         return;
     }
-    const struct arili_l1_meta meta = arili_l1_meta_of(
-        w->scope, w->now_ns, w->now_ms, w->now_ms, w->not_after_ms, w->generation);
+    const struct arili_l1_meta meta =
+        arili_l1_meta_of(w->scope, w->now_ns, w->now_ms, w->now_ms, w->not_after_ms, w->generation);
     arili_l1_put(cache->l1, &w->item->key, w->item->value, &meta);
 }
 

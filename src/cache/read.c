@@ -130,7 +130,8 @@ static aril_status open_end(struct arili_reading *r, aril_bytes stored, aril_err
     return arili_value_open_end(&r->opening, stored);
 }
 
-/* aril_store_item.arrived: from the second segment on, what is whole is opened while the rest comes. */
+/* aril_store_item.arrived: from the second segment on, what is whole is opened while the rest
+ * comes. */
 static void open_arrived(void *user, const uint8_t *data, size_t len)
 {
     struct arili_reading *r = user;
@@ -238,8 +239,8 @@ static void keep_in_l1(struct arili_reading *r)
 static void tell_refusal(const struct arili_reading *r, aril_status st, aril_bytes stored)
 {
     const aril_cache *cache = r->cache;
-    const aril_event_kind kind = st == ARIL_E_ISOLATION ? ARIL_EVENT_ISOLATION_VIOLATION
-                                                        : ARIL_EVENT_AUTH_FAILURE;
+    const aril_event_kind kind =
+        st == ARIL_E_ISOLATION ? ARIL_EVENT_ISOLATION_VIOLATION : ARIL_EVENT_AUTH_FAILURE;
     arili_cache_tell(cache, kind, st, "cache-get", &r->item->key,
                      stored.len >= ARILI_VALUE_HEADER_BYTES ? stored.data + KEY_ID_AT : NULL);
     if (r->scope->policy->said.evidence && cache->evidence != NULL) {

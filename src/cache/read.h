@@ -4,8 +4,8 @@
 #include "cache/cache.h"
 
 /*
- * One value on its way from the store: begun when it was not in L1, fed by the store while it comes in,
- * ended when it is there. _begin, then the store's get with _item, then _end.
+ * One value on its way from the store: begun when it was not in L1, fed by the store while it comes
+ * in, ended when it is there. _begin, then the store's get with _item, then _end.
  */
 struct arili_reading {
     aril_cache *cache;
@@ -33,12 +33,12 @@ ARIL_MUST_USE aril_status arili_reading_begin(struct arili_reading *r, aril_cach
                                               uint64_t now_ns, aril_error *error);
 /* What the store is asked for; r stays where it is meanwhile. */
 void arili_reading_item(struct arili_reading *r, aril_store_item *ret);
-/* stored: what the store answered for that item, or store_status for all. Fills result and status of
- * the item, and releases what r holds. */
+/* stored: what the store answered for that item, or store_status for all. Fills result and status
+ * of the item, and releases what r holds. */
 void arili_reading_end(struct arili_reading *r, const aril_store_item *stored, aril_error *error);
 
-/* Fill result.outcome, result.status and status of an item that ended with st. from_store: st is the
- * store's, which could not be asked. */
+/* Fill result.outcome, result.status and status of an item that ended with st. from_store: st is
+ * the store's, which could not be asked. */
 void arili_reading_judge(aril_cache_item *item, const struct arili_policy *policy, aril_status st,
                          bool from_store);
 #endif

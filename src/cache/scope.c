@@ -220,7 +220,8 @@ static aril_status scope_read(aril_cache *cache, struct arili_scope *s, aril_err
     return ARIL_OK;
 }
 
-/* Whether a failure says that the tenant's values may not be had, or only that it is not known now. */
+/* Whether a failure says that the tenant's values may not be had, or only that it is not known now.
+ */
 static bool ends_access(aril_status st)
 {
     return aril_status_class(st) == ARIL_E_KEY || st == ARIL_E_NOT_FOUND;
@@ -307,9 +308,10 @@ static aril_status scope_make(aril_cache *cache, uint64_t hash, aril_bytes tenan
         return ARIL_OK;
     }
     if (table_grow(cache) != ARIL_OK) {
-        return arili_error_set(error, ARIL_E_LIMIT,
-                               "the cache knows %zu pairs of tenant and namespace, and takes no more",
-                               cache->scope_count);
+        return arili_error_set(
+            error, ARIL_E_LIMIT,
+            "the cache knows %zu pairs of tenant and namespace, and takes no more",
+            cache->scope_count);
     }
     ARILI_DEFER(scope_freep) struct arili_scope *fresh = NULL;
     ARILI_TRY(scope_new(cache, hash, tenant, space, &fresh, error));
@@ -325,16 +327,15 @@ aril_status arili_scope_find(aril_cache *cache, aril_bytes tenant, aril_bytes sp
     ARILI_TRY(arili_cache_now(cache, ret_now_ns, NULL));
     arili_scopes_look(cache, *ret_now_ns, false);
     const uint64_t hash = scope_hash(cache, tenant, space);
-    struct arili_scope *s = look_up(
-        atomic_load_explicit(&cache->scopes, memory_order_acquire), hash, tenant, space);
+    struct arili_scope *s =
+        look_up(atomic_load_explicit(&cache->scopes, memory_order_acquire), hash, tenant, space);
     if (s == NULL) {
         (void)pthread_mutex_lock(&cache->lock);
         const aril_status st = scope_make(cache, hash, tenant, space, &s, error);
         (void)pthread_mutex_unlock(&cache->lock);
         ARILI_TRY(st);
     }
-    const aril_status st =
-        (aril_status)atomic_load_explicit(&s->status, memory_order_acquire);
+    const aril_status st = (aril_status)atomic_load_explicit(&s->status, memory_order_acquire);
     if (st != ARIL_OK) {
         return arili_error_set(error, st, "cache: %s; %s", aril_status_text(st),
                                aril_status_hint(st));

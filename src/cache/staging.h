@@ -4,9 +4,9 @@
 #include <aril/base.h>
 
 /*
- * Buffers for ciphertext on its way: taken, filled, given back, used again. They hold nothing secret,
- * so they are not wiped in between, and a value of 4 MiB costs no page faults the second time. What
- * a failed seal leaves is wiped by the seal.
+ * Buffers for ciphertext on its way: taken, filled, given back, used again. They hold nothing
+ * secret, so they are not wiped in between, and a value of 4 MiB costs no page faults the second
+ * time. What a failed seal leaves is wiped by the seal.
  */
 struct arili_staging;
 ARIL_MUST_USE aril_status arili_staging_new(struct arili_staging **ret);

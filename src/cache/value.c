@@ -63,8 +63,8 @@ struct arili_value_plan arili_value_plan(uint64_t value_bytes, size_t tag_count,
 
 struct segment {
     uint64_t index;
-    uint64_t from, len;  /* of the body */
-    uint64_t stored_at;  /* of the stored value */
+    uint64_t from, len; /* of the body */
+    uint64_t stored_at; /* of the stored value */
 };
 
 static struct segment segment_at(uint64_t body_bytes, uint64_t index)
@@ -143,8 +143,9 @@ static aril_status seal_segment(const struct seal_work *w, uint64_t index)
     uint8_t *body = w->out + seg.stored_at;
     ARILI_TRY(key_context(w->s->rt, w->s->key, w->nonce, index, &lease, nonce));
     const size_t count = spans_of(w, &seg, spans);
-    const aril_status st = c->ops->aead_seal(lease.ctx, nonce, (aril_bytes){ w->aad, sizeof w->aad },
-                                             spans, count, body, body + seg.len);
+    const aril_status st =
+        c->ops->aead_seal(lease.ctx, nonce, (aril_bytes){ w->aad, sizeof w->aad }, spans, count,
+                          body, body + seg.len);
     arili_contexts_put(w->s->rt->contexts, &lease);
     return st;
 }
@@ -181,8 +182,8 @@ aril_status arili_value_seal(const struct arili_value_sealing *s, uint8_t *ret)
                                     .body_bytes = s->plan.body_bytes };
     memcpy(h.key_id, aril_tenant_key_id(s->key), sizeof h.key_id);
     ARILI_TRY(c->ops->random(c->provider, h.nonce, sizeof h.nonce));
-    uint8_t trailer[ARILI_VALUE_TAGS_MAX * ARILI_VALUE_TAG_ENTRY_BYTES +
-                    ARILI_VALUE_TRAILER_END_BYTES];
+    uint8_t
+        trailer[ARILI_VALUE_TAGS_MAX * ARILI_VALUE_TAG_ENTRY_BYTES + ARILI_VALUE_TRAILER_END_BYTES];
     struct seal_work w = { .s = s, .nonce = h.nonce, .out = ret, .trailer = trailer };
     if (s->plan.trailer) {
         struct arili_value_trailer t = { .value_bytes = s->value.len,
@@ -226,9 +227,9 @@ static aril_status open_segment(const struct arili_value_opening *o, const struc
     uint8_t nonce[ARILI_AEAD_NONCE_BYTES];
     const uint8_t *body = stored + seg->stored_at;
     ARILI_TRY(key_context(o->rt, o->key, o->header.nonce, seg->index, &lease, nonce));
-    const aril_status st = c->ops->aead_open(lease.ctx, nonce, (aril_bytes){ o->aad, sizeof o->aad },
-                                             (aril_bytes){ body, (size_t)seg->len },
-                                             body + seg->len, out, count);
+    const aril_status st =
+        c->ops->aead_open(lease.ctx, nonce, (aril_bytes){ o->aad, sizeof o->aad },
+                          (aril_bytes){ body, (size_t)seg->len }, body + seg->len, out, count);
     arili_contexts_put(o->rt->contexts, &lease);
     return st;
 }

@@ -33,13 +33,13 @@ struct arili_value_sealing {
     aril_bytes value;
     const struct arili_value_tag *tags; /* plan.tag_count of them */
 };
-/* ret has room for arili_value_stored_bytes(plan.body_bytes), and does not overlap. On failure it holds
- * no plaintext. */
+/* ret has room for arili_value_stored_bytes(plan.body_bytes), and does not overlap. On failure it
+ * holds no plaintext. */
 ARIL_MUST_USE aril_status arili_value_seal(const struct arili_value_sealing *s, uint8_t *ret);
 
 /*
- * Opening, segment by segment: _begin when the header is there, _segments as often as more has come,
- * _end when all is there. stored stays where it is from first to last.
+ * Opening, segment by segment: _begin when the header is there, _segments as often as more has
+ * come, _end when all is there. stored stays where it is from first to last.
  */
 struct arili_value_opening {
     aril_runtime *rt;
@@ -58,7 +58,8 @@ void arili_value_open_begin(struct arili_value_opening *o, aril_runtime *rt,
                             const uint8_t context[ARILI_CACHE_CONTEXT_BYTES]);
 /* Trailer first: how long the value is, and its tags. Without a trailer it is the body. stored is
  * whole. AUTH, FORMAT (class). */
-ARIL_MUST_USE aril_status arili_value_open_trailer(struct arili_value_opening *o, aril_bytes stored);
+ARIL_MUST_USE aril_status arili_value_open_trailer(struct arili_value_opening *o,
+                                                   aril_bytes stored);
 /* Open the segments that are whole within the first len bytes of stored. Only for values without a
  * trailer. On failure out is wiped. */
 ARIL_MUST_USE aril_status arili_value_open_segments(struct arili_value_opening *o,

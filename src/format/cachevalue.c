@@ -3,10 +3,10 @@
 #include "base/ensure.h"
 #include <assert.h>
 
-#define LEVEL            0xa1u
-#define FLAGS_KNOWN      ARILI_VALUE_TRAILER
-#define BODY_LENGTH_AT   32u
-#define SEGMENT_FULL     (ARILI_VALUE_SEGMENT_BYTES + ARILI_VALUE_TAG_BYTES)
+#define LEVEL          0xa1u
+#define FLAGS_KNOWN    ARILI_VALUE_TRAILER
+#define BODY_LENGTH_AT 32u
+#define SEGMENT_FULL   (ARILI_VALUE_SEGMENT_BYTES + ARILI_VALUE_TAG_BYTES)
 
 uint64_t arili_value_segments(uint64_t body_bytes)
 {
@@ -39,8 +39,7 @@ aril_status arili_value_parse(aril_bytes stored, struct arili_value_header *ret)
     ARILI_ENSURE(stored.len == 0 || stored.data[0] == LEVEL, ARIL_E_FORMAT_VERSION);
     ARILI_ENSURE(!r.short_, ARIL_E_FORMAT_TRUNCATED);
     ARILI_ENSURE(level == LEVEL, ARIL_E_FORMAT_VERSION);
-    ARILI_ENSURE(kind == ARILI_VALUE_KIND_XAES && use == ARILI_VALUE_USE_CACHE,
-                 ARIL_E_FORMAT_KIND);
+    ARILI_ENSURE(kind == ARILI_VALUE_KIND_XAES && use == ARILI_VALUE_USE_CACHE, ARIL_E_FORMAT_KIND);
     ARILI_ENSURE((h.flags & ~FLAGS_KNOWN) == 0 && zero == 0 && zero_end == 0 &&
                      h.created_ms <= h.not_after_ms,
                  ARIL_E_FORMAT_FIELD);
