@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/provider.h>
+#include <openssl/x509.h>
 
 /* Shared by crypto/openssl_*.c only. */
 
@@ -106,6 +107,20 @@ ARIL_MUST_USE aril_status arili_openssl_import_public(struct arili_provider *p,
                                                       const struct arili_key_type *type,
                                                       aril_bytes public_key,
                                                       struct arili_pkey **ret);
+
+/* What the table works with; NULL when it is not OpenSSL's, but a test's. */
+struct arili_provider *arili_openssl_provider_of(const struct arili_crypto *crypto);
+
+/* --- Files of certificates and keys, PEM (openssl_pem.c). Symbolic links are followed; owner and
+ * mode are judged at the file they lead to. FORMAT when it holds none or a broken one. */
+
+/* Every certificate in the file, at least one. checks: of base/files.h. */
+ARIL_MUST_USE aril_status arili_openssl_read_certs(struct arili_provider *p, const char *path,
+                                                   unsigned checks, STACK_OF(X509) * *ret,
+                                                   aril_error *error);
+/* The first private key, which must not be encrypted and not be readable by others. */
+ARIL_MUST_USE aril_status arili_openssl_read_key(struct arili_provider *p, const char *path,
+                                                 EVP_PKEY **ret, aril_error *error);
 
 /* Give libcrypto the heap of base/heap.h. Before any other call of it; the first call decides.
  * arili_openssl_heap_in_use() in crypto/crypto.h tells whether it worked. */

@@ -218,6 +218,11 @@ void arili_openssl_free(struct arili_crypto *crypto)
     }
 }
 
+struct arili_provider *arili_openssl_provider_of(const struct arili_crypto *crypto)
+{
+    return crypto->ops->aead_new == arili_openssl_aead_new ? crypto->provider : NULL;
+}
+
 const char *arili_openssl_version(void)
 {
     return OpenSSL_version(OPENSSL_VERSION);
