@@ -12,8 +12,9 @@
 #define ARILI_L1_SHARDS    256u
 /* Fewer shards are made when each would get less. */
 #define ARILI_L1_SHARD_BYTES_MIN ((uint64_t)64 << 10)
-/* A bucket and a ghost for so many bytes of a shard. The smallest entry takes half of it. */
-#define ARILI_L1_BYTES_PER_BUCKET 512u
+/* A bucket and two ghosts for so many bytes of a shard; the smallest entry takes half of it. */
+#define ARILI_L1_BYTES_PER_BUCKET  512u
+#define ARILI_L1_GHOSTS_PER_BUCKET 2u
 /* Names share counters of changes: two that meet make a put_if give up in vain. */
 #define ARILI_L1_TICKETS 64u
 
@@ -66,16 +67,19 @@ struct arili_l1_entry {
     struct arili_l1_entry *next;          /* in its bucket, or in a list to be released; lock */
     struct arili_l1_entry *older, *newer; /* in its queue; lock */
     uint64_t hash;
-    atomic_uint references; /* the index's, and one per get under way */
-    uint8_t asked;          /* 0 to 3; lock */
-    bool in_main, linked;   /* lock */
-    size_t bytes;           /* of the allocation */
+    size_t bytes; /* of the allocation */
     struct arili_l1_key *key;
-    /* From here on a changed byte is noticed. */
-    uint8_t nonce[ARILI_AEAD_NONCE_BYTES];
+    atomic_size_t references; /* the index's, and one per get under way */
+    uint8_t asked;            /* 0 to 3; lock */
+    bool in_main, linked;     /* lock */
+    /* From here on a changed bit is noticed. */
+    _Alignas(4) uint8_t nonce[ARILI_AEAD_NONCE_BYTES];
     uint8_t tag[ARILI_AEAD_TAG_BYTES];
     struct arili_l1_bound bound;
 };
+_Static_assert(offsetof(struct arili_l1_entry, bound) - offsetof(struct arili_l1_entry, nonce) ==
+                   ARILI_AEAD_NONCE_BYTES + ARILI_AEAD_TAG_BYTES,
+               "no gaps: a test changes every bit from nonce on");
 
 /* --- Shards (l1_shard.c) ------------------------------------------------------------------- */
 
@@ -93,8 +97,7 @@ struct arili_l1_shard {
     uint64_t entries, evictions;
     uint64_t bytes;     /* of entries, and reserved for those that are being sealed */
     uint64_t bytes_max; /* for them */
-    uint64_t *ghosts;   /* bucket_count; fingerprint << 32 | number of the eviction */
-    uint32_t ghost_count;
+    uint32_t *ghosts;   /* fingerprints, in sets with the newest first; 0: none */
     uint64_t tickets[ARILI_L1_TICKETS]; /* changes so far, of the names that share one */
     struct arili_l1_key *key;
     uint32_t number;

@@ -3,15 +3,14 @@
 #include "base/ensure.h"
 #include <string.h>
 
-#define ASKED_MAX 3u /* two bits */
-/* Ghosts of one hash lie in a set of so many, which the newest ones keep. */
-#define GHOST_WAYS 4u
+/* A ghost lies in one set of so many, and leaves when as many came after it. */
+#define GHOST_WAYS 8u
 
 /* --- Memory -------------------------------------------------------------------------------- */
 
 static size_t buckets_for(uint64_t bytes)
 {
-    size_t count = GHOST_WAYS;
+    size_t count = GHOST_WAYS / ARILI_L1_GHOSTS_PER_BUCKET;
     while (count <= SIZE_MAX / 64 && (uint64_t)count * 2 * ARILI_L1_BYTES_PER_BUCKET <= bytes) {
         count *= 2;
     }
@@ -20,7 +19,13 @@ static size_t buckets_for(uint64_t bytes)
 
 uint64_t arili_l1_shard_fixed(uint64_t bytes)
 {
-    return (uint64_t)buckets_for(bytes) * (sizeof(struct arili_l1_entry *) + sizeof(uint64_t));
+    return (uint64_t)buckets_for(bytes) *
+           (sizeof(struct arili_l1_entry *) + ARILI_L1_GHOSTS_PER_BUCKET * sizeof(uint32_t));
+}
+
+static size_t ghosts_size(const struct arili_l1_shard *s)
+{
+    return s->bucket_count * ARILI_L1_GHOSTS_PER_BUCKET * sizeof *s->ghosts;
 }
 
 aril_status arili_l1_shard_init(struct arili_l1_shard *s, uint32_t number, uint64_t bytes,
@@ -31,10 +36,8 @@ aril_status arili_l1_shard_init(struct arili_l1_shard *s, uint32_t number, uint6
     s->number = number;
     s->bucket_count = buckets_for(bytes);
     s->bytes_max = bytes - arili_l1_shard_fixed(bytes);
-    /* So that a place of zeros is an old one. */
-    s->ghost_count = (uint32_t)s->bucket_count;
     s->buckets = arili_alloc(s->bucket_count * sizeof(struct arili_l1_entry *));
-    s->ghosts = arili_alloc(s->bucket_count * sizeof *s->ghosts);
+    s->ghosts = arili_alloc(ghosts_size(s));
     ARILI_ENSURE(s->buckets != NULL && s->ghosts != NULL, ARIL_E_NOMEM);
     arili_l1_key_hold(key);
     s->key = key;
@@ -49,7 +52,7 @@ void arili_l1_shard_done(struct arili_l1_shard *s)
         arili_l1_release(dead);
     }
     arili_l1_key_put(s->key);
-    arili_free(s->ghosts, s->bucket_count * sizeof *s->ghosts);
+    arili_free(s->ghosts, ghosts_size(s));
     arili_free(s->buckets, s->bucket_count * sizeof(struct arili_l1_entry *));
     (void)pthread_mutex_destroy(&s->lock);
 }
@@ -137,43 +140,31 @@ void arili_l1_unlink_all(struct arili_l1_shard *s, struct arili_l1_entry **dead)
 
 /* --- Ghosts -------------------------------------------------------------------------------- */
 
-/* Other bits than those that choose shard, ticket and, in all but huge shards, the bucket. */
+/* Other bits than those that choose shard, ticket and, in all but huge shards, the set. */
 static uint32_t fingerprint(uint64_t hash)
 {
-    return (uint32_t)(hash >> 16);
+    return (uint32_t)(hash >> 16) | 1;
 }
 
-static uint64_t *ghosts_of(const struct arili_l1_shard *s, uint64_t hash)
+static uint32_t *ghosts_of(const struct arili_l1_shard *s, uint64_t hash)
 {
-    return &s->ghosts[hash & (s->bucket_count - 1) & ~(uint64_t)(GHOST_WAYS - 1)];
-}
-
-/* How many have left since this one did. */
-static uint32_t ghost_age(const struct arili_l1_shard *s, uint64_t ghost)
-{
-    return s->ghost_count - (uint32_t)ghost;
+    const size_t sets = s->bucket_count * ARILI_L1_GHOSTS_PER_BUCKET / GHOST_WAYS;
+    return &s->ghosts[(hash & (sets - 1)) * GHOST_WAYS];
 }
 
 static void ghost_add(struct arili_l1_shard *s, uint64_t hash)
 {
-    uint64_t *const set = ghosts_of(s, hash);
-    uint64_t *oldest = &set[0];
-    for (size_t i = 1; i < GHOST_WAYS; i++) {
-        if (ghost_age(s, set[i]) > ghost_age(s, *oldest)) {
-            oldest = &set[i];
-        }
-    }
-    s->ghost_count++;
-    *oldest = (uint64_t)fingerprint(hash) << 32 | s->ghost_count;
+    uint32_t *const set = ghosts_of(s, hash);
+    memmove(set + 1, set, (GHOST_WAYS - 1) * sizeof *set);
+    set[0] = fingerprint(hash);
 }
 
 /* Whether it left the small queue not long ago; it is forgotten then. */
-static bool ghost_take(struct arili_l1_shard *s, uint64_t hash)
+static bool ghost_take(const struct arili_l1_shard *s, uint64_t hash)
 {
-    uint64_t *const set = ghosts_of(s, hash);
+    uint32_t *const set = ghosts_of(s, hash);
     for (size_t i = 0; i < GHOST_WAYS; i++) {
-        if ((uint32_t)(set[i] >> 32) == fingerprint(hash) &&
-            ghost_age(s, set[i]) < s->bucket_count) {
+        if (set[i] == fingerprint(hash)) {
             set[i] = 0;
             return true;
         }

@@ -127,7 +127,8 @@ void l1_check_bytes(struct arili_l1 *l1, uint64_t bytes_max)
         assert_int_equal(s->entries, indexed);
         assert_int_equal(s->bytes, entries);
         assert_true(s->bytes <= s->bytes_max);
-        bytes += sizeof *s + entries + s->bucket_count * (sizeof *s->buckets + sizeof *s->ghosts);
+        bytes +=
+            sizeof *s + entries + s->bucket_count * (sizeof *s->buckets + 2 * sizeof *s->ghosts);
         count += indexed;
     }
     const struct arili_l1_stats stats = arili_l1_get_stats(l1);
