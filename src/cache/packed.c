@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/packed.h"
+#include "base/tablehash.h"
+#include <string.h>
+
+static uint8_t *append(uint8_t *to, aril_bytes part)
+{
+    if (part.len > 0) {
+        memcpy(to, part.data, part.len);
+    }
+    return to + part.len;
+}
+
+void arili_packed_write(struct arili_packed *packed, const aril_cache_key *key)
+{
+    *packed = (struct arili_packed){ .database = key->database,
+                                     .type = (uint32_t)key->type,
+                                     .tenant_len = (uint32_t)key->tenant.len,
+                                     .space_len = (uint32_t)key->space.len,
+                                     .key_len = (uint32_t)key->key.len,
+                                     .field_len = (uint32_t)key->field.len };
+    uint8_t *to = (uint8_t *)(packed + 1);
+    to = append(to, key->tenant);
+    to = append(to, key->space);
+    to = append(to, key->key);
+    (void)append(to, key->field);
+}
+
+static bool same(const uint8_t *at, aril_bytes part)
+{
+    return part.len == 0 || memcmp(at, part.data, part.len) == 0;
+}
+
+bool arili_packed_equal(const struct arili_packed *packed, const aril_cache_key *key)
+{
+    if (packed->key_len != key->key.len || packed->tenant_len != key->tenant.len ||
+        packed->space_len != key->space.len || packed->field_len != key->field.len ||
+        packed->database != key->database || packed->type != (uint32_t)key->type) {
+        return false;
+    }
+    const uint8_t *const tenant = (const uint8_t *)(packed + 1);
+    const uint8_t *const space = tenant + key->tenant.len;
+    const uint8_t *const name = space + key->space.len;
+    return same(name, key->key) && same(tenant, key->tenant) && same(space, key->space) &&
+           same(name + key->key.len, key->field);
+}
+
+static uint64_t load(const uint8_t *at, size_t bytes)
+{
+    uint64_t word = 0;
+    memcpy(&word, at, bytes);
+    return word;
+}
+
+/* The bytes of one part whose length is in the state already. The last word may repeat bytes of
+ * the one before, so that no word has to be put together byte by byte. */
+static uint64_t mix_part(uint64_t seed, uint64_t h, aril_bytes part)
+{
+    const uint8_t *at = part.data;
+    size_t left = part.len;
+    if (left >= 8) {
+        for (; left > 8; left -= 8, at += 8) {
+            h = arili_table_mix(seed, h, load(at, 8));
+        }
+        return arili_table_mix(seed, h, load(at + left - 8, 8));
+    }
+    if (left >= 4) {
+        return arili_table_mix(seed, h, load(at, 4) << 32 | load(at + left - 4, 4));
+    }
+    if (left > 0) {
+        const uint64_t three = (uint64_t)at[0] << 16 | (uint64_t)at[left / 2] << 8 | at[left - 1];
+        return arili_table_mix(seed, h, three);
+    }
+    return h;
+}
+
+uint64_t arili_packed_hash(uint64_t seed, const aril_cache_key *key)
+{
+    uint64_t h = ~seed;
+    h = arili_table_mix(seed, h, (uint64_t)key->key.len << 32 ^ key->field.len);
+    h = arili_table_mix(seed, h,
+                        (uint64_t)key->tenant.len << 48 ^ (uint64_t)key->space.len << 40 ^
+                            (uint64_t)key->type << 32 ^ key->database);
+    h = mix_part(seed, h, key->key);
+    h = mix_part(seed, h, key->tenant);
+    h = mix_part(seed, h, key->space);
+    h = mix_part(seed, h, key->field);
+    return arili_table_mix(seed, h, seed >> 1);
+}
