@@ -14,7 +14,10 @@ struct arili_provider {
     const char *properties; /* of every fetch; NULL for any */
     EVP_CIPHER *gcm;
     EVP_CIPHER *ecb;
+    EVP_CIPHER *siv;
+    EVP_CIPHER *gcm128;
     EVP_MD *md[ARILI_SHAKE256 + 1]; /* by enum arili_hash */
+    EVP_MD *blake2b;
     EVP_MAC *hmac;
     EVP_MAC_CTX *hmac_proto[ARILI_SHA384 + 1]; /* without a key; copied per use */
     EVP_SIGNATURE *ml_dsa_65;
@@ -87,6 +90,11 @@ ARILI_DECLARE(sign);
 ARILI_DECLARE(verify);
 ARILI_DECLARE(sign_check_expanded);
 ARILI_DECLARE(argon2id);
+ARILI_DECLARE(blake2b);
+ARILI_DECLARE(siv_seal);
+ARILI_DECLARE(siv_open);
+ARILI_DECLARE(gcm128_seal);
+ARILI_DECLARE(gcm128_open);
 #undef ARILI_DECLARE
 
 /* Both check the length (ARIL_E_FORMAT_LENGTH); a key that OpenSSL refuses is
