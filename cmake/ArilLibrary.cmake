@@ -33,7 +33,8 @@ endif()
 
 add_library(aril_test_lib STATIC $<TARGET_OBJECTS:aril_objects>)
 set_target_properties(aril_test_lib PROPERTIES OUTPUT_NAME aril_test LINKER_LANGUAGE C)
-target_link_libraries(aril_test_lib PUBLIC aril_libcrypto PkgConfig::SQLITE PkgConfig::LZ4 dl m pthread)
+target_link_libraries(aril_test_lib PUBLIC
+    aril_libcrypto PkgConfig::SQLITE PkgConfig::LZ4 dl m pthread)
 
 # A sanitizer's runtime belongs to the program, so these builds have no libraries
 # to install.
@@ -60,7 +61,8 @@ add_library(aril SHARED $<TARGET_OBJECTS:aril_objects>)
 set_target_properties(aril PROPERTIES
     VERSION ${PROJECT_VERSION} SOVERSION 0 LINKER_LANGUAGE C
     LINK_DEPENDS "${generated_dir}/aril.map")
-target_link_libraries(aril PRIVATE aril_flags aril_libcrypto PkgConfig::SQLITE PkgConfig::LZ4 dl m pthread)
+target_link_libraries(aril PRIVATE
+    aril_flags aril_libcrypto PkgConfig::SQLITE PkgConfig::LZ4 dl m pthread)
 target_link_options(aril PRIVATE
     -Wl,--exclude-libs,ALL -Wl,-Bsymbolic -Wl,--no-undefined -Wl,--as-needed
     "-Wl,--version-script=${generated_dir}/aril.map")
