@@ -110,7 +110,7 @@ struct arili_files {
     bool is_durable, is_direct;
     uint8_t boot[ARILI_FILES_BOOT_BYTES]; /* zero: not known */
     atomic_uint temps, puts;
-    char folder[1024];
+    char folder[4096];
 
     pthread_mutex_t slots_mutex;
     pthread_cond_t slots_changed;
