@@ -11,7 +11,8 @@
 #define PROGRESS_NS UINT64_C(100000000)
 #define NAME_BYTES  64u
 #define CHAIN_BYTES 32u
-#define TTL_MS      UINT64_C(3600000) /* what a killed run leaves in a shared store ends by itself */
+/* What a killed run leaves in a shared store ends by itself. */
+#define TTL_MS UINT64_C(3600000)
 
 /* Room for the longest request. */
 struct room {
