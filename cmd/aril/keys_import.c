@@ -3,12 +3,8 @@
 #include "files.h"
 #include "keys.h"
 #include "subcommand.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define COMMAND         "aril keys import cachekit"
 #define KEY_BYTES       32u
@@ -28,27 +24,12 @@ static void masters_wipe(struct masters *m)
     explicit_bzero(m, sizeof *m);
 }
 
-static int digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    const char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* Exactly 64 digits. Messages say where, and never what. */
 static int add_key(struct masters *m, const char *where, size_t number, const char *text,
                    size_t len)
 {
     uint8_t key[KEY_BYTES];
-    bool good = len == KEY_DIGITS;
-    for (size_t i = 0; good && i < KEY_BYTES; i++) {
-        const int high = digit(text[2 * i]);
-        const int low = digit(text[2 * i + 1]);
-        good = high >= 0 && low >= 0;
-        key[i] = (uint8_t)((unsigned)(high & 15) << 4 | (unsigned)(low & 15));
-    }
+    const bool good = len == KEY_DIGITS && keys_unhex(text, KEY_BYTES, key);
     int rc = 0;
     if (!good) {
         rc = failure_explain(COMMAND, ARIL_E_FORMAT_FIELD,
@@ -79,32 +60,10 @@ static int add_keys(struct masters *m, const char *where, const char *text, size
     return 0;
 }
 
-/* A file of secrets is nobody else's. */
-static int check_mode(const char *path)
-{
-    struct stat st;
-    if (strcmp(path, "-") == 0) {
-        return 0;
-    }
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        const int error = errno;
-        if (fd >= 0) {
-            close(fd);
-        }
-        return failure_errno(COMMAND, path, error);
-    }
-    close(fd);
-    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0 || st.st_uid != geteuid()) {
-        return failure_report(COMMAND, ARIL_E_IO_PERMISSION, "%s", path);
-    }
-    return 0;
-}
-
 static int add_file(struct masters *m, const char *path)
 {
     DEFER(file_contents_free) struct file_contents text = { .data = NULL };
-    int rc = check_mode(path);
+    int rc = file_check_secret(COMMAND, path);
     if (rc == 0) {
         rc = file_read(COMMAND, path, FILE_BYTES_MAX, &text);
     }
