@@ -158,7 +158,7 @@ static void work_as_leader(struct work *w, bool stale)
             if (!read_fresh(w)) {
                 compute(w, name);
             }
-            (void)aril_store_unlock(w->cache->store, name, w->fence, NULL);
+            arili_forgive(aril_store_unlock(w->cache->store, name, w->fence, NULL));
             return;
         }
         if (st == ARIL_E_EXISTS && stale) {

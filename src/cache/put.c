@@ -262,7 +262,7 @@ aril_status aril_cache_put(aril_cache *cache, aril_cache_item *items, size_t cou
     ARILI_TRY(arili_cache_enter(cache));
     ARILI_ENSURE(items != NULL || count == 0, ARIL_E_USAGE_NULL);
     if (count == 1) {
-        (void)arili_cache_write(cache, items, (aril_bytes){ NULL, 0 }, 0, error);
+        arili_forgive(arili_cache_write(cache, items, (aril_bytes){ NULL, 0 }, 0, error));
         tell_others(cache, items, 1);
         return items->status;
     }

@@ -246,7 +246,7 @@ void arili_scopes_look(aril_cache *cache, uint64_t now_ns, bool force)
                                                                    now_ns + cache->refresh_ns))) {
         return;
     }
-    (void)aril_keyring_refresh(cache->keyring, NULL, NULL);
+    arili_forgive(aril_keyring_refresh(cache->keyring, NULL, NULL));
     (void)pthread_mutex_lock(&cache->lock);
     struct arili_rowset *rows = arili_keyring_rows(cache->keyring);
     const uint64_t revision = rows->head.revision;

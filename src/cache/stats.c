@@ -41,7 +41,7 @@ aril_status aril_cache_get_stats(aril_cache *cache, aril_cache_stats *ret_stats)
     s.l1_evictions = l1.evictions;
     if (cache->store != NULL) {
         /* A store that is down tells what it knows; the rest stays unknown. */
-        (void)aril_store_get_info(cache->store, &s.store, NULL);
+        arili_forgive(aril_store_get_info(cache->store, &s.store, NULL));
     }
     *ret_stats = s;
     return ARIL_OK;
