@@ -89,6 +89,8 @@ const char *keys_date(uint64_t unix_s, char ret[KEYS_DATE_TEXT]);
 /* Bytes as text that is safe on a terminal: what is not printable UTF-8 becomes \xNN. */
 const char *keys_safe(aril_bytes bytes, char *ret, size_t cap);
 /* How users name the slot of a key: "root", "data:acme/label". */
+/* Whether keys of that purpose may have a label, behind a slash. */
+bool keys_has_label(aril_key_purpose purpose);
 const char *keys_name(const aril_key_info *info, char ret[KEYS_NAME_TEXT]);
 const char *keys_due_name(aril_key_due due);
 uint64_t keys_now_s(void);
