@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # One set of objects, three libraries:
-#   aril           libaril.so; libcrypto inside, only the names of tools/exports.txt visible
+#   aril           libaril.so; libssl and libcrypto inside, only the names of tools/exports.txt visible
 #   aril_static    libaril.a; the same as one object file
 #   aril_test_lib  libaril_test.a; everything visible, for tests and benchmarks
 
@@ -31,7 +31,7 @@ endif()
 
 add_library(aril_test_lib STATIC $<TARGET_OBJECTS:aril_objects>)
 set_target_properties(aril_test_lib PROPERTIES OUTPUT_NAME aril_test LINKER_LANGUAGE C)
-target_link_libraries(aril_test_lib PUBLIC aril_libcrypto PkgConfig::SQLITE dl m pthread)
+target_link_libraries(aril_test_lib PUBLIC aril_libssl PkgConfig::SQLITE dl m pthread)
 
 # A sanitizer's runtime belongs to the program, so these builds have no libraries
 # to install.
@@ -58,7 +58,7 @@ add_library(aril SHARED $<TARGET_OBJECTS:aril_objects>)
 set_target_properties(aril PROPERTIES
     VERSION ${PROJECT_VERSION} SOVERSION 0 LINKER_LANGUAGE C
     LINK_DEPENDS "${generated_dir}/aril.map")
-target_link_libraries(aril PRIVATE aril_flags aril_libcrypto PkgConfig::SQLITE dl m pthread)
+target_link_libraries(aril PRIVATE aril_flags aril_libssl PkgConfig::SQLITE dl m pthread)
 target_link_options(aril PRIVATE
     -Wl,--exclude-libs,ALL -Wl,-Bsymbolic -Wl,--no-undefined -Wl,--as-needed
     "-Wl,--version-script=${generated_dir}/aril.map")
@@ -68,12 +68,13 @@ add_custom_command(
     OUTPUT "${static_lib}"
     # -d: common symbols get their place here, or objcopy could not hide them.
     COMMAND "${CMAKE_LINKER}" -r -d -o "${generated_dir}/aril_all.o"
-            "$<TARGET_OBJECTS:aril_objects>" "${openssl_libcrypto}"
+            "$<TARGET_OBJECTS:aril_objects>" "${openssl_libssl}" "${openssl_libcrypto}"
     COMMAND "${CMAKE_OBJCOPY}" "--keep-global-symbols=${generated_dir}/aril.keep"
             "${generated_dir}/aril_all.o" "${generated_dir}/aril.o"
     COMMAND "${CMAKE_COMMAND}" -E rm -f "${static_lib}" "${generated_dir}/aril_all.o"
     COMMAND "${CMAKE_AR}" rcs "${static_lib}" "${generated_dir}/aril.o"
-    DEPENDS aril_objects "$<TARGET_OBJECTS:aril_objects>" "${openssl_libcrypto}"
+    DEPENDS aril_objects "$<TARGET_OBJECTS:aril_objects>" "${openssl_libssl}"
+            "${openssl_libcrypto}"
             "${generated_dir}/aril.keep"
     COMMENT "Linking libaril.a"
     COMMAND_EXPAND_LISTS VERBATIM)

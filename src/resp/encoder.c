@@ -74,7 +74,7 @@ size_t arili_resp_put_bulk(aril_bytes body, uint8_t *ret, size_t cap)
 size_t arili_resp_put_line(char type, aril_bytes text, uint8_t *ret, size_t cap)
 {
     const size_t size = sum(text.len, 3);
-    if (size > cap) {
+    if (size > cap || size == SIZE_MAX) {
         return size;
     }
     ret[0] = (uint8_t)type;
