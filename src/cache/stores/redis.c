@@ -254,11 +254,11 @@ static aril_status store_stat(void *state, uint64_t deadline_ns, struct arili_ca
     }
     ARILI_TRY(st);
     char name[ARILI_REDIS_ADDRESS_TEXT];
-    char where[64];
+    char where[40];
     arili_redis_address_text(&s->uri.seeds[0], name);
     (void)snprintf(where, sizeof where, "a Cluster of %zu at ", count);
     *ret = (struct arili_cache_store_stat){ .entries = entries, .bytes = UINT64_MAX };
-    (void)snprintf(ret->description, sizeof ret->description, "%s %s%s%s%.64s", info.kind,
+    (void)snprintf(ret->description, sizeof ret->description, "%s %s%s%s%.48s", info.kind,
                    info.version, info.version[0] != '\0' ? " " : "", s->uri.cluster ? where : "at ",
                    name);
     return ARIL_OK;

@@ -322,7 +322,7 @@ static aril_status login(const struct hello *h)
 static aril_status set_up(const struct hello *h)
 {
     const aril_bytes name[] = { ARILI_LITERAL("CLIENT"), ARILI_LITERAL("SETNAME"),
-                                       ARILI_LITERAL("aril") };
+                                ARILI_LITERAL("aril") };
     uint8_t digits[ARILI_RESP_HEADER_BYTES];
     const size_t len = arili_resp_put_integer(h->login->db, digits, sizeof digits);
     const aril_bytes select[] = { ARILI_LITERAL("SELECT"), { digits + 1, len - 3 } };

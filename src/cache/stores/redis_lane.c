@@ -2,6 +2,7 @@
 #include "base/bytes.h"
 #include "base/ensure.h"
 #include "cache/stores/redis_internal.h"
+#include <assert.h>
 
 /*
  * Requests go out as vectors: heads, and what is short, are copied to conn->out; longer parts of
@@ -44,7 +45,7 @@ static size_t put_bulk(aril_bytes body, uint8_t *ret)
 size_t arili_redis_set_head(const aril_store_item *item, size_t value_len,
                             uint8_t ret[static ARILI_REDIS_HEAD_BYTES])
 {
-    const uint64_t args = 3 + (item->ttl_ms != 0 ? 2 : 0) + (item->absent_only ? 1 : 0);
+    const uint64_t args = 3u + (item->ttl_ms != 0 ? 2u : 0u) + (item->absent_only ? 1u : 0u);
     size_t len = arili_resp_put_header('*', args, ret, ARILI_RESP_HEADER_BYTES);
     len += put_text("$3\r\nSET\r\n", ret + len);
     len += put_bulk(item->name, ret + len);
@@ -81,8 +82,8 @@ static size_t head(const struct arili_redis_lane *lane, const struct arili_redis
     }
     if (lane->verb == ARILI_REDIS_SET) {
         size_t value_len = 0;
-        /* Was checked before the batch began. */
-        (void)arili_redis_value_bytes(item, &value_len);
+        const aril_status st = arili_redis_value_bytes(item, &value_len);
+        assert(st == ARIL_OK); /* was checked before the batch began */
         uint8_t set[ARILI_REDIS_HEAD_BYTES];
         const size_t n = arili_redis_set_head(item, value_len, set);
         memcpy(ret + len, set, n);
@@ -383,7 +384,8 @@ static aril_status decode(struct arili_redis_lane *lane)
         struct arili_resp_event e = { 0 };
         const aril_status st = arili_resp_next(&conn->decoder, &in, &e);
         conn->in_at = conn->in_len - in.len;
-        if (st == ARIL_E_LIMIT) {
+        /* The decoder refused it where it stands; aggregates are no values, however long. */
+        if (st == ARIL_E_LIMIT && in.data[0] == '$') {
             conn->broken = true;
             return arili_error_set(lane->error, st,
                                    "%s: a value is longer than %zu MiB; something else uses the "
