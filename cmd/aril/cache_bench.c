@@ -88,7 +88,7 @@ static int run(struct bench *b, const struct replay *replay, struct replay_resul
     if (is_own(uri_of(b))) {
         return rc;
     }
-    const int cleaned = replay_clean(replay);
+    const int cleaned = replay_clean(replay, ret->requests);
     return rc != 0 ? rc : cleaned;
 }
 
