@@ -8,7 +8,7 @@
 #include "cache/staging.h"
 #include "cache/store.h"
 #include "cache/value.h"
-#include "keyring/cache.h"
+#include "keyring/keyring.h"
 #include <pthread.h>
 #include <stdatomic.h>
 

@@ -239,10 +239,10 @@ static void keep_in_l1(struct arili_reading *r)
 static void tell_refusal(const struct arili_reading *r, aril_status st, aril_bytes stored)
 {
     const aril_cache *cache = r->cache;
-    const aril_event_kind kind =
-        st == ARIL_E_ISOLATION ? ARIL_EVENT_ISOLATION_VIOLATION : ARIL_EVENT_AUTH_FAILURE;
-    arili_cache_tell(cache, kind, st, "cache-get", &r->item->key,
-                     stored.len >= ARILI_VALUE_HEADER_BYTES ? stored.data + KEY_ID_AT : NULL);
+    if (st != ARIL_E_ISOLATION) { /* that the keyring has told, with both tenants */
+        arili_cache_tell(cache, ARIL_EVENT_AUTH_FAILURE, st, "cache-get", &r->item->key,
+                         stored.len >= ARILI_VALUE_HEADER_BYTES ? stored.data + KEY_ID_AT : NULL);
+    }
     if (r->scope->policy->said.evidence && cache->evidence != NULL) {
         cache->evidence(cache->user, &r->item->key,
                         (aril_bytes){ (const uint8_t *)r->place.name, r->place.name_len }, stored,
