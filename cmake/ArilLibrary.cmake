@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # One set of objects, three libraries:
-#   aril           libaril.so; libssl and libcrypto inside, only the names of tools/exports.txt visible
+#   aril           libaril.so; OpenSSL inside, only the names of tools/exports.txt visible
 #   aril_static    libaril.a; the same as one object file
 #   aril_test_lib  libaril_test.a; everything visible, for tests and benchmarks
 

@@ -97,6 +97,8 @@ const char *keys_safe(aril_bytes bytes, char *ret, size_t cap);
 /* Printable UTF-8, without a line's end. */
 bool keys_is_text(aril_bytes bytes);
 /* How users name the slot of a key: "root", "data:acme/label". */
+/* Whether keys of that purpose may have a label, behind a slash. */
+bool keys_has_label(aril_key_purpose purpose);
 const char *keys_name(const aril_key_info *info, char ret[KEYS_NAME_TEXT]);
 const char *keys_due_name(aril_key_due due);
 uint64_t keys_now_s(void);

@@ -116,11 +116,16 @@ const char *keys_safe(aril_bytes bytes, char *ret, size_t cap)
     return ret;
 }
 
+bool keys_has_label(aril_key_purpose purpose)
+{
+    return purpose == ARIL_KEY_DATA || purpose == ARIL_KEY_NAME || purpose == ARIL_KEY_LEGACY;
+}
+
 const char *keys_name(const aril_key_info *info, char ret[KEYS_NAME_TEXT])
 {
     char owner[KEYS_OWNER_TEXT];
     char label[KEYS_LABEL_TEXT];
-    const bool labels = info->purpose == ARIL_KEY_DATA || info->purpose == ARIL_KEY_NAME;
+    const bool labels = keys_has_label(info->purpose);
     /* The last slash ends the owner, so an owner with a slash is followed by one. */
     const bool slash =
         labels && (info->label.len > 0 ||
