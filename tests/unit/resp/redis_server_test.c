@@ -3,6 +3,7 @@
 #include "redis.h"
 #include "check.h"
 #include "resp/resp.h"
+#include "resp_events.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -216,6 +217,63 @@ static void types_of_resp3_are_read_as_the_server_writes_them(void **state)
     (void)close(l.fd);
 }
 
+static void inline_commands_are_split_as_the_server_does(void **state)
+{
+    (void)state;
+    REDIS_OR_SKIP();
+    static const char *const lines[] = {
+        "a",          "  a\t",    "\"a b\"",       "'a b'",
+        "\"\"",       "''",       "\"\\x41\\x7\"", "\"\\n\\r\\t\\q\"",
+        "'\\n\\x41'", "'it\\'s'", "a\"b c\"",      "a\\\"b\"",
+        "a'b'",       "\"a'b\"",  "'a\"b'",        "\"\\\"\\\\\"",
+        "a\vb",       "\"a\"\v",  "a\fb",          "\\x41",
+        "\"a",        "'a",       "\"a\"b",        "'a'b",
+        "\"a\\\"",    "'a\\'",    "'a\\\\'",       "\"a\\\\\"",
+        "\xff\x80",   "\"a\"'b'",
+    };
+    const struct arili_resp_limits commands = { .bulk_max = 100,
+                                                .count_max = 10,
+                                                .commands = true };
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        char line[64], answer[64], expected[128];
+        (void)snprintf(line, sizeof line, "ECHO %s", lines[i]);
+        const size_t len = redis_ask(&server, line, answer, sizeof answer);
+        (void)snprintf(line, sizeof line, "ECHO %s\r\n", lines[i]);
+        struct resp_events ours = resp_events_of(&commands, text(line), 0);
+        if (strncmp(answer, "-ERR Protocol error", 19) == 0) {
+            assert_string_equal(ours.text, "!ARIL_E_FORMAT_FIELD");
+        } else {
+            char bulk[64];
+            const size_t bulk_len = arili_resp_put_bulk((aril_bytes){ (uint8_t *)answer, len },
+                                                        (uint8_t *)bulk, sizeof bulk);
+            (void)snprintf(expected, sizeof expected, "*2\r\n$4\r\nECHO\r\n%.*s", (int)bulk_len,
+                           bulk);
+            struct resp_events theirs = resp_events_of(&commands, text(expected), 0);
+            assert_string_equal(ours.text, theirs.text);
+            resp_events_free(&theirs);
+        }
+        resp_events_free(&ours);
+    }
+}
+
+static void keys_have_the_slots_of_the_server(const struct redis *node)
+{
+    static const char *const keys[] = { "foo",
+                                        "{user1000}.following",
+                                        "foo{}{bar}",
+                                        "foo{{bar}}zap",
+                                        "foo{bar}{zap}",
+                                        "{",
+                                        "}{",
+                                        "a}b{c}d",
+                                        "\xff\x80" };
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        char line[64];
+        (void)snprintf(line, sizeof line, "CLUSTER KEYSLOT %s", keys[i]);
+        assert_int_equal(redis_number(node, line), arili_resp_slot(text(keys[i])));
+    }
+}
+
 static void a_killed_server_starts_again_at_its_place(void **state)
 {
     (void)state;
@@ -285,7 +343,7 @@ static void a_cluster_of_three_is_whole_and_moves_slots(void **state)
     const unsigned slot = arili_resp_slot(text("foo"));
     const unsigned owner = redis_cluster_owner(&c, slot);
     assert_int_equal(owner, 2); /* 12182 */
-    redis_expect(&c.node[owner], "CLUSTER KEYSLOT foo", ":12182");
+    keys_have_the_slots_of_the_server(&c.node[owner]);
     redis_expect(&c.node[owner], "SET foo 1", "+OK");
     char moved[64];
     (void)snprintf(moved, sizeof moved, "-MOVED 12182 127.0.0.1:%u", c.node[owner].port);
@@ -316,6 +374,7 @@ int main(void)
         cmocka_unit_test(a_ping_is_answered),
         cmocka_unit_test(four_mebibytes_of_any_bytes_come_back),
         cmocka_unit_test(types_of_resp3_are_read_as_the_server_writes_them),
+        cmocka_unit_test(inline_commands_are_split_as_the_server_does),
         cmocka_unit_test(a_killed_server_starts_again_at_its_place),
         cmocka_unit_test(users_and_passwords_are_asked_for),
         cmocka_unit_test(a_server_with_tls_has_its_port_and_files),
