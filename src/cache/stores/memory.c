@@ -16,16 +16,16 @@
 struct memory {
     struct memory *next; /* in memories, with its mutex */
     size_t holders;      /* with the mutex of memories */
-    struct memory_table table;
-    struct memory_locks locks;
-    struct memory_channels channels;
+    struct arili_memory_table table;
+    struct arili_memory_locks locks;
+    struct arili_memory_channels channels;
     char name[NAME_BYTES_MAX + 1]; /* empty: nobody else's */
 };
 
 /* One store. */
 struct state {
     struct memory *memory;
-    struct memory_listener *listener;
+    struct arili_memory_listener *listener;
 };
 
 /* The memories of this process that have a name. */
@@ -34,7 +34,7 @@ static struct {
     struct memory *first;
 } memories = { PTHREAD_MUTEX_INITIALIZER, NULL };
 
-uint64_t memory_now_ns(void)
+uint64_t arili_memory_now_ns(void)
 {
     uint64_t now = 0;
     const aril_status st = arili_clock_system.boot_ns(NULL, &now);
@@ -56,20 +56,20 @@ static aril_status memory_new(const char *name, uint64_t bytes_max, struct memor
     ARILI_ENSURE(getrandom(seeds, sizeof seeds, 0) == (ssize_t)sizeof seeds, ARIL_E_RANDOM);
     struct memory *const m = arili_alloc(sizeof *m);
     ARILI_ENSURE(m != NULL, ARIL_E_NOMEM);
-    aril_status st = memory_table_init(&m->table, seeds[0], bytes_max);
+    aril_status st = arili_memory_table_init(&m->table, seeds[0], bytes_max);
     if (st != ARIL_OK) {
         arili_free(m, sizeof *m);
         return st;
     }
-    st = memory_locks_init(&m->locks, seeds[1]);
+    st = arili_memory_locks_init(&m->locks, seeds[1]);
     if (st == ARIL_OK) {
-        st = memory_channels_init(&m->channels);
+        st = arili_memory_channels_init(&m->channels);
         if (st != ARIL_OK) {
-            memory_locks_done(&m->locks);
+            arili_memory_locks_done(&m->locks);
         }
     }
     if (st != ARIL_OK) {
-        memory_table_done(&m->table);
+        arili_memory_table_done(&m->table);
         arili_free(m, sizeof *m);
         return st;
     }
@@ -81,9 +81,9 @@ static aril_status memory_new(const char *name, uint64_t bytes_max, struct memor
 
 static void memory_free(struct memory *m)
 {
-    memory_channels_done(&m->channels);
-    memory_locks_done(&m->locks);
-    memory_table_done(&m->table);
+    arili_memory_channels_done(&m->channels);
+    arili_memory_locks_done(&m->locks);
+    arili_memory_table_done(&m->table);
     arili_free(m, sizeof *m);
 }
 
@@ -157,7 +157,7 @@ static void memory_close(void *state)
 {
     struct state *const s = state;
     if (s != NULL) {
-        memory_channels_leave(&s->memory->channels, s->listener);
+        arili_memory_channels_leave(&s->memory->channels, s->listener);
         memory_drop(s->memory);
         arili_free(s, sizeof *s);
     }
@@ -175,7 +175,7 @@ static aril_status timed_out(const struct state *s, aril_error *error)
 
 static void get_one(struct memory *m, aril_store_item *item)
 {
-    struct memory_value *const v = memory_table_get(&m->table, item->name);
+    struct arili_memory_value *const v = arili_memory_table_get(&m->table, item->name);
     if (v == NULL) {
         item->status = ARIL_E_NOT_FOUND;
         return;
@@ -183,31 +183,31 @@ static void get_one(struct memory *m, aril_store_item *item)
     if (arili_cache_store_place(item, v->len) && v->len > 0) {
         memcpy(item->data, v->bytes, v->len);
     }
-    memory_value_release(v);
+    arili_memory_value_release(v);
 }
 
 static void put_one(struct memory *m, aril_store_item *item)
 {
     if (item->lock.len == 0) {
-        item->status = memory_table_put(&m->table, item);
+        item->status = arili_memory_table_put(&m->table, item);
         return;
     }
     /* Nobody takes the lock between the look and the put. */
     (void)pthread_mutex_lock(&m->locks.mutex);
-    item->status = memory_locks_held(&m->locks, item->lock, item->fence)
-                       ? memory_table_put(&m->table, item)
+    item->status = arili_memory_locks_held(&m->locks, item->lock, item->fence)
+                       ? arili_memory_table_put(&m->table, item)
                        : arili_fail(ARIL_E_REPLAY_STALE);
     (void)pthread_mutex_unlock(&m->locks.mutex);
 }
 
 static void erase_one(struct memory *m, aril_store_item *item)
 {
-    item->status = memory_table_erase(&m->table, item->name) ? ARIL_OK : ARIL_E_NOT_FOUND;
+    item->status = arili_memory_table_erase(&m->table, item->name) ? ARIL_OK : ARIL_E_NOT_FOUND;
 }
 
 static void ask_one(struct memory *m, aril_store_item *item)
 {
-    item->status = memory_table_has(&m->table, item->name) ? ARIL_OK : ARIL_E_NOT_FOUND;
+    item->status = arili_memory_table_has(&m->table, item->name) ? ARIL_OK : ARIL_E_NOT_FOUND;
 }
 
 static aril_status each(const struct state *s, void (*one)(struct memory *, aril_store_item *),
@@ -255,7 +255,7 @@ static aril_status memory_scan(void *state, aril_bytes prefix, aril_store_visit_
     struct state *const s = state;
     (void)step_ms;
     (void)error;
-    return memory_table_scan(&s->memory->table, prefix, visit, user);
+    return arili_memory_table_scan(&s->memory->table, prefix, visit, user);
 }
 
 static aril_status memory_lock(void *state, aril_bytes name, uint32_t ttl_ms, uint64_t deadline_ns,
@@ -264,7 +264,7 @@ static aril_status memory_lock(void *state, aril_bytes name, uint32_t ttl_ms, ui
     struct state *const s = state;
     (void)deadline_ns;
     (void)error;
-    return memory_locks_take(&s->memory->locks, name, ttl_ms, ret_fence);
+    return arili_memory_locks_take(&s->memory->locks, name, ttl_ms, ret_fence);
 }
 
 static aril_status memory_unlock(void *state, aril_bytes name, uint64_t fence, uint64_t deadline_ns,
@@ -273,7 +273,7 @@ static aril_status memory_unlock(void *state, aril_bytes name, uint64_t fence, u
     struct state *const s = state;
     (void)deadline_ns;
     (void)error;
-    return memory_locks_give(&s->memory->locks, name, fence);
+    return arili_memory_locks_give(&s->memory->locks, name, fence);
 }
 
 static aril_status memory_publish(void *state, aril_bytes channel, aril_bytes message,
@@ -282,7 +282,7 @@ static aril_status memory_publish(void *state, aril_bytes channel, aril_bytes me
     struct state *const s = state;
     (void)deadline_ns;
     (void)error;
-    memory_channels_send(&s->memory->channels, channel, message);
+    arili_memory_channels_send(&s->memory->channels, channel, message);
     return ARIL_OK;
 }
 
@@ -291,7 +291,7 @@ static aril_status memory_listen(void *state, aril_bytes channel, aril_store_mes
 {
     struct state *const s = state;
     (void)error;
-    return memory_channels_listen(&s->memory->channels, channel, fn, user, &s->listener);
+    return arili_memory_channels_listen(&s->memory->channels, channel, fn, user, &s->listener);
 }
 
 static aril_status memory_stat(void *state, uint64_t deadline_ns,

@@ -13,13 +13,13 @@ struct message {
     uint8_t bytes[];
 };
 
-struct memory_listener {
-    struct memory_listener *next; /* with the mutex of the channels, as is what is below */
+struct arili_memory_listener {
+    struct arili_memory_listener *next; /* with the mutex of the channels, as is what is below */
     struct message *first, **last;
     size_t queued_bytes;
     bool lost, stop;
     pthread_cond_t changed;
-    struct memory_channels *channels;
+    struct arili_memory_channels *channels;
     pthread_t thread;
     aril_store_message_fn *fn;
     void *user;
@@ -27,13 +27,13 @@ struct memory_listener {
     uint8_t channel[];
 };
 
-aril_status memory_channels_init(struct memory_channels *c)
+aril_status arili_memory_channels_init(struct arili_memory_channels *c)
 {
     ARILI_ENSURE(pthread_mutex_init(&c->mutex, NULL) == 0, ARIL_E_NOMEM);
     return ARIL_OK;
 }
 
-void memory_channels_done(struct memory_channels *c)
+void arili_memory_channels_done(struct arili_memory_channels *c)
 {
     (void)pthread_mutex_destroy(&c->mutex);
 }
@@ -44,7 +44,7 @@ static void message_free(struct message *m)
 }
 
 /* With the mutex: the next message, or NULL and *ret_lost. False: the end. */
-static bool next_message(struct memory_listener *l, struct message **ret, bool *ret_lost)
+static bool next_message(struct arili_memory_listener *l, struct message **ret, bool *ret_lost)
 {
     while (!l->stop && l->first == NULL && !l->lost) {
         (void)pthread_cond_wait(&l->changed, &l->channels->mutex);
@@ -63,7 +63,7 @@ static bool next_message(struct memory_listener *l, struct message **ret, bool *
 
 static void *listen_loop(void *arg)
 {
-    struct memory_listener *const l = arg;
+    struct arili_memory_listener *const l = arg;
     struct message *m = NULL;
     bool lost = false;
     (void)pthread_mutex_lock(&l->channels->mutex);
@@ -82,7 +82,7 @@ static void *listen_loop(void *arg)
 }
 
 /* Signals are for the threads of the program. */
-static int start_thread(struct memory_listener *l)
+static int start_thread(struct arili_memory_listener *l)
 {
     sigset_t all;
     sigset_t before;
@@ -93,7 +93,7 @@ static int start_thread(struct memory_listener *l)
     return failed;
 }
 
-static void listener_free(struct memory_listener *l)
+static void listener_free(struct arili_memory_listener *l)
 {
     for (struct message *m = l->first, *next; m != NULL; m = next) {
         next = m->next;
@@ -103,11 +103,11 @@ static void listener_free(struct memory_listener *l)
     arili_free(l, sizeof *l + l->channel_len);
 }
 
-aril_status memory_channels_listen(struct memory_channels *c, aril_bytes channel,
-                                   aril_store_message_fn *fn, void *user,
-                                   struct memory_listener **ret)
+aril_status arili_memory_channels_listen(struct arili_memory_channels *c, aril_bytes channel,
+                                         aril_store_message_fn *fn, void *user,
+                                         struct arili_memory_listener **ret)
 {
-    struct memory_listener *const l = arili_alloc(sizeof *l + channel.len);
+    struct arili_memory_listener *const l = arili_alloc(sizeof *l + channel.len);
     ARILI_ENSURE(l != NULL, ARIL_E_NOMEM);
     l->channel_len = channel.len;
     memcpy(l->channel, channel.data, channel.len);
@@ -131,13 +131,14 @@ aril_status memory_channels_listen(struct memory_channels *c, aril_bytes channel
     return ARIL_OK;
 }
 
-void memory_channels_leave(struct memory_channels *c, struct memory_listener *listener)
+void arili_memory_channels_leave(struct arili_memory_channels *c,
+                                 struct arili_memory_listener *listener)
 {
     if (listener == NULL) {
         return;
     }
     (void)pthread_mutex_lock(&c->mutex);
-    struct memory_listener **at = &c->first;
+    struct arili_memory_listener **at = &c->first;
     while (*at != listener) {
         at = &(*at)->next;
     }
@@ -150,7 +151,7 @@ void memory_channels_leave(struct memory_channels *c, struct memory_listener *li
 }
 
 /* With the mutex. */
-static void enqueue(struct memory_listener *l, aril_bytes message)
+static void enqueue(struct arili_memory_listener *l, aril_bytes message)
 {
     struct message *const m = message.len <= QUEUE_BYTES_MAX - l->queued_bytes
                                   ? arili_alloc(sizeof *m + message.len)
@@ -167,10 +168,11 @@ static void enqueue(struct memory_listener *l, aril_bytes message)
     (void)pthread_cond_signal(&l->changed);
 }
 
-void memory_channels_send(struct memory_channels *c, aril_bytes channel, aril_bytes message)
+void arili_memory_channels_send(struct arili_memory_channels *c, aril_bytes channel,
+                                aril_bytes message)
 {
     (void)pthread_mutex_lock(&c->mutex);
-    for (struct memory_listener *l = c->first; l != NULL; l = l->next) {
+    for (struct arili_memory_listener *l = c->first; l != NULL; l = l->next) {
         if (l->channel_len == channel.len && memcmp(l->channel, channel.data, channel.len) == 0) {
             enqueue(l, message);
         }

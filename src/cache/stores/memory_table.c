@@ -11,62 +11,63 @@
 /* What a scan copies at a time. */
 #define PAGE_BYTES ((size_t)64 << 10)
 
-struct memory_entry {
-    struct memory_entry *next; /* in its bucket */
-    struct memory_entry *newer, *older;
+struct arili_memory_entry {
+    struct arili_memory_entry *next; /* in its bucket */
+    struct arili_memory_entry *newer, *older;
     uint64_t last_use;
     uint64_t hash;
     uint64_t until_ns; /* UINT64_MAX: until it is deleted */
-    struct memory_value *value;
+    struct arili_memory_value *value;
     size_t name_len;
     uint8_t name[];
 };
 
-void memory_value_release(struct memory_value *v)
+void arili_memory_value_release(struct arili_memory_value *v)
 {
     if (v != NULL && atomic_fetch_sub(&v->references, 1) == 1) {
         arili_free(v, sizeof *v + v->len);
     }
 }
 
-static uint64_t cost(const struct memory_entry *e)
+static uint64_t cost(const struct arili_memory_entry *e)
 {
     return sizeof *e + e->name_len + sizeof *e->value + e->value->len;
 }
 
-static void entry_free(struct memory_entry *e)
+static void entry_free(struct arili_memory_entry *e)
 {
-    memory_value_release(e->value);
+    arili_memory_value_release(e->value);
     arili_free(e, sizeof *e + e->name_len);
 }
 
-static void entry_freep(struct memory_entry **e)
+static void entry_freep(struct arili_memory_entry **e)
 {
     if (*e != NULL) {
         entry_free(*e);
     }
 }
 
-static bool is_over(const struct memory_entry *e)
+static bool is_over(const struct arili_memory_entry *e)
 {
-    return e->until_ns != UINT64_MAX && memory_now_ns() >= e->until_ns;
+    return e->until_ns != UINT64_MAX && arili_memory_now_ns() >= e->until_ns;
 }
 
 /* --- One shard; all with its mutex --------------------------------------------------------- */
 
-static size_t bucket_of(const struct memory_shard *s, uint64_t hash)
+static size_t bucket_of(const struct arili_memory_shard *s, uint64_t hash)
 {
     return (size_t)(hash >> (64 - s->bits));
 }
 
-static void list_remove(struct memory_shard *s, struct memory_entry *e)
+static void list_remove(struct arili_memory_shard *s, struct arili_memory_entry *e)
 {
     *(e->newer != NULL ? &e->newer->older : &s->newest) = e->older;
     *(e->older != NULL ? &e->older->newer : &s->oldest) = e->newer;
     atomic_store(&s->oldest_use, s->oldest != NULL ? s->oldest->last_use : UINT64_MAX);
 }
 
-static void list_push(struct memory_table *t, struct memory_shard *s, struct memory_entry *e)
+static void list_push(struct arili_memory_table *t, struct arili_memory_shard *s,
+                      struct arili_memory_entry *e)
 {
     e->last_use = atomic_fetch_add(&t->uses, 1);
     e->newer = NULL;
@@ -76,9 +77,9 @@ static void list_push(struct memory_table *t, struct memory_shard *s, struct mem
     atomic_store(&s->oldest_use, s->oldest->last_use);
 }
 
-static struct memory_entry *find(struct memory_shard *s, uint64_t hash, aril_bytes name)
+static struct arili_memory_entry *find(struct arili_memory_shard *s, uint64_t hash, aril_bytes name)
 {
-    struct memory_entry *e = s->buckets[bucket_of(s, hash)];
+    struct arili_memory_entry *e = s->buckets[bucket_of(s, hash)];
     while (e != NULL && (e->hash != hash || e->name_len != name.len ||
                          memcmp(e->name, name.data, name.len) != 0)) {
         e = e->next;
@@ -87,9 +88,10 @@ static struct memory_entry *find(struct memory_shard *s, uint64_t hash, aril_byt
 }
 
 /* Takes it out; the caller frees it, without the mutex. */
-static void take_out(struct memory_table *t, struct memory_shard *s, struct memory_entry *e)
+static void take_out(struct arili_memory_table *t, struct arili_memory_shard *s,
+                     struct arili_memory_entry *e)
 {
-    struct memory_entry **at = &s->buckets[bucket_of(s, e->hash)];
+    struct arili_memory_entry **at = &s->buckets[bucket_of(s, e->hash)];
     while (*at != e) {
         at = &(*at)->next;
     }
@@ -101,11 +103,11 @@ static void take_out(struct memory_table *t, struct memory_shard *s, struct memo
 }
 
 /* Doubles the buckets. Without memory they stay as they are, and chains get longer. */
-static void grow(struct memory_shard *s)
+static void grow(struct arili_memory_shard *s)
 {
-    struct memory_entry **const old = s->buckets;
+    struct arili_memory_entry **const old = s->buckets;
     const size_t old_count = (size_t)1 << s->bits;
-    struct memory_entry **const fresh =
+    struct arili_memory_entry **const fresh =
         s->bits < BITS_MAX ? arili_alloc(2 * old_count * sizeof *fresh) : NULL;
     if (fresh == NULL) {
         return;
@@ -113,9 +115,9 @@ static void grow(struct memory_shard *s)
     s->buckets = fresh;
     s->bits++;
     for (size_t i = 0; i < old_count; i++) {
-        for (struct memory_entry *e = old[i], *next; e != NULL; e = next) {
+        for (struct arili_memory_entry *e = old[i], *next; e != NULL; e = next) {
             next = e->next;
-            struct memory_entry **const at = &fresh[bucket_of(s, e->hash)];
+            struct arili_memory_entry **const at = &fresh[bucket_of(s, e->hash)];
             e->next = *at;
             *at = e;
         }
@@ -123,12 +125,13 @@ static void grow(struct memory_shard *s)
     arili_free(old, old_count * sizeof *old);
 }
 
-static void bring_in(struct memory_table *t, struct memory_shard *s, struct memory_entry *e)
+static void bring_in(struct arili_memory_table *t, struct arili_memory_shard *s,
+                     struct arili_memory_entry *e)
 {
     if (s->count >= (size_t)1 << s->bits) {
         grow(s);
     }
-    struct memory_entry **const at = &s->buckets[bucket_of(s, e->hash)];
+    struct arili_memory_entry **const at = &s->buckets[bucket_of(s, e->hash)];
     e->next = *at;
     *at = e;
     list_push(t, s, e);
@@ -139,36 +142,36 @@ static void bring_in(struct memory_table *t, struct memory_shard *s, struct memo
 
 /* --- The table ----------------------------------------------------------------------------- */
 
-static struct memory_shard *shard_of(struct memory_table *t, uint64_t hash)
+static struct arili_memory_shard *shard_of(struct arili_memory_table *t, uint64_t hash)
 {
     /* The low bits: the high ones choose the bucket. */
-    return &t->shards[hash % MEMORY_SHARDS];
+    return &t->shards[hash % ARILI_MEMORY_SHARDS];
 }
 
-aril_status memory_table_init(struct memory_table *t, uint64_t seed, uint64_t bytes_max)
+aril_status arili_memory_table_init(struct arili_memory_table *t, uint64_t seed, uint64_t bytes_max)
 {
     t->seed = seed;
     t->bytes_max = bytes_max;
-    for (size_t i = 0; i < MEMORY_SHARDS; i++) {
-        struct memory_shard *const s = &t->shards[i];
+    for (size_t i = 0; i < ARILI_MEMORY_SHARDS; i++) {
+        struct arili_memory_shard *const s = &t->shards[i];
         s->bits = FIRST_BITS;
         atomic_store(&s->oldest_use, UINT64_MAX);
         s->buckets = arili_alloc(((size_t)1 << FIRST_BITS) * sizeof *s->buckets);
         if (s->buckets == NULL || pthread_mutex_init(&s->mutex, NULL) != 0) {
             arili_free(s->buckets, ((size_t)1 << FIRST_BITS) * sizeof *s->buckets);
             s->buckets = NULL;
-            memory_table_done(t);
+            arili_memory_table_done(t);
             ARILI_FAIL(ARIL_E_NOMEM);
         }
     }
     return ARIL_OK;
 }
 
-void memory_table_done(struct memory_table *t)
+void arili_memory_table_done(struct arili_memory_table *t)
 {
-    for (size_t i = 0; i < MEMORY_SHARDS && t->shards[i].buckets != NULL; i++) {
-        struct memory_shard *const s = &t->shards[i];
-        for (struct memory_entry *e = s->newest, *older; e != NULL; e = older) {
+    for (size_t i = 0; i < ARILI_MEMORY_SHARDS && t->shards[i].buckets != NULL; i++) {
+        struct arili_memory_shard *const s = &t->shards[i];
+        for (struct arili_memory_entry *e = s->newest, *older; e != NULL; e = older) {
             older = e->older;
             entry_free(e);
         }
@@ -179,10 +182,11 @@ void memory_table_done(struct memory_table *t)
 }
 
 /* With the mutex of the shard: the entry, or NULL. One that is over is taken out, to be freed. */
-static struct memory_entry *look(struct memory_table *t, struct memory_shard *s, uint64_t hash,
-                                 aril_bytes name, struct memory_entry **ret_over)
+static struct arili_memory_entry *look(struct arili_memory_table *t, struct arili_memory_shard *s,
+                                       uint64_t hash, aril_bytes name,
+                                       struct arili_memory_entry **ret_over)
 {
-    struct memory_entry *const e = find(s, hash, name);
+    struct arili_memory_entry *const e = find(s, hash, name);
     if (e != NULL && is_over(e)) {
         take_out(t, s, e);
         *ret_over = e;
@@ -191,14 +195,14 @@ static struct memory_entry *look(struct memory_table *t, struct memory_shard *s,
     return e;
 }
 
-struct memory_value *memory_table_get(struct memory_table *t, aril_bytes name)
+struct arili_memory_value *arili_memory_table_get(struct arili_memory_table *t, aril_bytes name)
 {
     const uint64_t hash = arili_table_hash(t->seed, name);
-    struct memory_shard *const s = shard_of(t, hash);
-    ARILI_DEFER(entry_freep) struct memory_entry *over = NULL;
-    struct memory_value *value = NULL;
+    struct arili_memory_shard *const s = shard_of(t, hash);
+    ARILI_DEFER(entry_freep) struct arili_memory_entry *over = NULL;
+    struct arili_memory_value *value = NULL;
     (void)pthread_mutex_lock(&s->mutex);
-    struct memory_entry *const e = look(t, s, hash, name, &over);
+    struct arili_memory_entry *const e = look(t, s, hash, name, &over);
     if (e != NULL) {
         value = e->value;
         (void)atomic_fetch_add(&value->references, 1);
@@ -209,24 +213,24 @@ struct memory_value *memory_table_get(struct memory_table *t, aril_bytes name)
     return value;
 }
 
-bool memory_table_has(struct memory_table *t, aril_bytes name)
+bool arili_memory_table_has(struct arili_memory_table *t, aril_bytes name)
 {
     const uint64_t hash = arili_table_hash(t->seed, name);
-    struct memory_shard *const s = shard_of(t, hash);
-    ARILI_DEFER(entry_freep) struct memory_entry *over = NULL;
+    struct arili_memory_shard *const s = shard_of(t, hash);
+    ARILI_DEFER(entry_freep) struct arili_memory_entry *over = NULL;
     (void)pthread_mutex_lock(&s->mutex);
     const bool found = look(t, s, hash, name, &over) != NULL;
     (void)pthread_mutex_unlock(&s->mutex);
     return found;
 }
 
-bool memory_table_erase(struct memory_table *t, aril_bytes name)
+bool arili_memory_table_erase(struct arili_memory_table *t, aril_bytes name)
 {
     const uint64_t hash = arili_table_hash(t->seed, name);
-    struct memory_shard *const s = shard_of(t, hash);
-    ARILI_DEFER(entry_freep) struct memory_entry *over = NULL;
+    struct arili_memory_shard *const s = shard_of(t, hash);
+    ARILI_DEFER(entry_freep) struct arili_memory_entry *over = NULL;
     (void)pthread_mutex_lock(&s->mutex);
-    struct memory_entry *const e = look(t, s, hash, name, &over);
+    struct arili_memory_entry *const e = look(t, s, hash, name, &over);
     if (e != NULL) {
         take_out(t, s, e);
         over = e;
@@ -235,17 +239,18 @@ bool memory_table_erase(struct memory_table *t, aril_bytes name)
     return e != NULL;
 }
 
-static aril_status entry_new(struct memory_table *t, const aril_store_item *item,
-                             struct memory_entry **ret)
+static aril_status entry_new(struct arili_memory_table *t, const aril_store_item *item,
+                             struct arili_memory_entry **ret)
 {
     size_t len = 0; /* cannot wrap: the sum was compared with ARIL_STORE_VALUE_BYTES_MAX */
     for (size_t i = 0; i < item->part_count; i++) {
         len += item->parts[i].len;
     }
-    ARILI_ENSURE(sizeof **ret + item->name.len + sizeof(struct memory_value) + len <= t->bytes_max,
+    ARILI_ENSURE(sizeof **ret + item->name.len + sizeof(struct arili_memory_value) + len <=
+                     t->bytes_max,
                  ARIL_E_IO_FULL);
-    struct memory_value *const v = arili_alloc(sizeof *v + len);
-    struct memory_entry *const e = arili_alloc(sizeof *e + item->name.len);
+    struct arili_memory_value *const v = arili_alloc(sizeof *v + len);
+    struct arili_memory_entry *const e = arili_alloc(sizeof *e + item->name.len);
     if (v == NULL || e == NULL) {
         arili_free(v, sizeof *v + len);
         arili_free(e, sizeof *e + item->name.len);
@@ -262,7 +267,7 @@ static aril_status entry_new(struct memory_table *t, const aril_store_item *item
     e->hash = arili_table_hash(t->seed, item->name);
     e->name_len = item->name.len;
     memcpy(e->name, item->name.data, item->name.len);
-    const uint64_t now = memory_now_ns();
+    const uint64_t now = arili_memory_now_ns();
     e->until_ns = item->ttl_ms == 0 || item->ttl_ms > (UINT64_MAX - now) / NS_PER_MS
                       ? UINT64_MAX
                       : now + item->ttl_ms * NS_PER_MS;
@@ -272,11 +277,11 @@ static aril_status entry_new(struct memory_table *t, const aril_store_item *item
 
 /* Which shard has the entry that was not used for the longest time; NULL: all are empty. What other
  * threads do meanwhile makes the choice a little worse, and no more. */
-static struct memory_shard *oldest_shard(struct memory_table *t)
+static struct arili_memory_shard *oldest_shard(struct arili_memory_table *t)
 {
-    struct memory_shard *found = NULL;
+    struct arili_memory_shard *found = NULL;
     uint64_t oldest = UINT64_MAX;
-    for (size_t i = 0; i < MEMORY_SHARDS; i++) {
+    for (size_t i = 0; i < ARILI_MEMORY_SHARDS; i++) {
         const uint64_t use = atomic_load(&t->shards[i].oldest_use);
         if (use < oldest) {
             oldest = use;
@@ -286,11 +291,11 @@ static struct memory_shard *oldest_shard(struct memory_table *t)
     return found;
 }
 
-static void make_room(struct memory_table *t)
+static void make_room(struct arili_memory_table *t)
 {
-    struct memory_shard *s = NULL;
+    struct arili_memory_shard *s = NULL;
     while (atomic_load(&t->bytes) > t->bytes_max && (s = oldest_shard(t)) != NULL) {
-        ARILI_DEFER(entry_freep) struct memory_entry *victim = NULL;
+        ARILI_DEFER(entry_freep) struct arili_memory_entry *victim = NULL;
         (void)pthread_mutex_lock(&s->mutex);
         victim = s->oldest;
         if (victim != NULL) {
@@ -300,14 +305,14 @@ static void make_room(struct memory_table *t)
     }
 }
 
-aril_status memory_table_put(struct memory_table *t, const aril_store_item *item)
+aril_status arili_memory_table_put(struct arili_memory_table *t, const aril_store_item *item)
 {
-    ARILI_DEFER(entry_freep) struct memory_entry *fresh = NULL;
+    ARILI_DEFER(entry_freep) struct arili_memory_entry *fresh = NULL;
     ARILI_TRY(entry_new(t, item, &fresh));
-    struct memory_shard *const s = shard_of(t, fresh->hash);
-    ARILI_DEFER(entry_freep) struct memory_entry *old = NULL;
+    struct arili_memory_shard *const s = shard_of(t, fresh->hash);
+    ARILI_DEFER(entry_freep) struct arili_memory_entry *old = NULL;
     (void)pthread_mutex_lock(&s->mutex);
-    struct memory_entry *const before = look(t, s, fresh->hash, item->name, &old);
+    struct arili_memory_entry *const before = look(t, s, fresh->hash, item->name, &old);
     const bool refused = before != NULL && item->absent_only != 0;
     if (before != NULL && !refused) {
         take_out(t, s, before);
@@ -335,13 +340,13 @@ static void page_done(struct page *p)
     arili_free(p->data, p->cap);
 }
 
-static bool wanted(const struct memory_entry *e, aril_bytes prefix)
+static bool wanted(const struct arili_memory_entry *e, aril_bytes prefix)
 {
     return e->name_len >= prefix.len &&
            (prefix.len == 0 || memcmp(e->name, prefix.data, prefix.len) == 0) && !is_over(e);
 }
 
-static size_t bucket_bytes(const struct memory_entry *e, aril_bytes prefix)
+static size_t bucket_bytes(const struct arili_memory_entry *e, aril_bytes prefix)
 {
     size_t bytes = 0;
     for (; e != NULL; e = e->next) {
@@ -350,7 +355,7 @@ static size_t bucket_bytes(const struct memory_entry *e, aril_bytes prefix)
     return bytes;
 }
 
-static void page_add(struct page *p, const struct memory_entry *e, aril_bytes prefix)
+static void page_add(struct page *p, const struct arili_memory_entry *e, aril_bytes prefix)
 {
     for (; e != NULL; e = e->next) {
         /* What was counted can only have become less since: it may be over by now. */
@@ -364,8 +369,8 @@ static void page_add(struct page *p, const struct memory_entry *e, aril_bytes pr
 
 /* Fills the page with the buckets from a hash on. *io_hash is where to go on; *ret_need is above 0
  * when one bucket needs a larger page. True: that was the end of the shard. */
-static bool page_fill(struct memory_shard *s, aril_bytes prefix, struct page *p, uint64_t *io_hash,
-                      size_t *ret_need)
+static bool page_fill(struct arili_memory_shard *s, aril_bytes prefix, struct page *p,
+                      uint64_t *io_hash, size_t *ret_need)
 {
     bool at_end = false;
     p->len = 0;
@@ -400,13 +405,13 @@ static bool page_visit(const struct page *p, aril_store_visit_fn *visit, void *u
     return true;
 }
 
-aril_status memory_table_scan(struct memory_table *t, aril_bytes prefix, aril_store_visit_fn *visit,
-                              void *user)
+aril_status arili_memory_table_scan(struct arili_memory_table *t, aril_bytes prefix,
+                                    aril_store_visit_fn *visit, void *user)
 {
     ARILI_DEFER(page_done) struct page p = { .cap = PAGE_BYTES };
     p.data = arili_alloc(p.cap);
     ARILI_ENSURE(p.data != NULL, ARIL_E_NOMEM);
-    for (size_t i = 0; i < MEMORY_SHARDS; i++) {
+    for (size_t i = 0; i < ARILI_MEMORY_SHARDS; i++) {
         uint64_t hash = 0;
         for (bool at_end = false; !at_end;) {
             size_t need = 0;
