@@ -77,7 +77,8 @@ def block(plain):
     count = len(plain)
     if count < 15:
         return bytes([count << 4]) + plain
-    return bytes([0xf0]) + bytes([255]) * ((count - 15) // 255) + bytes([(count - 15) % 255]) + plain
+    more = count - 15
+    return bytes([0xf0]) + bytes([255]) * (more // 255) + bytes([more % 255]) + plain
 
 
 def envelope(plain, checksum, as_integers=False):
