@@ -158,6 +158,7 @@ void bench_python(void);     /* python.c */
 void bench_session(void);    /* session.c */
 void bench_tenants(void);    /* tenants.c */
 void bench_keyring(void);    /* keyring.c */
+void bench_cache_l1(void);   /* cache_l1.c */
 /* In a child: make count tenants and print what that took. */
 void bench_tenants_child(size_t count);
 #endif

@@ -102,6 +102,7 @@ int main(int argc, char **argv)
     bench_python();
     bench_session();
     bench_keyring();
+    bench_cache_l1();
     bench_tenants();
     bench_results_end();
     return 0;

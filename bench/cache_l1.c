@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "harness.h"
+#include "cache/l1.h"
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * A hit in the memory of the process against the bare cipher: as many values of the same length,
+ * each opened from its own place into one buffer, in the same order. The bare one knows where each
+ * lies and has no associated data, so the ratio holds all that a cache costs. Both take turns; a
+ * ratio is the median of the rounds' ratios, CPU time of the thread counts.
+ */
+#define ENTRIES     1000u
+#define VALUE_BYTES 1024u
+#define PASSES      20u
+#define TAG_BYTES   16u
+#define NONCE_BYTES 12u
+
+struct entry {
+    char name[32];
+    size_t name_len;
+    uint8_t nonce[NONCE_BYTES];
+    uint8_t tag[TAG_BYTES];
+    uint8_t *body; /* an allocation of its own, as in the cache */
+};
+
+struct state {
+    aril_runtime *rt;
+    struct arili_l1 *l1;
+    EVP_CIPHER *gcm;
+    EVP_CIPHER_CTX *ctx;
+    struct entry entries[ENTRIES];
+    unsigned order[ENTRIES];
+    uint8_t out[VALUE_BYTES];
+};
+
+static void value_of(unsigned n, uint8_t value[VALUE_BYTES])
+{
+    uint64_t random = n + 1;
+    for (size_t i = 0; i < VALUE_BYTES; i += sizeof random) {
+        const uint64_t word = bench_next(&random);
+        memcpy(value + i, &word, sizeof word);
+    }
+}
+
+static aril_cache_key key_of(const struct entry *e)
+{
+    return (aril_cache_key){ .tenant = { (const uint8_t *)"bench-tenant", 12 },
+                             .space = { (const uint8_t *)"bench", 5 },
+                             .key = { (const uint8_t *)e->name, e->name_len } };
+}
+
+/* --- The bare cipher ----------------------------------------------------------------------- */
+
+static void raw_seal(struct state *s, struct entry *e, const uint8_t *value)
+{
+    int n = 0;
+    OSSL_PARAM params[] = { OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, e->tag, TAG_BYTES),
+                            OSSL_PARAM_END };
+    e->body = malloc(VALUE_BYTES);
+    BENCH_CHECK(e->body != NULL);
+    BENCH_CHECK(EVP_EncryptInit_ex2(s->ctx, NULL, NULL, e->nonce, NULL) == 1 &&
+                EVP_EncryptUpdate(s->ctx, e->body, &n, value, (int)VALUE_BYTES) == 1 &&
+                EVP_EncryptFinal_ex(s->ctx, e->body, &n) == 1 &&
+                EVP_CIPHER_CTX_get_params(s->ctx, params) == 1);
+}
+
+static int raw_open(struct state *s, struct entry *e)
+{
+    int n = 0;
+    uint8_t none[TAG_BYTES];
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, e->tag, TAG_BYTES), OSSL_PARAM_END
+    };
+    return EVP_DecryptInit_ex2(s->ctx, NULL, NULL, e->nonce, params) &
+           EVP_DecryptUpdate(s->ctx, s->out, &n, e->body, (int)VALUE_BYTES) &
+           EVP_DecryptFinal_ex(s->ctx, none, &n);
+}
+
+static void raw_pass(struct state *s)
+{
+    int good = 1;
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        good &= raw_open(s, &s->entries[s->order[i]]);
+    }
+    BENCH_CHECK(good == 1);
+}
+
+/* --- Ours ---------------------------------------------------------------------------------- */
+
+static void our_put(struct state *s, const struct entry *e, const uint8_t *value)
+{
+    const aril_cache_key key = key_of(e);
+    const struct arili_l1_meta meta = { .until_ns = UINT64_MAX, .stale_ns = UINT64_MAX };
+    arili_l1_put(s->l1, &key, (aril_bytes){ value, VALUE_BYTES }, &meta);
+}
+
+static void our_pass(struct state *s)
+{
+    unsigned bad = 0;
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        const aril_cache_key key = key_of(&s->entries[s->order[i]]);
+        const struct arili_l1_want want = { .now_ns = 1 };
+        const struct arili_l1_into into = { .buffer = { s->out, sizeof s->out } };
+        struct arili_l1_meta meta;
+        uint8_t *data;
+        size_t len;
+        bad += arili_l1_get(s->l1, &key, &want, &into, &data, &len, &meta) != ARIL_OK;
+    }
+    BENCH_CHECK(bad == 0);
+}
+
+/* --- Both ---------------------------------------------------------------------------------- */
+
+static void shuffle(unsigned order[ENTRIES])
+{
+    uint64_t random = 1;
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        order[i] = i;
+    }
+    for (unsigned i = ENTRIES - 1; i > 0; i--) {
+        const unsigned k = (unsigned)(bench_next(&random) % (i + 1));
+        const unsigned was = order[i];
+        order[i] = order[k];
+        order[k] = was;
+    }
+}
+
+static void state_new(struct state *s)
+{
+    static const uint8_t key[32] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+    BENCH_OK(aril_runtime_new(NULL, &s->rt));
+    BENCH_OK(arili_l1_new(s->rt, (uint64_t)64 << 20, 16, &s->l1));
+    s->gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+    s->ctx = EVP_CIPHER_CTX_new();
+    BENCH_CHECK(s->gcm != NULL && s->ctx != NULL);
+    BENCH_CHECK(EVP_EncryptInit_ex2(s->ctx, s->gcm, key, NULL, NULL) == 1);
+    shuffle(s->order);
+    for (unsigned n = 0; n < ENTRIES; n++) {
+        uint8_t value[VALUE_BYTES];
+        struct entry *const e = &s->entries[n];
+        e->name_len = (size_t)snprintf(e->name, sizeof e->name, "user:%u:profile", n * 7919);
+        memcpy(e->nonce, &n, sizeof n);
+        value_of(n, value);
+        raw_seal(s, e, value);
+        our_put(s, e, value);
+    }
+}
+
+static void state_free(struct state *s)
+{
+    for (unsigned n = 0; n < ENTRIES; n++) {
+        free(s->entries[n].body);
+    }
+    EVP_CIPHER_CTX_free(s->ctx);
+    EVP_CIPHER_free(s->gcm);
+    arili_l1_free(s->l1);
+    aril_runtime_free(s->rt);
+}
+
+/* Nothing is measured that does not give the last value of a pass. */
+static void check(struct state *s, void (*pass)(struct state *s))
+{
+    uint8_t value[VALUE_BYTES];
+    value_of(s->order[ENTRIES - 1], value);
+    memset(s->out, 0, sizeof s->out);
+    pass(s);
+    BENCH_CHECK(memcmp(s->out, value, sizeof value) == 0);
+}
+
+static double timed(struct state *s, void (*pass)(struct state *s))
+{
+    const uint64_t start = bench_thread_ns();
+    for (unsigned i = 0; i < PASSES; i++) {
+        pass(s);
+    }
+    return (double)(bench_thread_ns() - start) / (PASSES * ENTRIES);
+}
+
+void bench_cache_l1(void)
+{
+    if (!bench_wants("cache.l1")) {
+        return;
+    }
+    struct state *const s = calloc(1, sizeof *s);
+    BENCH_CHECK(s != NULL);
+    state_new(s);
+    check(s, raw_pass);
+    check(s, our_pass);
+    double ours[BENCH_ROUNDS_MAX], raw[BENCH_ROUNDS_MAX], ratio[BENCH_ROUNDS_MAX];
+    const size_t rounds = bench_rounds();
+    for (size_t r = 0; r < rounds; r++) {
+        const double first = timed(s, r % 2 == 0 ? our_pass : raw_pass);
+        const double second = timed(s, r % 2 == 0 ? raw_pass : our_pass);
+        ours[r] = r % 2 == 0 ? first : second;
+        raw[r] = r % 2 == 0 ? second : first;
+        ratio[r] = raw[r] / ours[r];
+    }
+    bench_report("cache.l1.get.1KiB", "ratio_raw", bench_median(ratio, rounds));
+    bench_report("cache.l1.get.1KiB", "ns", bench_median(ours, rounds));
+    bench_report("cache.l1.get.1KiB", "raw_ns", bench_median(raw, rounds));
+    state_free(s);
+    free(s);
+}
