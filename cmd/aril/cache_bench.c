@@ -7,14 +7,15 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define COMMAND          "aril cache bench"
-#define WHOLE_BLOCK      (UINT64_C(64) << 20) /* Llama 3 8B: 512 tokens, 128 KiB each */
-#define SCALE_DEFAULT    16384u
-#define SCALE_MAX        ((uint64_t)1 << 20)
-#define REQUESTS_MADE    1000u
-#define REQUESTS_MAX     UINT64_C(100000000)
-#define ENTRY_BYTES_MORE UINT64_C(4096) /* what a store may count for an entry besides its value \
-                                         */
+#define COMMAND       "aril cache bench"
+#define WHOLE_BLOCK   (UINT64_C(64) << 20) /* Llama 3 8B: 512 tokens, 128 KiB each */
+#define SCALE_DEFAULT 16384u
+#define SCALE_MAX     ((uint64_t)1 << 20)
+#define REQUESTS_MADE 1000u
+#define REQUESTS_MAX  UINT64_C(100000000)
+#define ENTRY_BYTES_MORE                                                    \
+    UINT64_C(4096) /* what a store may count for an entry besides its value \
+                    */
 
 struct bench {
     struct cache_options options;

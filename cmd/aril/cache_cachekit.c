@@ -47,6 +47,9 @@ static int print_key(const char *space, const char *operation, const struct cach
     }
     st = aril_cachekit_key(rt, keys_bytes(space), keys_bytes(operation),
                            (aril_bytes){ args->data, args->len }, key, &error);
+    if (st == ARIL_E_USAGE_RANGE && error.message[0] != '\0') {
+        return failure_usage(COMMAND, "%s", error.message);
+    }
     if (st != ARIL_OK) {
         return failure_error(COMMAND, st, &error, space);
     }

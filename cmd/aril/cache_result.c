@@ -47,6 +47,9 @@ int cache_tell(const char *command, const char *subject, const aril_cache_result
     const aril_status st = result->status;
     if (result->outcome == ARIL_CACHE_DOWN && error->message[0] != '\0') {
         (void)failure_error(command, st, error, subject);
+    } else if (result->outcome == ARIL_CACHE_KEY_GONE && st == ARIL_E_NOT_FOUND) {
+        (void)failure_explain(command, st, "'aril keys list --purpose tenant' lists those it has",
+                              "%s: key-gone: the keyring has no such tenant", subject);
     } else {
         (void)failure_report(command, st, "%s: %s", subject,
                              aril_cache_outcome_name(result->outcome));
