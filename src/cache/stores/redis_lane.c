@@ -429,6 +429,10 @@ static aril_status fill(struct arili_redis_lane *lane, size_t *ret_len)
     arili_resp_skip_body(&conn->decoder, direct);
     lane->value_at += direct;
     conn->in_len = *ret_len - direct;
+    const aril_store_item *item = &lane->items[lane->queue[lane->answered]];
+    if (item->arrived != NULL) {
+        item->arrived(item->user, lane->value, lane->value_at);
+    }
     return ARIL_OK;
 }
 
