@@ -555,8 +555,8 @@ static aril_status start_listening(aril_store *store, aril_bytes channel, aril_e
     struct call c;
     aril_status st = begin(store, 0, &c, error);
     if (st == ARIL_OK) {
-        st = end(store, &c,
-                 store->ops->listen(store->state, channel, hand_over, store, &c.detail), error);
+        st = end(store, &c, store->ops->listen(store->state, channel, hand_over, store, &c.detail),
+                 error);
     }
     if (st != ARIL_OK) {
         arili_free(copy, channel.len);
@@ -577,9 +577,9 @@ aril_status aril_store_listen(aril_store *store, aril_bytes channel, aril_store_
     (void)pthread_mutex_lock(&store->hearing);
     aril_status st = ARIL_OK;
     if (store->fn != NULL) {
-        st = arili_error_set(error, arili_fail(ARIL_E_USAGE_STATE),
-                             "%s: has a listener already; one is allowed for a store",
-                             store->shown);
+        st =
+            arili_error_set(error, arili_fail(ARIL_E_USAGE_STATE),
+                            "%s: has a listener already; one is allowed for a store", store->shown);
     } else {
         st = start_listening(store, channel, error);
     }
