@@ -118,6 +118,17 @@ static struct arili_l1_entry *find_hit(struct arili_l1_shard *s, uint64_t hash,
 }
 
 /* A reference to the entry, or NULL. */
+/* The first bytes are on their way while the lock is given back and the cipher is set up. */
+#define FETCH_BYTES 1536u
+static void fetch_ahead(const struct arili_l1_entry *e)
+{
+    const uint8_t *at = (const uint8_t *)e;
+    const size_t bytes = e->bytes < FETCH_BYTES ? e->bytes : FETCH_BYTES;
+    for (size_t off = 64; off < bytes; off += 64) {
+        __builtin_prefetch(at + off);
+    }
+}
+
 static struct arili_l1_entry *take(struct arili_l1_shard *s, uint64_t hash,
                                    const aril_cache_key *key, const struct arili_l1_want *want)
 {
@@ -125,6 +136,7 @@ static struct arili_l1_entry *take(struct arili_l1_shard *s, uint64_t hash,
     lock(s);
     struct arili_l1_entry *const e = find_hit(s, hash, key, want, &dead);
     if (e != NULL) {
+        fetch_ahead(e);
         atomic_fetch_add_explicit(&e->references, 1, memory_order_relaxed);
         if (e->asked < 3) {
             e->asked++;
