@@ -399,7 +399,7 @@ typedef struct aril_cache_stats {
     uint64_t puts, put_failures, deletes;
     uint64_t computed, waited; /* get_or_compute: computed here; served by somebody else's work */
     uint64_t invalidated;      /* values that messages of other processes removed from L1 */
-    uint64_t bytes_sealed, bytes_opened;
+    uint64_t bytes_sealed, bytes_opened; /* on the way to and from the store */
     uint64_t l1_entries, l1_bytes, l1_evictions;
     aril_store_info store; /* kind NULL: no store */
 } aril_cache_stats;

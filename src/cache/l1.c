@@ -206,12 +206,18 @@ static void drop_entry(struct arili_l1_shard *s, struct arili_l1_entry *e)
     arili_l1_release(dead);
 }
 
-aril_status arili_l1_get(struct arili_l1 *l1, const aril_cache_key *key,
-                         const struct arili_l1_want *want, const struct arili_l1_into *into,
-                         uint8_t **ret_data, size_t *ret_len, struct arili_l1_meta *ret_meta)
+uint64_t arili_l1_hash(const struct arili_l1 *l1, const aril_cache_key *key)
+{
+    const uint64_t hash = arili_packed_hash(l1->seed, key);
+    arili_l1_fetch_bucket(arili_l1_shard_of((struct arili_l1 *)(uintptr_t)l1, hash), hash);
+    return hash;
+}
+
+aril_status arili_l1_get_hashed(struct arili_l1 *l1, uint64_t hash, const aril_cache_key *key,
+                                const struct arili_l1_want *want, const struct arili_l1_into *into,
+                                uint8_t **ret_data, size_t *ret_len, struct arili_l1_meta *ret_meta)
 {
     ARILI_ENSURE(!arili_is_forked(&l1->guard), ARIL_E_FORKED);
-    const uint64_t hash = arili_packed_hash(l1->seed, key);
     struct arili_l1_shard *const s = arili_l1_shard_of(l1, hash);
     struct arili_l1_entry *const e = take(s, hash, key, want);
     if (e == NULL) {
@@ -223,6 +229,14 @@ aril_status arili_l1_get(struct arili_l1 *l1, const aril_cache_key *key,
     }
     arili_l1_entry_put(e);
     return st;
+}
+
+aril_status arili_l1_get(struct arili_l1 *l1, const aril_cache_key *key,
+                         const struct arili_l1_want *want, const struct arili_l1_into *into,
+                         uint8_t **ret_data, size_t *ret_len, struct arili_l1_meta *ret_meta)
+{
+    return arili_l1_get_hashed(l1, arili_packed_hash(l1->seed, key), key, want, into, ret_data,
+                               ret_len, ret_meta);
 }
 
 bool arili_l1_has(struct arili_l1 *l1, const aril_cache_key *key, const struct arili_l1_want *want)
