@@ -18,6 +18,7 @@ segment of a path says how it behaves, the rest is the name of the value; all sh
     huge       tells 10 GB
     other      answers the value of another name
     hang       never answers
+    slam       closes instead of an answer
     garbage    is no HTTP
     early      413 before it reads the value, and closes
     redirect   302 to a file; moved: 307 to another path of this server
@@ -117,6 +118,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             while self.rfile.read(1):
                 pass
+        elif mode == "slam":
+            self.close_connection = True
         elif mode == "garbage":
             self.close_connection = True
             self.raw(b"hello, this is no web server\r\n\r\n")

@@ -526,6 +526,22 @@ static aril_status get_over_tls(const struct http_server *tls, const aril_store_
     return st;
 }
 
+/* Without care, TLS over a connection that the server closed ends the process. */
+static void put_to_a_closed_door(const struct http_server *tls, const char *ca)
+{
+    static uint8_t value[3u << 20];
+    char rest[128];
+    struct raw_store store;
+    const aril_store_config config = { .ca_path = ca };
+    (void)snprintf(rest, sizeof rest, "%s/slam", tls->rest);
+    assert_status(raw_open(&store, &arili_cache_store_http, NULL, &config, "https", rest), ARIL_OK);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_status(raw_put(&store, TEXT("a"), (aril_bytes){ value, sizeof value }, 0),
+                      ARIL_E_IO);
+    }
+    raw_close(&store);
+}
+
 static void only_a_trusted_server_is_asked(void **state)
 {
     (void)state;
@@ -543,6 +559,7 @@ static void only_a_trusted_server_is_asked(void **state)
     assert_status(get_over_tls(&tls, &(aril_store_config){ .ca_path = cert }), ARIL_E_NOT_FOUND);
     assert_status(get_over_tls(&tls, &(aril_store_config){ .ca_path = cert2 }), ARIL_E_TRUST);
     assert_status(get_over_tls(&tls, NULL), ARIL_E_TRUST);
+    put_to_a_closed_door(&tls, cert);
     http_server_stop(&tls);
     assert_true(http_server_start(&tls, cert, key, cert2));
     assert_status(get_over_tls(&tls, &(aril_store_config){ .ca_path = cert }), ARIL_E_IO);
