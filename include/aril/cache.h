@@ -418,8 +418,11 @@ ARIL_API ARIL_MUST_USE aril_status aril_cache_metrics(aril_cache *cache,
  *              first: shortest integers, integral floats as integers, map keys sorted by their
  * bytes.
  * @param ret_key  Enough is ARIL_CACHEKIT_KEY_TEXT; ends with NUL.
- * @retval ARIL_E_FORMAT (class)  args is no such array: NaN, infinity, ext types, keys twice,
- * nested deeper than 32, bytes behind it. Threads: any. Blocks: no.
+ * @retval ARIL_E_FORMAT (class)  args is no such array: NaN, infinity, ext types, keys that are no
+ * strings or there twice, nested deeper than 32, bytes behind it.
+ * @retval ARIL_E_LIMIT  args is longer than ARIL_CACHE_KEY_BYTES_MAX.
+ * @retval ARIL_E_USAGE_RANGE  space or operation is no such name.
+ * Threads: any. Blocks: no.
  */
 #define ARIL_CACHEKIT_KEY_TEXT 195u
 ARIL_API ARIL_MUST_USE aril_status aril_cachekit_key(aril_runtime *rt, aril_bytes space,
