@@ -5,6 +5,8 @@
 #include "cache/l1_internal.h"
 #include <string.h>
 
+#define PREFETCH_BYTES 1024u
+
 /* --- New and free -------------------------------------------------------------------------- */
 
 static void l1_freep(struct arili_l1 **l1)
@@ -117,18 +119,17 @@ static struct arili_l1_entry *find_hit(struct arili_l1_shard *s, uint64_t hash,
     return e;
 }
 
-/* A reference to the entry, or NULL. */
-/* The first bytes are on their way while the lock is given back and the cipher is set up. */
-#define FETCH_BYTES 1536u
-static void fetch_ahead(const struct arili_l1_entry *e)
+/* The cipher needs these lines soon; fetching them overlaps with what comes before it. */
+static void prefetch(const struct arili_l1_entry *e)
 {
-    const uint8_t *at = (const uint8_t *)e;
-    const size_t bytes = e->bytes < FETCH_BYTES ? e->bytes : FETCH_BYTES;
-    for (size_t off = 64; off < bytes; off += 64) {
-        __builtin_prefetch(at + off);
+    const uint8_t *const at = (const uint8_t *)e;
+    const size_t bytes = e->bytes < PREFETCH_BYTES ? e->bytes : PREFETCH_BYTES;
+    for (size_t i = sizeof *e; i < bytes; i += 64) {
+        __builtin_prefetch(at + i);
     }
 }
 
+/* A reference to the entry, or NULL. */
 static struct arili_l1_entry *take(struct arili_l1_shard *s, uint64_t hash,
                                    const aril_cache_key *key, const struct arili_l1_want *want)
 {
@@ -136,7 +137,7 @@ static struct arili_l1_entry *take(struct arili_l1_shard *s, uint64_t hash,
     lock(s);
     struct arili_l1_entry *const e = find_hit(s, hash, key, want, &dead);
     if (e != NULL) {
-        fetch_ahead(e);
+        prefetch(e);
         atomic_fetch_add_explicit(&e->references, 1, memory_order_relaxed);
         if (e->asked < 3) {
             e->asked++;
@@ -168,8 +169,8 @@ static aril_status find_room(const struct arili_l1_into *into, size_t len, uint8
  * tell that they were changed. */
 static bool lengths_agree(const struct arili_l1_entry *e)
 {
-    const size_t name = arili_l1_name_bytes(e);
-    return name <= e->bytes - sizeof *e && e->bound.value_len == e->bytes - sizeof *e - name;
+    const size_t before = arili_l1_entry_bytes(arili_l1_aad(e).len, 0);
+    return before <= e->bytes && e->bound.value_len == e->bytes - before;
 }
 
 static aril_status open_entry(struct arili_l1_entry *e, const struct arili_l1_into *into,
@@ -427,7 +428,7 @@ static bool put(struct arili_l1 *l1, const aril_cache_key *key, aril_bytes value
     p.hash = arili_packed_hash(l1->seed, key);
     p.s = arili_l1_shard_of(l1, p.hash);
     const bool fits = value.len <= ARIL_CACHE_VALUE_BYTES_MAX; /* so the sum does not wrap */
-    p.bytes = sizeof(struct arili_l1_entry) + arili_packed_bytes(key) + value.len;
+    p.bytes = arili_l1_entry_bytes(arili_l1_aad_bytes(arili_packed_bytes(key)), value.len);
     if (!fits || !begin(l1, &p)) {
         if (ticket == NULL) {
             (void)arili_l1_drop(l1, key);

@@ -26,9 +26,36 @@ void arili_packed_write(struct arili_packed *packed, const aril_cache_key *key)
     (void)append(to, key->field);
 }
 
-static bool same(const uint8_t *at, aril_bytes part)
+static uint64_t load(const uint8_t *at, size_t bytes)
 {
-    return part.len == 0 || memcmp(at, part.data, part.len) == 0;
+    uint64_t word = 0;
+    memcpy(&word, at, bytes);
+    return word;
+}
+
+/* Parts of names are short: no call for those of up to 64 bytes. The last word may repeat bytes of
+ * the one before. */
+static inline bool same(const uint8_t *at, aril_bytes part)
+{
+    const uint8_t *const b = part.data;
+    const size_t len = part.len;
+    if (len > 64) {
+        return memcmp(at, b, len) == 0;
+    }
+    uint64_t difference = 0;
+    if (len >= 8) {
+        for (size_t i = 0; i + 8 < len; i += 8) {
+            difference |= load(at + i, 8) ^ load(b + i, 8);
+        }
+        difference |= load(at + len - 8, 8) ^ load(b + len - 8, 8);
+    } else if (len >= 4) {
+        difference = (load(at, 4) ^ load(b, 4)) | (load(at + len - 4, 4) ^ load(b + len - 4, 4));
+    } else {
+        for (size_t i = 0; i < len; i++) {
+            difference |= (uint64_t)(at[i] ^ b[i]);
+        }
+    }
+    return difference == 0;
 }
 
 bool arili_packed_equal(const struct arili_packed *packed, const aril_cache_key *key)
