@@ -8,7 +8,7 @@
 #include "cache/staging.h"
 #include "cache/store.h"
 #include "cache/value.h"
-#include "keyring/cache.h"
+#include "keyring/keyring.h"
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -20,8 +20,8 @@
 
 /* A policy as it was given, defaults filled in, and the figures of its namespaces. */
 struct arili_policy {
-    aril_cache_policy said; /* space and legacy_tenant are owned */
-    _Atomic uint64_t outcomes[ARIL_CACHE_OUTCOMES];
+    aril_cache_policy said;                         /* space and legacy_tenant are owned */
+    _Atomic uint64_t outcomes[ARIL_CACHE_OUTCOMES]; /* but for hits, which the tiers count */
     _Atomic uint64_t hits_l1, hits_l2, hits_stale, hits_legacy, hits_old_key;
     _Atomic uint64_t expired, superseded, puts, put_failures, deletes, computed, waited;
     _Atomic uint64_t bytes_sealed, bytes_opened;
@@ -139,10 +139,11 @@ ARIL_MUST_USE aril_status arili_cache_place(aril_cache *cache, struct arili_scop
 
 /* --- Reading and writing (get.c, read.c, put.c) */
 
-/* One value past the policies: item->result and item->status are filled, nothing is counted. */
-void arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error);
-/* Count how a read ended. */
-void arili_cache_count(aril_cache *cache, const aril_cache_item *item);
+/* One value past the policies: item->result and item->status are filled, nothing is counted. Gives
+ * the policy of its namespace; NULL: there is no such tenant. */
+struct arili_policy *arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error);
+/* Count how a read ended. p may be NULL. */
+void arili_cache_count(struct arili_policy *p, const aril_cache_item *item);
 /* One value; with a lock name the store checks that fence still holds it. */
 ARIL_MUST_USE aril_status arili_cache_write(aril_cache *cache, aril_cache_item *item,
                                             aril_bytes lock, uint64_t fence, aril_error *error);

@@ -5,6 +5,8 @@
 #include "cache/l1_internal.h"
 #include <string.h>
 
+#define PREFETCH_BYTES 1024u
+
 /* --- New and free -------------------------------------------------------------------------- */
 
 static void l1_freep(struct arili_l1 **l1)
@@ -117,6 +119,16 @@ static struct arili_l1_entry *find_hit(struct arili_l1_shard *s, uint64_t hash,
     return e;
 }
 
+/* The cipher needs these lines soon; fetching them overlaps with what comes before it. */
+static void prefetch(const struct arili_l1_entry *e)
+{
+    const uint8_t *const at = (const uint8_t *)e;
+    const size_t bytes = e->bytes < PREFETCH_BYTES ? e->bytes : PREFETCH_BYTES;
+    for (size_t i = sizeof *e; i < bytes; i += 64) {
+        __builtin_prefetch(at + i);
+    }
+}
+
 /* A reference to the entry, or NULL. */
 static struct arili_l1_entry *take(struct arili_l1_shard *s, uint64_t hash,
                                    const aril_cache_key *key, const struct arili_l1_want *want)
@@ -125,6 +137,7 @@ static struct arili_l1_entry *take(struct arili_l1_shard *s, uint64_t hash,
     lock(s);
     struct arili_l1_entry *const e = find_hit(s, hash, key, want, &dead);
     if (e != NULL) {
+        prefetch(e);
         atomic_fetch_add_explicit(&e->references, 1, memory_order_relaxed);
         if (e->asked < 3) {
             e->asked++;
@@ -156,8 +169,8 @@ static aril_status find_room(const struct arili_l1_into *into, size_t len, uint8
  * tell that they were changed. */
 static bool lengths_agree(const struct arili_l1_entry *e)
 {
-    const size_t name = arili_l1_name_bytes(e);
-    return name <= e->bytes - sizeof *e && e->bound.value_len == e->bytes - sizeof *e - name;
+    const size_t before = arili_l1_entry_bytes(arili_l1_aad(e).len, 0);
+    return before <= e->bytes && e->bound.value_len == e->bytes - before;
 }
 
 static aril_status open_entry(struct arili_l1_entry *e, const struct arili_l1_into *into,
@@ -194,12 +207,18 @@ static void drop_entry(struct arili_l1_shard *s, struct arili_l1_entry *e)
     arili_l1_release(dead);
 }
 
-aril_status arili_l1_get(struct arili_l1 *l1, const aril_cache_key *key,
-                         const struct arili_l1_want *want, const struct arili_l1_into *into,
-                         uint8_t **ret_data, size_t *ret_len, struct arili_l1_meta *ret_meta)
+uint64_t arili_l1_hash(const struct arili_l1 *l1, const aril_cache_key *key)
+{
+    const uint64_t hash = arili_packed_hash(l1->seed, key);
+    arili_l1_fetch_bucket(arili_l1_shard_of((struct arili_l1 *)(uintptr_t)l1, hash), hash);
+    return hash;
+}
+
+aril_status arili_l1_get_hashed(struct arili_l1 *l1, uint64_t hash, const aril_cache_key *key,
+                                const struct arili_l1_want *want, const struct arili_l1_into *into,
+                                uint8_t **ret_data, size_t *ret_len, struct arili_l1_meta *ret_meta)
 {
     ARILI_ENSURE(!arili_is_forked(&l1->guard), ARIL_E_FORKED);
-    const uint64_t hash = arili_packed_hash(l1->seed, key);
     struct arili_l1_shard *const s = arili_l1_shard_of(l1, hash);
     struct arili_l1_entry *const e = take(s, hash, key, want);
     if (e == NULL) {
@@ -211,6 +230,14 @@ aril_status arili_l1_get(struct arili_l1 *l1, const aril_cache_key *key,
     }
     arili_l1_entry_put(e);
     return st;
+}
+
+aril_status arili_l1_get(struct arili_l1 *l1, const aril_cache_key *key,
+                         const struct arili_l1_want *want, const struct arili_l1_into *into,
+                         uint8_t **ret_data, size_t *ret_len, struct arili_l1_meta *ret_meta)
+{
+    return arili_l1_get_hashed(l1, arili_packed_hash(l1->seed, key), key, want, into, ret_data,
+                               ret_len, ret_meta);
 }
 
 bool arili_l1_has(struct arili_l1 *l1, const aril_cache_key *key, const struct arili_l1_want *want)
@@ -401,7 +428,7 @@ static bool put(struct arili_l1 *l1, const aril_cache_key *key, aril_bytes value
     p.hash = arili_packed_hash(l1->seed, key);
     p.s = arili_l1_shard_of(l1, p.hash);
     const bool fits = value.len <= ARIL_CACHE_VALUE_BYTES_MAX; /* so the sum does not wrap */
-    p.bytes = sizeof(struct arili_l1_entry) + arili_packed_bytes(key) + value.len;
+    p.bytes = arili_l1_entry_bytes(arili_l1_aad_bytes(arili_packed_bytes(key)), value.len);
     if (!fits || !begin(l1, &p)) {
         if (ticket == NULL) {
             (void)arili_l1_drop(l1, key);

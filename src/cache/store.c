@@ -30,7 +30,10 @@ struct aril_store {
     uint32_t deadline_ms;
     struct arili_breaker breaker;
     _Atomic uint64_t calls, failures, rejected;
-    atomic_bool listening;
+    pthread_mutex_t hearing;   /* held while a message is handed over */
+    aril_store_message_fn *fn; /* under hearing; NULL: nobody listens any more */
+    void *user;
+    aril_bytes channel; /* owned; that the backend listens on since somebody first did */
     char shown[ARILI_STORE_SHOWN_BYTES];
 };
 
@@ -144,6 +147,7 @@ static bool is_sound(const struct arili_cache_store_ops *ops, uint32_t capabilit
 static void store_free(aril_store *store)
 {
     aril_runtime *const rt = store->rt;
+    arili_free((void *)(uintptr_t)store->channel.data, store->channel.len);
     arili_free(store, sizeof *store);
     aril_runtime_free(rt);
 }
@@ -159,6 +163,7 @@ void aril_store_close(aril_store *store)
             store->ops->close(store->state);
         }
         arili_breaker_done(&store->breaker);
+        (void)pthread_mutex_destroy(&store->hearing);
     }
     store_free(store);
 }
@@ -200,6 +205,10 @@ static aril_status open_over(aril_runtime *rt, const struct arili_cache_store_op
     aril_status st = fresh != NULL ? arili_breaker_init(&fresh->breaker, filled.breaker_after,
                                                         filled.breaker_ms * NS_PER_MS)
                                    : arili_fail(ARIL_E_NOMEM);
+    if (st == ARIL_OK && pthread_mutex_init(&fresh->hearing, NULL) != 0) {
+        arili_breaker_done(&fresh->breaker);
+        st = arili_fail(ARIL_E_NOMEM);
+    }
     if (st != ARIL_OK) {
         arili_free(fresh, sizeof *fresh);
         return arili_error_set(error, st, "%s: no memory for it; give the process more",
@@ -512,6 +521,51 @@ aril_status aril_store_publish(aril_store *store, aril_bytes channel, aril_bytes
     return end(store, &c, st, error);
 }
 
+static void hand_over(void *user, aril_bytes message)
+{
+    aril_store *store = user;
+    (void)pthread_mutex_lock(&store->hearing);
+    if (store->fn != NULL) {
+        store->fn(store->user, message);
+    }
+    (void)pthread_mutex_unlock(&store->hearing);
+}
+
+void arili_store_deafen(aril_store *store)
+{
+    (void)pthread_mutex_lock(&store->hearing);
+    store->fn = NULL;
+    (void)pthread_mutex_unlock(&store->hearing);
+}
+
+/* Under hearing, which messages wait for. */
+static aril_status start_listening(aril_store *store, aril_bytes channel, aril_error *error)
+{
+    if (store->channel.len > 0) {
+        if (store->channel.len == channel.len &&
+            memcmp(store->channel.data, channel.data, channel.len) == 0) {
+            return ARIL_OK; /* it goes on since the last listener */
+        }
+        return arili_error_set(error, arili_fail(ARIL_E_USAGE_STATE),
+                               "%s: listens on another channel already", store->shown);
+    }
+    uint8_t *copy = arili_alloc(channel.len);
+    ARILI_ENSURE(copy != NULL, ARIL_E_NOMEM);
+    memcpy(copy, channel.data, channel.len);
+    struct call c;
+    aril_status st = begin(store, 0, &c, error);
+    if (st == ARIL_OK) {
+        st = end(store, &c, store->ops->listen(store->state, channel, hand_over, store, &c.detail),
+                 error);
+    }
+    if (st != ARIL_OK) {
+        arili_free(copy, channel.len);
+        return st;
+    }
+    store->channel = (aril_bytes){ copy, channel.len };
+    return ARIL_OK;
+}
+
 aril_status aril_store_listen(aril_store *store, aril_bytes channel, aril_store_message_fn *fn,
                               void *user, aril_error *error)
 {
@@ -520,36 +574,34 @@ aril_status aril_store_listen(aril_store *store, aril_bytes channel, aril_store_
     if ((store->capabilities & ARIL_STORE_NOTIFY) == 0) {
         return lacks(store, "messages", error);
     }
-    if (atomic_exchange(&store->listening, true)) {
-        return arili_error_set(error, arili_fail(ARIL_E_USAGE_STATE),
-                               "%s: has a listener already; one is allowed for a store",
-                               store->shown);
+    (void)pthread_mutex_lock(&store->hearing);
+    aril_status st = ARIL_OK;
+    if (store->fn != NULL) {
+        st =
+            arili_error_set(error, arili_fail(ARIL_E_USAGE_STATE),
+                            "%s: has a listener already; one is allowed for a store", store->shown);
+    } else {
+        st = start_listening(store, channel, error);
     }
-    struct call c;
-    aril_status st = begin(store, 0, &c, error);
     if (st == ARIL_OK) {
-        st = end(store, &c, store->ops->listen(store->state, channel, fn, user, &c.detail), error);
+        store->fn = fn;
+        store->user = user;
     }
-    if (st != ARIL_OK) {
-        atomic_store(&store->listening, false);
-    }
+    (void)pthread_mutex_unlock(&store->hearing);
     return st;
 }
 
-/* Asks the store unless the breaker is against it. A store that does not answer is what the
- * breaker tells, and no failure here. */
-static struct arili_cache_store_stat ask_stat(aril_store *s)
+/* Asks the store while it is in use. Whoever only looks changes nothing: neither the breaker nor
+ * the numbers. A store that does not answer is told by those, and is no failure here. */
+static struct arili_cache_store_stat ask_stat(aril_store *s, aril_breaker_state breaker)
 {
-    struct arili_cache_store_stat stat = { .entries = UINT64_MAX, .bytes = UINT64_MAX };
-    const uint64_t now = now_ns();
-    const enum arili_breaker_pass pass = arili_breaker_enter(&s->breaker, now);
-    if (pass == ARILI_PASS_NONE) {
-        return stat;
+    struct arili_cache_store_stat asked = { .entries = UINT64_MAX, .bytes = UINT64_MAX };
+    const uint64_t deadline_ns = now_ns() + s->deadline_ms * NS_PER_MS;
+    if (breaker != ARIL_BREAKER_CLOSED ||
+        s->ops->stat(s->state, deadline_ns, &asked, NULL) != ARIL_OK) {
+        return (struct arili_cache_store_stat){ .entries = UINT64_MAX, .bytes = UINT64_MAX };
     }
-    struct arili_cache_store_stat asked = stat;
-    const aril_status st = s->ops->stat(s->state, now + s->deadline_ms * NS_PER_MS, &asked, NULL);
-    arili_breaker_leave(&s->breaker, pass, arili_breaker_judge(st), now_ns());
-    return st == ARIL_OK ? asked : stat;
+    return asked;
 }
 
 aril_status aril_store_get_info(aril_store *store, aril_store_info *ret_info, aril_error *error)
@@ -560,10 +612,11 @@ aril_status aril_store_get_info(aril_store *store, aril_store_info *ret_info, ar
         return arili_error_set(error, st, "%s: %s; %s", store->shown, aril_status_text(st),
                                aril_status_hint(st));
     }
-    struct arili_cache_store_stat stat = ask_stat(store);
+    const aril_breaker_state breaker = arili_breaker_state(&store->breaker, now_ns());
+    struct arili_cache_store_stat stat = ask_stat(store, breaker);
     *ret_info = (aril_store_info){ .kind = store->ops->kind,
                                    .capabilities = store->capabilities,
-                                   .breaker = arili_breaker_state(&store->breaker, now_ns()),
+                                   .breaker = breaker,
                                    .calls = atomic_load(&store->calls),
                                    .failures = atomic_load(&store->failures),
                                    .rejected = atomic_load(&store->rejected),

@@ -3,6 +3,9 @@
 """Makes tests/data/vectors/cache-legacy.json: values as cachekit and LMCache write them.
 
     tests/scripts/gen_cache_legacy.py [OUTPUT]
+    tests/scripts/gen_cache_legacy.py --corpus [FOLDER]
+
+The second form writes what of it the fuzz targets start from, to tests/fuzz/corpus.
 
 Written from the descriptions of the formats (docs/CACHE-FORMAT.md section 7) with the module
 cryptography and nothing of aril, so that it is a second opinion. Every input is fixed: the file is
@@ -22,7 +25,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-OUTPUT = pathlib.Path(__file__).resolve().parents[1] / "data" / "vectors" / "cache-legacy.json"
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+OUTPUT = TESTS / "data" / "vectors" / "cache-legacy.json"
+CORPUS = TESTS / "fuzz" / "corpus"
 
 MASTERS = [bytes([0x10 + i]) * 32 for i in range(4)]
 TENANT = "acme"
@@ -77,7 +82,8 @@ def block(plain):
     count = len(plain)
     if count < 15:
         return bytes([count << 4]) + plain
-    return bytes([0xf0]) + bytes([255]) * ((count - 15) // 255) + bytes([(count - 15) % 255]) + plain
+    more = count - 15
+    return bytes([0xf0]) + bytes([255]) * (more // 255) + bytes([more % 255]) + plain
 
 
 def envelope(plain, checksum, as_integers=False):
@@ -166,7 +172,45 @@ def lmcache_cases():
     return out
 
 
+def corpora():
+    """(target, name) of each file, and its bytes."""
+    out = {}
+    for case in cachekit_cases():
+        if case["format"] == "py":
+            out["cachekit_frame", case["name"]] = bytes.fromhex(case["stored_hex"])
+    for case in lmcache_cases():
+        out["lmcache", case["name"]] = bytes.fromhex(case["stored_hex"])
+    out["cachekit_frame", "plain"] = (
+        b'CK\x03\0\0\0\x4d{"s": "default", "m": {"format": "msgpack", "compressed": false}, '
+        b'"v": "2.0"}' + TEXT)
+    out["envelope", "text"] = envelope(TEXT, TEXT_SUM)
+    out["envelope", "text_integers"] = envelope(TEXT, TEXT_SUM, True)
+    out["envelope", "map"] = envelope(MAP, MAP_SUM)
+    out["envelope", "bomb"] = out["envelope", "text"].replace(b"\x10\xa7",
+                                                             b"\xce\x20\0\0\0\xa7")
+    # 'large_compressible_bin' of wire-format.json: 1024 times 'A'.
+    out["envelope", "match"] = bytes.fromhex(
+        "94c40f1f410100ffffffe960414141414141" "984d35ccad08cce9ccd77c0d" "cd0400"
+        "a76d73677061636b")
+    out["msgpack", "map"] = MAP
+    out["msgpack", "every_type"] = bytes.fromhex(
+        "dc0010c0c2c37fe0ccff" "d080cdffffd18000ceffffffff" "d280000000cfffffffffffffffff"
+        "d38000000000000000" "ca3fc00000" "cb40091eb851eb851f" "a3616263c403010203")
+    out["msgpack", "ext"] = bytes.fromhex("93d40101c70205aabbd6ff00000000")
+    out["msgpack", "unsorted"] = bytes.fromhex("9182a162920203a16182a17a01a17902")
+    out["msgpack", "twice"] = bytes.fromhex("82a16101d9016102")
+    out["msgpack", "nested"] = b"\x91" * 33 + b"\xc0"
+    out["msgpack", "claims"] = bytes.fromhex("dd0000157c") * 20
+    return out
+
+
 def main():
+    if sys.argv[1:2] == ["--corpus"]:
+        folder = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else CORPUS
+        for (target, name), content in corpora().items():
+            (folder / target).mkdir(parents=True, exist_ok=True)
+            (folder / target / name).write_bytes(content)
+        return
     made = {
         "format": "values of cachekit and LMCache",
         "generator": "tests/scripts/gen_cache_legacy.py",

@@ -16,7 +16,8 @@ size_t l1_entry_bytes(uint64_t n, size_t len)
 {
     char text[CACHE_KEY_TEXT];
     const aril_cache_key key = cache_key(n, text);
-    return sizeof(struct arili_l1_entry) + 6 + 5 + key.key.len + len;
+    const size_t aad = sizeof(struct arili_l1_bound) + 6 + 5 + key.key.len;
+    return offsetof(struct arili_l1_entry, bound) + (aad + 15) / 16 * 16 + len;
 }
 
 struct arili_l1_meta l1_meta(void)
@@ -99,7 +100,7 @@ static uint64_t queue_bytes(const struct arili_l1_queue *q, bool is_main, uint64
         assert_ptr_equal(e->older, older);
         assert_int_equal(e->in_main, is_main);
         assert_true(e->linked);
-        assert_int_equal(e->bytes, sizeof *e + arili_l1_name_bytes(e) + e->bound.value_len);
+        assert_int_equal(e->bytes, arili_l1_entry_bytes(arili_l1_aad(e).len, e->bound.value_len));
         bytes += e->bytes;
         ++*count;
         older = e;
