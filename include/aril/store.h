@@ -102,12 +102,12 @@ typedef struct aril_store_item {
     /*
      * get: optional, goes before buffer and room. A store whose values come in pieces hands them
      * over one after the other, from the thread that asked: total is the length of the value,
-     * offset where the piece begins; offset 0 begins the value, also anew after a failure. A status
-     * other than ARIL_OK passes the rest over and is the item's. An empty value is one empty piece.
-     * Stores that have values whole, or none of this, use buffer and room; data tells: NULL when
-     * all was taken.
+     * offset where the piece begins; offset 0 begins the value, also anew after a failure. An empty
+     * value is one empty piece. A result other than 0 passes the rest over, and the item is
+     * ARIL_E_LIMIT. Stores that have values whole use buffer and room; data tells: NULL when all
+     * was taken.
      */
-    aril_status (*take)(void *user, uint64_t total, uint64_t offset, aril_bytes piece);
+    int (*take)(void *user, uint64_t total, uint64_t offset, aril_bytes piece);
     void *user;
 
     /* results */

@@ -219,11 +219,11 @@ static aril_status take_piece(struct arili_reading *r, uint64_t total, uint64_t 
 }
 
 /* aril_store_item.take */
-static aril_status take(void *user, uint64_t total, uint64_t offset, aril_bytes piece)
+static int take(void *user, uint64_t total, uint64_t offset, aril_bytes piece)
 {
     struct arili_reading *r = user;
     r->refused = take_piece(r, total, offset, piece);
-    return r->refused;
+    return r->refused != ARIL_OK;
 }
 
 /* --- From begin to end ---------------------------------------------------------------------- */
@@ -324,10 +324,10 @@ static void release(struct arili_reading *r)
 
 void arili_reading_end(struct arili_reading *r, const aril_store_item *stored, aril_error *error)
 {
-    /* A status of take() is ours, not the store's. */
-    const bool from_store = stored->status != ARIL_OK && stored->status != r->refused;
+    const bool ours = stored->status == ARIL_E_LIMIT && r->refused != ARIL_OK; /* of take() */
+    const bool from_store = stored->status != ARIL_OK && !ours;
     const bool has_header = r->in_pieces && !r->staged && r->came >= sizeof r->header;
-    aril_status st = stored->status;
+    aril_status st = ours ? r->refused : stored->status;
     aril_bytes bytes = { stored->data, stored->len };
     if (r->staged) {
         bytes = (aril_bytes){ r->stage.data, r->came };

@@ -264,6 +264,13 @@ static aril_status refused(struct arili_redis_lane *lane, struct arili_redis_job
     return ARIL_OK;
 }
 
+static void hand_over(struct arili_redis_lane *lane, const aril_store_item *item, aril_bytes piece)
+{
+    if (item->take(item->user, lane->value_len, lane->value_at, piece) != 0) {
+        lane->result = ARIL_E_LIMIT;
+    }
+}
+
 static void begin_value(struct arili_redis_lane *lane, aril_store_item *item, uint64_t len)
 {
     lane->in_value = true;
@@ -274,7 +281,7 @@ static void begin_value(struct arili_redis_lane *lane, aril_store_item *item, ui
     lane->taken = item->take != NULL;
     if (lane->taken) {
         if (len == 0) {
-            lane->result = item->take(item->user, 0, 0, (aril_bytes){ NULL, 0 });
+            hand_over(lane, item, (aril_bytes){ NULL, 0 });
         }
     } else if (len <= item->buffer.len) {
         lane->value = item->buffer.data;
@@ -292,7 +299,7 @@ static void take_piece(struct arili_redis_lane *lane, const aril_store_item *ite
         return;
     }
     if (lane->taken) {
-        lane->result = item->take(item->user, lane->value_len, lane->value_at, piece);
+        hand_over(lane, item, piece);
     } else {
         memcpy(lane->value + lane->value_at, piece.data, piece.len);
     }
