@@ -179,6 +179,10 @@ static void errors_of_servers_are_told_apart(void **state)
     struct arili_redis_verdict v;
     arili_redis_judge(client_text("ERR unknown command `AUTH`, with args: `hunter2`"), &v);
     assert_string_equal(v.text, "ERR unknown command ");
+    arili_redis_judge(client_text("ERR unknown command 'AUTH', hunter2"), &v);
+    assert_string_equal(v.text, "ERR unknown command ");
+    arili_redis_judge(client_text("ERR unknown command \"AUTH\", hunter2"), &v);
+    assert_string_equal(v.text, "ERR unknown command ");
     arili_redis_judge(client_text("MOVED 5 ::1:7"), &v);
     assert_string_equal(v.address.host, "::1");
     assert_int_equal(v.address.port, 7);
@@ -314,6 +318,9 @@ static void refusals_keep_the_connection(void **state)
         lie("GET", client_text(CASES[i].answer), FAKE_GOES_ON, 1);
         assert_status(client_get(store, "n", "v"), CASES[i].status);
         assert_null(strchr(client_error.message, '\x1b'));
+        if (strstr(CASES[i].answer, "127.0.0.1:1") != NULL) { /* which is not followed */
+            assert_non_null(strstr(client_error.message, "redis+cluster:"));
+        }
         the_next_call_works();
         assert_int_equal(fake_redis_accepted(&fake), 0);
     }
