@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cache.h"
 #include "harness.h"
-#include "cache/l1.h"
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
@@ -30,8 +30,7 @@ struct entry {
 };
 
 struct state {
-    aril_runtime *rt;
-    struct arili_l1 *l1;
+    struct bench_cache world;
     EVP_CIPHER *gcm;
     EVP_CIPHER_CTX *ctx;
     struct entry entries[ENTRIES];
@@ -51,7 +50,7 @@ static void value_of(unsigned n, uint8_t value[VALUE_BYTES])
 
 static aril_cache_key key_of(const struct entry *e)
 {
-    return (aril_cache_key){ .tenant = { (const uint8_t *)"bench-tenant", 12 },
+    return (aril_cache_key){ .tenant = bench_cache_tenant,
                              .space = { (const uint8_t *)"bench", 5 },
                              .key = { (const uint8_t *)e->name, e->name_len } };
 }
@@ -110,22 +109,17 @@ static void bare_pass(struct state *s)
 
 static void our_put(struct state *s, const struct entry *e, const uint8_t *value)
 {
-    const aril_cache_key key = key_of(e);
-    const struct arili_l1_meta meta = { .until_ns = UINT64_MAX, .stale_ns = UINT64_MAX };
-    arili_l1_put(s->l1, &key, (aril_bytes){ value, VALUE_BYTES }, &meta);
+    aril_cache_item item = { .key = key_of(e), .value = { value, VALUE_BYTES } };
+    BENCH_OK(aril_cache_put(s->world.cache, &item, 1, NULL));
 }
 
 static void our_pass(struct state *s)
 {
     unsigned bad = 0;
     for (unsigned i = 0; i < ENTRIES; i++) {
-        const aril_cache_key key = key_of(&s->entries[s->order[i]]);
-        const struct arili_l1_want want = { .now_ns = 1 };
-        const struct arili_l1_into into = { .buffer = { s->out, sizeof s->out } };
-        struct arili_l1_meta meta;
-        uint8_t *data;
-        size_t len;
-        bad += arili_l1_get(s->l1, &key, &want, &into, &data, &len, &meta) != ARIL_OK;
+        aril_cache_item item = { .key = key_of(&s->entries[s->order[i]]),
+                                 .buffer = { s->out, sizeof s->out } };
+        bad += aril_cache_get(s->world.cache, &item, 1, NULL) != ARIL_OK;
     }
     BENCH_CHECK(bad == 0);
 }
@@ -149,8 +143,8 @@ static void shuffle(unsigned order[ENTRIES])
 static void state_new(struct state *s)
 {
     static const uint8_t key[32] = { 1, 2, 3, 4, 5, 6, 7, 8 };
-    BENCH_OK(aril_runtime_new(NULL, &s->rt));
-    BENCH_OK(arili_l1_new(s->rt, (uint64_t)64 << 20, 16, &s->l1));
+    static const aril_cache_policy policy = { .tiers = ARIL_CACHE_L1 };
+    bench_cache_new(&s->world, NULL, &policy);
     s->gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
     s->ctx = EVP_CIPHER_CTX_new();
     BENCH_CHECK(s->gcm != NULL && s->ctx != NULL);
@@ -177,8 +171,7 @@ static void state_free(struct state *s)
     }
     EVP_CIPHER_CTX_free(s->ctx);
     EVP_CIPHER_free(s->gcm);
-    arili_l1_free(s->l1);
-    aril_runtime_free(s->rt);
+    bench_cache_free(&s->world);
 }
 
 /* Nothing is measured that does not give the last value of a pass. */

@@ -103,6 +103,8 @@ int main(int argc, char **argv)
     bench_session();
     bench_keyring();
     bench_cache_l1();
+    bench_cache_redis();
+
     bench_tenants();
     bench_results_end();
     return 0;

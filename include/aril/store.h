@@ -99,6 +99,9 @@ typedef struct aril_store_item {
     aril_span buffer;
     aril_store_room_fn *room; /* NULL: too long a value is ARIL_E_USAGE_TOO_SMALL, len says how long
                                  it is */
+    /* get: optional; the first len bytes at data are there. Called as the value comes in, from the
+     * thread that asked, so that a reader can begin before the end. A backend may call it never. */
+    void (*arrived)(void *user, const uint8_t *data, size_t len);
     void *user;
 
     /* results */

@@ -72,28 +72,6 @@ bool arili_packed_equal(const struct arili_packed *packed, const aril_cache_key 
            same(name + key->key.len, key->field);
 }
 
-/* The bytes of one part whose length is in the state already. The last word may repeat bytes of
- * the one before, so that no word has to be put together byte by byte. */
-static uint64_t mix_part(uint64_t seed, uint64_t h, aril_bytes part)
-{
-    const uint8_t *at = part.data;
-    size_t left = part.len;
-    if (left >= 8) {
-        for (; left > 8; left -= 8, at += 8) {
-            h = arili_table_mix(seed, h, load(at, 8));
-        }
-        return arili_table_mix(seed, h, load(at + left - 8, 8));
-    }
-    if (left >= 4) {
-        return arili_table_mix(seed, h, load(at, 4) << 32 | load(at + left - 4, 4));
-    }
-    if (left > 0) {
-        const uint64_t three = (uint64_t)at[0] << 16 | (uint64_t)at[left / 2] << 8 | at[left - 1];
-        return arili_table_mix(seed, h, three);
-    }
-    return h;
-}
-
 uint64_t arili_packed_hash(uint64_t seed, const aril_cache_key *key)
 {
     uint64_t h = ~seed;
@@ -101,9 +79,9 @@ uint64_t arili_packed_hash(uint64_t seed, const aril_cache_key *key)
     h = arili_table_mix(seed, h,
                         (uint64_t)key->tenant.len << 48 ^ (uint64_t)key->space.len << 40 ^
                             (uint64_t)key->type << 32 ^ key->database);
-    h = mix_part(seed, h, key->key);
-    h = mix_part(seed, h, key->tenant);
-    h = mix_part(seed, h, key->space);
-    h = mix_part(seed, h, key->field);
+    h = arili_table_mix_bytes(seed, h, key->key);
+    h = arili_table_mix_bytes(seed, h, key->tenant);
+    h = arili_table_mix_bytes(seed, h, key->space);
+    h = arili_table_mix_bytes(seed, h, key->field);
     return arili_table_mix(seed, h, seed >> 1);
 }

@@ -50,6 +50,12 @@ enum arili_kem {
 
 #define ARILI_ML_DSA_SEED_BYTES 32u
 
+#define ARILI_BLAKE2B_BYTES_MAX   64u
+#define ARILI_SIV_KEY_BYTES       64u /* two AES-256 keys */
+#define ARILI_SIV_IV_BYTES        16u
+#define ARILI_SIV_PLAIN_BYTES_MAX ((size_t)1 << 20)
+#define ARILI_GCM128_KEY_BYTES    16u
+
 /* RFC 9106 section 3.1. */
 #define ARILI_ARGON2_SALT_BYTES_MIN 8u
 #define ARILI_ARGON2_OUT_BYTES_MIN  4u
@@ -158,26 +164,33 @@ struct arili_crypto_ops {
                                           aril_bytes salt, uint32_t memory_kib, uint32_t iterations,
                                           uint32_t lanes, uint8_t *ret, size_t ret_len);
 
-    /* --- BLAKE2b (RFC 7693), unkeyed, ret_len 1 to 64 bytes: names of cachekit. */
+    /* --- BLAKE2b (RFC 7693), unkeyed, ret_len 1 to ARILI_BLAKE2B_BYTES_MAX: names of
+     * cachekit. */
     ARIL_MUST_USE aril_status (*blake2b)(struct arili_provider *p, const aril_bytes *parts,
                                          size_t count, uint8_t *ret, size_t ret_len);
 
-    /* --- AES-256-SIV (RFC 5297): deterministic, for names that must be found again. key has 64
-     * bytes. Seal: ret_iv (16) and ret_body (plain.len, at least 1); open: ARIL_E_AUTH, and ret is
-     * wiped. */
-    ARIL_MUST_USE aril_status (*siv_seal)(struct arili_provider *p, const uint8_t key[64],
-                                          aril_bytes aad, aril_bytes plain, uint8_t ret_iv[16],
+    /* --- AES-256-SIV (RFC 5297): deterministic, for names that must be found again. aad is the
+     * one component of associated data; when it is empty there is none. Seal: ret_iv and ret_body
+     * (plain.len, at least 1, at most ARILI_SIV_PLAIN_BYTES_MAX); open: ARIL_E_AUTH. On failure
+     * outputs are zero or unchanged. */
+    ARIL_MUST_USE aril_status (*siv_seal)(struct arili_provider *p,
+                                          const uint8_t key[ARILI_SIV_KEY_BYTES], aril_bytes aad,
+                                          aril_bytes plain, uint8_t ret_iv[ARILI_SIV_IV_BYTES],
                                           uint8_t *ret_body);
-    ARIL_MUST_USE aril_status (*siv_open)(struct arili_provider *p, const uint8_t key[64],
-                                          aril_bytes aad, const uint8_t iv[16], aril_bytes body,
+    ARIL_MUST_USE aril_status (*siv_open)(struct arili_provider *p,
+                                          const uint8_t key[ARILI_SIV_KEY_BYTES], aril_bytes aad,
+                                          const uint8_t iv[ARILI_SIV_IV_BYTES], aril_bytes body,
                                           uint8_t *ret_plain);
 
-    /* --- AES-128-GCM, one message: LMCache's smaller key size. As aead_seal and aead_open, with
-     * the tag behind the ciphertext in body (plain.len + 16). */
-    ARIL_MUST_USE aril_status (*gcm128_seal)(struct arili_provider *p, const uint8_t key[16],
+    /* --- AES-128-GCM, one message: LMCache's smaller key size. The tag stands behind the
+     * ciphertext in body (plain.len + 16), and there is no associated data. ARIL_E_AUTH also for a
+     * body shorter than a tag. On failure outputs are zero or unchanged. */
+    ARIL_MUST_USE aril_status (*gcm128_seal)(struct arili_provider *p,
+                                             const uint8_t key[ARILI_GCM128_KEY_BYTES],
                                              const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
                                              aril_bytes plain, uint8_t *ret_body);
-    ARIL_MUST_USE aril_status (*gcm128_open)(struct arili_provider *p, const uint8_t key[16],
+    ARIL_MUST_USE aril_status (*gcm128_open)(struct arili_provider *p,
+                                             const uint8_t key[ARILI_GCM128_KEY_BYTES],
                                              const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
                                              aril_bytes body, uint8_t *ret_plain);
 };

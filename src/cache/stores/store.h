@@ -16,8 +16,8 @@
  *    take what the kernel takes to write a page; on it the answer is ARIL_E_TIMEOUT. The clock that
  *    waits are measured with is CLOCK_MONOTONIC; deadline_ns is in that clock.
  *  - Items. A call returns ARIL_OK when the store was asked; then each item has its own status.
- * Else the items' statuses are not looked at. Items of one call may be done in any order; of two
- *    items with one name the later one wins.
+ *    Else the items' statuses are not looked at. Items of one call may be done in any order; of two
+ *    items with one name the later one wins. data, len and status are zero before the call.
  *  - Values are whole: a get sees one put, never a mixture, whatever crashes.
  *  - Memory. Nothing is allocated by a length that came from outside before it was compared with
  *    ARIL_STORE_VALUE_BYTES_MAX; a value goes straight to buffer or room.
@@ -71,6 +71,29 @@ struct arili_cache_store_ops {
     ARIL_MUST_USE aril_status (*stat)(void *state, uint64_t deadline_ns,
                                       struct arili_cache_store_stat *ret, aril_error *error);
 };
+
+/*
+ * Where a value of len bytes goes: sets data, len and status. False when it can not be had; the
+ * status says why. data may be NULL for an empty value.
+ */
+static inline bool arili_cache_store_place(aril_store_item *item, size_t len)
+{
+    item->data = NULL;
+    item->len = len;
+    item->status = ARIL_OK;
+    if (len > ARIL_STORE_VALUE_BYTES_MAX) {
+        item->len = 0;
+        item->status = ARIL_E_FORMAT_LENGTH;
+    } else if (len <= item->buffer.len) {
+        item->data = item->buffer.data;
+    } else if (item->room == NULL) {
+        item->status = ARIL_E_USAGE_TOO_SMALL;
+    } else {
+        item->data = item->room(item->user, len);
+        item->status = item->data != NULL ? ARIL_OK : ARIL_E_LIMIT;
+    }
+    return item->status == ARIL_OK;
+}
 
 /* The backends; each is defined in its file. */
 extern const struct arili_cache_store_ops arili_cache_store_memory, arili_cache_store_sqlite,

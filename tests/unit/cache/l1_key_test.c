@@ -84,8 +84,8 @@ static uint8_t *give(void *user, size_t len)
 static void room_that_was_given_is_wiped_as_well(void **state)
 {
     (void)state;
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(1, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
     const struct arili_l1_want want = l1_want();
     struct arili_l1_meta meta;
     uint8_t out[40], *data = NULL;
@@ -194,8 +194,8 @@ static aril_status seal_slowly(struct arili_aead_ctx *ctx,
 
 static void drop_one(void)
 {
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(1, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
     (void)arili_l1_drop(l1, &key);
 }
 
@@ -220,8 +220,8 @@ static void a_change_while_a_value_is_sealed_counts(void **state)
 {
     (void)state;
     static void (*const changes[])(void) = { drop_one, put_one, clear_all };
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(1, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
     const struct arili_l1_meta meta = l1_meta();
     aril_runtime *const usual = rt;
     inner = rt->crypto.ops;
@@ -257,8 +257,8 @@ static void a_change_while_a_value_is_sealed_counts(void **state)
 
 static int in_child(void *arg)
 {
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(1, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
     const struct arili_l1_want want = l1_want();
     const struct arili_l1_meta meta = l1_meta();
     const aril_bytes value = { (const uint8_t *)text, 4 };
