@@ -3,7 +3,7 @@
 #include "base/ensure.h"
 #include "cache/l1_internal.h"
 
-#define FETCH_BYTES 1536u
+#define PREFETCH_BYTES 1024u
 
 /* --- New and free -------------------------------------------------------------------------- */
 
@@ -107,13 +107,13 @@ static struct arili_l1_entry *find_hit(struct arili_l1_shard *s, uint64_t hash,
     return e;
 }
 
-/* The first bytes are on their way while the lock is given back and the cipher is set up. */
-static void fetch_ahead(const struct arili_l1_entry *e)
+/* The cipher needs these lines soon; fetching them overlaps with what comes before it. */
+static void prefetch(const struct arili_l1_entry *e)
 {
     const uint8_t *const at = (const uint8_t *)e;
-    const size_t bytes = e->bytes < FETCH_BYTES ? e->bytes : FETCH_BYTES;
-    for (size_t off = 64; off < bytes; off += 64) {
-        __builtin_prefetch(at + off);
+    const size_t bytes = e->bytes < PREFETCH_BYTES ? e->bytes : PREFETCH_BYTES;
+    for (size_t i = sizeof *e; i < bytes; i += 64) {
+        __builtin_prefetch(at + i);
     }
 }
 
@@ -125,7 +125,7 @@ static struct arili_l1_entry *take(struct arili_l1_shard *s, uint64_t hash,
     arili_l1_lock(s);
     struct arili_l1_entry *const e = find_hit(s, hash, key, want, &dead);
     if (e != NULL) {
-        fetch_ahead(e);
+        prefetch(e);
         atomic_fetch_add_explicit(&e->references, 1, memory_order_relaxed);
         if (e->asked < 3) {
             e->asked++;

@@ -271,7 +271,12 @@ static void begin_value(struct arili_redis_lane *lane, aril_store_item *item, ui
     lane->value_at = 0;
     lane->value_len = (size_t)len; /* the decoder knows the limit */
     lane->result = ARIL_OK;
-    if (len <= item->buffer.len) {
+    lane->taken = item->take != NULL;
+    if (lane->taken) {
+        if (len == 0) {
+            lane->result = item->take(item->user, 0, 0, (aril_bytes){ NULL, 0 });
+        }
+    } else if (len <= item->buffer.len) {
         lane->value = item->buffer.data;
     } else if (item->room != NULL) {
         lane->value = item->room(item->user, lane->value_len);
@@ -281,12 +286,17 @@ static void begin_value(struct arili_redis_lane *lane, aril_store_item *item, ui
     }
 }
 
-static void take_piece(struct arili_redis_lane *lane, aril_bytes piece)
+static void take_piece(struct arili_redis_lane *lane, const aril_store_item *item, aril_bytes piece)
 {
-    if (lane->result == ARIL_OK && piece.len > 0) {
-        memcpy(lane->value + lane->value_at, piece.data, piece.len);
-        lane->value_at += piece.len;
+    if (lane->result != ARIL_OK || piece.len == 0) {
+        return;
     }
+    if (lane->taken) {
+        lane->result = item->take(item->user, lane->value_len, lane->value_at, piece);
+    } else {
+        memcpy(lane->value + lane->value_at, piece.data, piece.len);
+    }
+    lane->value_at += piece.len;
 }
 
 /* The outermost value of an answer. */
@@ -377,7 +387,7 @@ static aril_status take_event(struct arili_redis_lane *lane, const struct arili_
         return ARIL_OK;
     }
     if (e->kind == ARILI_RESP_BODY) {
-        take_piece(lane, e->text);
+        take_piece(lane, item, e->text);
         return ARIL_OK;
     }
     return lane->decided ? nonsense(lane, "its answer has more parts than expected")
@@ -420,9 +430,10 @@ static aril_status fill(struct arili_redis_lane *lane, size_t *ret_len)
         conn->in_at = 0;
     }
     const struct iovec rest = { conn->in + conn->in_len, sizeof conn->in - conn->in_len };
-    const uint64_t body = lane->in_value && lane->result == ARIL_OK && conn->in_len == 0
-                              ? arili_resp_body_left(&conn->decoder)
-                              : 0;
+    const uint64_t body =
+        lane->in_value && !lane->taken && lane->result == ARIL_OK && conn->in_len == 0
+            ? arili_resp_body_left(&conn->decoder)
+            : 0;
     if (body == 0) {
         if (rest.iov_len == 0) {
             return nonsense(lane, "a line of its answer is too long");
@@ -437,10 +448,6 @@ static aril_status fill(struct arili_redis_lane *lane, size_t *ret_len)
     arili_resp_skip_body(&conn->decoder, direct);
     lane->value_at += direct;
     conn->in_len = *ret_len - direct;
-    const aril_store_item *item = &lane->items[lane->queue[lane->answered]];
-    if (item->arrived != NULL) {
-        item->arrived(item->user, lane->value, lane->value_at);
-    }
     return ARIL_OK;
 }
 
