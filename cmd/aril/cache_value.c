@@ -106,7 +106,7 @@ static int get_one(struct cache_session *s, const struct cache_options *options,
 {
     const char *command = s->keys.command;
     char subject[CACHE_SUBJECT_TEXT];
-    char name[ARIL_CACHE_NAME_BYTES_MAX + 1];
+    char name[ARIL_CACHE_NAME_BYTES_MAX + 1] = "";
     size_t name_len = 0;
     aril_error error = { .status = ARIL_OK };
     aril_cache_item item = { .key = *key };
@@ -117,7 +117,7 @@ static int get_one(struct cache_session *s, const struct cache_options *options,
     }
     int rc = 0;
     if (g->looks_only) {
-        st = aril_cache_name(s->cache, key, name, sizeof name, &name_len, &error);
+        st = aril_cache_name(s->cache, key, name, sizeof name - 1, &name_len, &error);
         rc = st == ARIL_OK ? tell_stat(s, options, &item, name)
                            : failure_error(command, st, &error, subject);
     } else if (item.result.outcome == ARIL_CACHE_HIT) {
