@@ -591,20 +591,17 @@ aril_status aril_store_listen(aril_store *store, aril_bytes channel, aril_store_
     return st;
 }
 
-/* Asks the store unless the breaker is against it. A store that does not answer is what the
- * breaker tells, and no failure here. */
-static struct arili_cache_store_stat ask_stat(aril_store *s)
+/* Asks the store while it is in use. Whoever only looks changes nothing: neither the breaker nor
+ * the numbers. A store that does not answer is told by those, and is no failure here. */
+static struct arili_cache_store_stat ask_stat(aril_store *s, aril_breaker_state breaker)
 {
-    struct arili_cache_store_stat stat = { .entries = UINT64_MAX, .bytes = UINT64_MAX };
-    const uint64_t now = now_ns();
-    const enum arili_breaker_pass pass = arili_breaker_enter(&s->breaker, now);
-    if (pass == ARILI_PASS_NONE) {
-        return stat;
+    struct arili_cache_store_stat asked = { .entries = UINT64_MAX, .bytes = UINT64_MAX };
+    const uint64_t deadline_ns = now_ns() + s->deadline_ms * NS_PER_MS;
+    if (breaker != ARIL_BREAKER_CLOSED ||
+        s->ops->stat(s->state, deadline_ns, &asked, NULL) != ARIL_OK) {
+        return (struct arili_cache_store_stat){ .entries = UINT64_MAX, .bytes = UINT64_MAX };
     }
-    struct arili_cache_store_stat asked = stat;
-    const aril_status st = s->ops->stat(s->state, now + s->deadline_ms * NS_PER_MS, &asked, NULL);
-    arili_breaker_leave(&s->breaker, pass, arili_breaker_judge(st), now_ns());
-    return st == ARIL_OK ? asked : stat;
+    return asked;
 }
 
 aril_status aril_store_get_info(aril_store *store, aril_store_info *ret_info, aril_error *error)
@@ -615,10 +612,11 @@ aril_status aril_store_get_info(aril_store *store, aril_store_info *ret_info, ar
         return arili_error_set(error, st, "%s: %s; %s", store->shown, aril_status_text(st),
                                aril_status_hint(st));
     }
-    struct arili_cache_store_stat stat = ask_stat(store);
+    const aril_breaker_state breaker = arili_breaker_state(&store->breaker, now_ns());
+    struct arili_cache_store_stat stat = ask_stat(store, breaker);
     *ret_info = (aril_store_info){ .kind = store->ops->kind,
                                    .capabilities = store->capabilities,
-                                   .breaker = arili_breaker_state(&store->breaker, now_ns()),
+                                   .breaker = breaker,
                                    .calls = atomic_load(&store->calls),
                                    .failures = atomic_load(&store->failures),
                                    .rejected = atomic_load(&store->rejected),
