@@ -40,7 +40,7 @@ static struct arili_l1_want want_now(const struct arili_scope *scope, uint64_t n
 }
 
 /* False: the store has to be asked. */
-static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t now_ns,
+static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t hash, uint64_t now_ns,
                     aril_cache_item *item)
 {
     struct arili_l1_meta meta;
@@ -49,8 +49,8 @@ static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t now_n
     const bool allocate = item->buffer.data == NULL;
     const struct arili_l1_into into = { .buffer = item->buffer,
                                         .room = allocate ? allocate_room : NULL };
-    const aril_status st =
-        arili_l1_get(cache->l1, &item->key, &want, &into, &data, &item->result.len, &meta);
+    const aril_status st = arili_l1_get_hashed(cache->l1, hash, &item->key, &want, &into, &data,
+                                               &item->result.len, &meta);
     if (st == ARIL_E_USAGE_TOO_SMALL) {
         arili_reading_judge(item, scope->policy, st, false);
         return true;
@@ -169,8 +169,10 @@ static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct arili
     uint64_t now_ns;
     *ret_policy = NULL;
     item->result = (aril_cache_result){ .outcome = ARIL_CACHE_MISS };
+    uint64_t hash = 0;
     aril_status st = arili_cache_key_check(&item->key);
     if (st == ARIL_OK) {
+        hash = arili_l1_hash(cache->l1, &item->key);
         st = arili_scope_find(cache, item->key.tenant, item->key.space, &scope, &now_ns, error);
     }
     if (st != ARIL_OK) {
@@ -179,7 +181,7 @@ static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct arili
     }
     *ret_policy = scope->policy;
     const uint32_t tiers = scope->policy->said.tiers;
-    if ((tiers & ARIL_CACHE_L1) != 0 && read_l1(cache, scope, now_ns, item)) {
+    if ((tiers & ARIL_CACHE_L1) != 0 && read_l1(cache, scope, hash, now_ns, item)) {
         return true;
     }
     if ((tiers & ARIL_CACHE_L2) == 0) {
@@ -277,7 +279,9 @@ void arili_cache_count(struct arili_policy *p, const aril_cache_item *item)
         arili_count(&p->outcomes[result->outcome], 1);
     } else {
         arili_count(result->tier == ARIL_CACHE_L1 ? &p->hits_l1 : &p->hits_l2, 1);
-        arili_count(&p->bytes_opened, result->len);
+        if (result->tier == ARIL_CACHE_L2) {
+            arili_count(&p->bytes_opened, result->len);
+        }
         if (result->stale) {
             arili_count(&p->hits_stale, 1);
         }

@@ -118,6 +118,17 @@ static struct arili_l1_entry *find_hit(struct arili_l1_shard *s, uint64_t hash,
 }
 
 /* A reference to the entry, or NULL. */
+/* The first bytes are on their way while the lock is given back and the cipher is set up. */
+#define FETCH_BYTES 1536u
+static void fetch_ahead(const struct arili_l1_entry *e)
+{
+    const uint8_t *at = (const uint8_t *)e;
+    const size_t bytes = e->bytes < FETCH_BYTES ? e->bytes : FETCH_BYTES;
+    for (size_t off = 64; off < bytes; off += 64) {
+        __builtin_prefetch(at + off);
+    }
+}
+
 static struct arili_l1_entry *take(struct arili_l1_shard *s, uint64_t hash,
                                    const aril_cache_key *key, const struct arili_l1_want *want)
 {
@@ -125,6 +136,7 @@ static struct arili_l1_entry *take(struct arili_l1_shard *s, uint64_t hash,
     lock(s);
     struct arili_l1_entry *const e = find_hit(s, hash, key, want, &dead);
     if (e != NULL) {
+        fetch_ahead(e);
         atomic_fetch_add_explicit(&e->references, 1, memory_order_relaxed);
         if (e->asked < 3) {
             e->asked++;
@@ -194,12 +206,18 @@ static void drop_entry(struct arili_l1_shard *s, struct arili_l1_entry *e)
     arili_l1_release(dead);
 }
 
-aril_status arili_l1_get(struct arili_l1 *l1, const aril_cache_key *key,
-                         const struct arili_l1_want *want, const struct arili_l1_into *into,
-                         uint8_t **ret_data, size_t *ret_len, struct arili_l1_meta *ret_meta)
+uint64_t arili_l1_hash(const struct arili_l1 *l1, const aril_cache_key *key)
+{
+    const uint64_t hash = arili_packed_hash(l1->seed, key);
+    arili_l1_fetch_bucket(arili_l1_shard_of((struct arili_l1 *)(uintptr_t)l1, hash), hash);
+    return hash;
+}
+
+aril_status arili_l1_get_hashed(struct arili_l1 *l1, uint64_t hash, const aril_cache_key *key,
+                                const struct arili_l1_want *want, const struct arili_l1_into *into,
+                                uint8_t **ret_data, size_t *ret_len, struct arili_l1_meta *ret_meta)
 {
     ARILI_ENSURE(!arili_is_forked(&l1->guard), ARIL_E_FORKED);
-    const uint64_t hash = arili_packed_hash(l1->seed, key);
     struct arili_l1_shard *const s = arili_l1_shard_of(l1, hash);
     struct arili_l1_entry *const e = take(s, hash, key, want);
     if (e == NULL) {
@@ -211,6 +229,14 @@ aril_status arili_l1_get(struct arili_l1 *l1, const aril_cache_key *key,
     }
     arili_l1_entry_put(e);
     return st;
+}
+
+aril_status arili_l1_get(struct arili_l1 *l1, const aril_cache_key *key,
+                         const struct arili_l1_want *want, const struct arili_l1_into *into,
+                         uint8_t **ret_data, size_t *ret_len, struct arili_l1_meta *ret_meta)
+{
+    return arili_l1_get_hashed(l1, arili_packed_hash(l1->seed, key), key, want, into, ret_data,
+                               ret_len, ret_meta);
 }
 
 bool arili_l1_has(struct arili_l1 *l1, const aril_cache_key *key, const struct arili_l1_want *want)

@@ -132,6 +132,8 @@ ARIL_MUST_USE aril_status arili_l1_new_with(aril_runtime *rt, uint64_t bytes_max
 ARIL_MUST_USE aril_status arili_l1_shard_init(struct arili_l1_shard *s, uint32_t number,
                                               uint64_t bytes, struct arili_l1_key *key);
 void arili_l1_shard_done(struct arili_l1_shard *s);
+/* Fetch what a look-up reads first; touches nothing, so without the lock. */
+void arili_l1_fetch_bucket(const struct arili_l1_shard *s, uint64_t hash);
 /* Bytes of index and ghosts of a shard that has so many. */
 uint64_t arili_l1_shard_fixed(uint64_t bytes);
 

@@ -103,7 +103,7 @@ static const struct kind kinds[] = {
       OF(waited) },
     { "aril_cache_sealed_bytes", "Bytes of plaintext that were sealed.", NULL, NULL,
       OF(bytes_sealed) },
-    { "aril_cache_opened_bytes", "Bytes of plaintext that were served.", NULL, NULL,
+    { "aril_cache_opened_bytes", "Bytes of plaintext that came from the store.", NULL, NULL,
       OF(bytes_opened) },
 };
 

@@ -389,7 +389,6 @@ static void opening_survives_every_fault(void **state)
 
 struct killed {
     unsigned calls, nth;
-    bool share;
     aril_status (*fn)(aril_store *);
 };
 
@@ -399,8 +398,6 @@ static int put_and_die(void *arg)
     const struct killed *const k = arg;
     aril_runtime *own = NULL;
     aril_store *s = NULL;
-    failing_vfs_install();
-    failing_vfs_share(k->share);
     if (aril_runtime_new(NULL, &own) != ARIL_OK || open_it(own, sqlite_uri, &s, NULL) != ARIL_OK) {
         return 2;
     }
@@ -419,12 +416,14 @@ static void values_are_whole_when_a_process_is_killed(void **state)
                                       FAILING_TRUNCATE };
     aril_status (*const fns[])(aril_store *) = { put_short, put_long, erase_both };
     unsigned kills = 0;
+    failing_vfs_install();
     for (unsigned share = 0; share < 2; share++) {
+        failing_vfs_share(share != 0);
         for (size_t f = 0; f < COUNT(fns); f++) {
             for (size_t i = 0; i < COUNT(calls); i++) {
                 int result = 128 + SIGKILL;
                 for (unsigned n = 1; result == 128 + SIGKILL; n += n < 8 ? 1 : 7) {
-                    struct killed k = { calls[i], n, share != 0, fns[f] };
+                    struct killed k = { calls[i], n, fns[f] };
                     aril_store *s = NULL;
                     clear_files();
                     assert_status(open_it(rt, sqlite_uri, &s, NULL), ARIL_OK);
@@ -444,6 +443,7 @@ static void values_are_whole_when_a_process_is_killed(void **state)
             }
         }
     }
+    failing_vfs_remove();
     print_message("%u times killed\n", kills);
     assert_true(kills > 30);
 }

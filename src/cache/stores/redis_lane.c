@@ -343,6 +343,14 @@ static aril_status asking_event(struct arili_redis_lane *lane, const struct aril
     return e->kind == ARILI_RESP_SIMPLE ? ARIL_OK : nonsense(lane, "its answer to ASKING is none");
 }
 
+/* Whether the request whose answer comes was not sent whole. Of several in one vector that is known
+ * of the last one, which is enough: each has to be answered. */
+static bool is_early(const struct arili_redis_lane *lane)
+{
+    const bool is_last = lane->answered + 1 == lane->fed && lane->part == 0;
+    return lane->answered >= lane->fed || (is_last && lane->iov_at < lane->iov_count);
+}
+
 static aril_status take_event(struct arili_redis_lane *lane, const struct arili_resp_event *e)
 {
     if (lane->answered == lane->count) {
@@ -351,10 +359,10 @@ static aril_status take_event(struct arili_redis_lane *lane, const struct arili_
     const uint32_t i = lane->queue[lane->answered];
     struct arili_redis_job *const job = &lane->jobs[i];
     aril_store_item *const item = &lane->items[i];
-    if (lane->answered >= lane->fed) {
+    if (is_early(lane)) {
         /* A request that is too long for it is refused before its end, and the rest of it would be
          * read as something else: the connection is done for. */
-        if (lane->answered == lane->fed && lane->part > 0 && e->kind == ARILI_RESP_ERROR) {
+        if (lane->answered <= lane->fed && e->kind == ARILI_RESP_ERROR) {
             struct arili_redis_verdict v;
             arili_redis_judge(e->text, &v);
             return arili_redis_refused(&v, lane->node->name, lane->error);
