@@ -13,18 +13,10 @@
 #define SALT_BYTES  32u
 #define SHARED_MAX  ((size_t)1 << 24)
 
-aril_status aril_cache_block_name(aril_cache *cache, const aril_cache_block *block,
-                                  uint8_t ret_key[ARIL_CACHE_BLOCK_KEY_BYTES])
+aril_status arili_cache_block_key(const struct arili_crypto *c, enum arili_hash hash,
+                                  const aril_cache_block *block,
+                                  uint8_t ret[ARIL_CACHE_BLOCK_KEY_BYTES])
 {
-    ARILI_TRY(arili_cache_enter(cache));
-    ARILI_ENSURE(block != NULL && ret_key != NULL && block->model.data != NULL &&
-                     block->chain.data != NULL,
-                 ARIL_E_USAGE_NULL);
-    ARILI_ENSURE(block->model.len >= 1 && block->model.len <= MODEL_MAX &&
-                     block->chain.len >= CHAIN_MIN && block->chain.len <= CHAIN_MAX &&
-                     block->layer_count >= 1,
-                 ARIL_E_USAGE_RANGE);
-    const struct arili_crypto *c = &cache->rt->crypto;
     uint8_t model_len[2];
     uint8_t numbers[17];
     uint8_t digest[ARILI_HASH_BYTES_MAX];
@@ -40,29 +32,50 @@ aril_status aril_cache_block_name(aril_cache *cache, const aril_cache_block *blo
                                  { block->layout, sizeof block->layout },
                                  { numbers, sizeof numbers },
                                  block->chain };
-    ARILI_TRY(c->ops->hash(c->provider, cache->hash, parts, sizeof parts / sizeof *parts, digest));
-    memcpy(ret_key, digest, ARIL_CACHE_BLOCK_KEY_BYTES);
+    ARILI_TRY(c->ops->hash(c->provider, hash, parts, sizeof parts / sizeof *parts, digest));
+    memcpy(ret, digest, ARIL_CACHE_BLOCK_KEY_BYTES);
+    return ARIL_OK;
+}
+
+aril_status aril_cache_block_name(aril_cache *cache, const aril_cache_block *block,
+                                  uint8_t ret_key[ARIL_CACHE_BLOCK_KEY_BYTES])
+{
+    ARILI_TRY(arili_cache_enter(cache));
+    ARILI_ENSURE(block != NULL && ret_key != NULL && block->model.data != NULL &&
+                     block->chain.data != NULL,
+                 ARIL_E_USAGE_NULL);
+    ARILI_ENSURE(block->model.len >= 1 && block->model.len <= MODEL_MAX &&
+                     block->chain.len >= CHAIN_MIN && block->chain.len <= CHAIN_MAX &&
+                     block->layer_count >= 1,
+                 ARIL_E_USAGE_RANGE);
+    return arili_cache_block_key(&cache->rt->crypto, cache->hash, block, ret_key);
+}
+
+aril_status arili_cache_salt(const struct arili_crypto *c, enum arili_hash hash,
+                             const aril_tenant_key *name_key, aril_bytes domain,
+                             char ret[ARILI_CACHE_SALT_CHARS])
+{
+    uint8_t digest[ARILI_HASH_BYTES_MAX];
+    const aril_bytes parts[] = { SALT_LABEL, domain };
+    ARILI_TRY(c->ops->hmac(c->provider, hash, arili_tenant_key_bytes(name_key), parts, 2, digest));
+    (void)arili_base64url(digest, SALT_BYTES, ret);
+    arili_wipe(digest, sizeof digest);
     return ARIL_OK;
 }
 
 aril_status aril_cache_salt(aril_cache *cache, aril_bytes tenant, aril_bytes domain,
                             char ret_salt[ARIL_CACHE_SALT_TEXT], aril_error *error)
 {
+    _Static_assert(ARIL_CACHE_SALT_TEXT == ARILI_CACHE_SALT_CHARS + 1, "and a NUL");
     ARILI_TRY(arili_cache_enter(cache));
     ARILI_ENSURE(ret_salt != NULL && (domain.data != NULL || domain.len == 0), ARIL_E_USAGE_NULL);
     ARILI_ENSURE(tenant.data != NULL && tenant.len >= 1 && tenant.len <= ARIL_TENANT_ID_BYTES_MAX &&
                      domain.len <= ARIL_CACHE_SPACE_BYTES_MAX,
                  ARIL_E_USAGE_RANGE);
-    const struct arili_crypto *c = &cache->rt->crypto;
-    uint8_t digest[ARILI_HASH_BYTES_MAX];
-    const aril_bytes parts[] = { SALT_LABEL, domain };
     ARILI_DEFER(arili_tenant_key_putp) aril_tenant_key *key = NULL;
     ARILI_TRY(aril_keyring_tenant_key(cache->keyring, tenant, ARIL_KEY_NAME, &key, error));
-    ARILI_TRY(
-        c->ops->hmac(c->provider, cache->hash, arili_tenant_key_bytes(key), parts, 2, digest));
-    const size_t len = arili_base64url(digest, SALT_BYTES, ret_salt);
-    ret_salt[len] = '\0';
-    arili_wipe(digest, sizeof digest);
+    ARILI_TRY(arili_cache_salt(&cache->rt->crypto, cache->hash, key, domain, ret_salt));
+    ret_salt[ARILI_CACHE_SALT_CHARS] = '\0';
     return ARIL_OK;
 }
 

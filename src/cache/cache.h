@@ -114,7 +114,7 @@ ARIL_MUST_USE aril_status arili_scope_find(aril_cache *cache, aril_bytes tenant,
 void arili_scopes_look(aril_cache *cache, uint64_t now_ns, bool force);
 void arili_scopes_free(aril_cache *cache);
 /* What a floor is called in the keyring. */
-#define ARILI_FLOOR_NAME_BYTES 82u
+#define ARILI_FLOOR_NAME_BYTES 81u
 ARIL_MUST_USE aril_status arili_scope_floor_name(const aril_cache *cache, aril_bytes tenant,
                                                  aril_bytes space,
                                                  uint8_t ret[ARILI_FLOOR_NAME_BYTES]);

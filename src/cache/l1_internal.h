@@ -6,7 +6,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* What the parts of L1 share: l1.c (the interface), l1_shard.c (index, queues, bytes), l1_key.c. */
+/* What the parts of L1 share: l1.c and l1_put.c (the interface), l1_shard.c (index,
+ * queues, bytes), l1_key.c. */
 
 #define ARILI_L1_BYTES_MIN ((uint64_t)64 << 10)
 #define ARILI_L1_SHARDS    256u
@@ -156,6 +157,14 @@ void arili_l1_change_key(struct arili_l1_shard *s, struct arili_l1_key *key,
 void arili_l1_entry_put(struct arili_l1_entry *e);
 void arili_l1_release(struct arili_l1_entry *dead);
 
+static inline void arili_l1_lock(struct arili_l1_shard *s)
+{
+    (void)pthread_mutex_lock(&s->lock);
+}
+static inline void arili_l1_unlock(struct arili_l1_shard *s)
+{
+    (void)pthread_mutex_unlock(&s->lock);
+}
 static inline struct arili_l1_shard *arili_l1_shard_of(struct arili_l1 *l1, uint64_t hash)
 {
     return &l1->shards[(hash >> 56) & (l1->shard_count - 1)];

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/ensure.h"
 #include "cache/cache.h"
+#include "format/cachemessage.h"
 
 /*
  * What processes tell one another through a store with ARIL_STORE_NOTIFY, so that their L1 does not
  * serve what was changed: docs/CACHE-FORMAT.md section 6. A message is a box of the tenant's DATA
  * key, so the store learns no names from it and can make up none; replayed or lost it costs a miss,
- * or a stale hit until l1_ttl_ms. sender (16)  u8 all  vec16 space  u32 database  u8 type  u32 n
- * key  u32 n field
+ * or a stale hit until l1_ttl_ms.
  */
 #define CHANNEL       ARILI_LITERAL("a1:changes")
 #define CONTEXT       ARILI_LITERAL("aril cache message v1")
-#define MESSAGE_MAX   65000u
 #define BOX_KEY_ID_AT 8u
 
 struct message {
@@ -32,32 +31,27 @@ static aril_status message_init(struct message *m, size_t len)
 
 /* --- Telling -------------------------------------------------------------------------------- */
 
-static void write_long(struct arili_writer *w, aril_bytes b)
+static struct arili_cache_change change_of(const aril_cache *cache, aril_bytes space,
+                                           const aril_cache_key *key)
 {
-    arili_write32(w, (uint32_t)b.len);
-    arili_write_bytes(w, b);
-}
-
-static void write_change(struct arili_writer *w, const aril_cache *cache, aril_bytes space,
-                         const aril_cache_key *key)
-{
-    arili_write_bytes(w, (aril_bytes){ cache->self, sizeof cache->self });
-    arili_write8(w, key == NULL);
-    arili_write_vec16(w, space);
+    struct arili_cache_change c = { .all = key == NULL, .space = space };
+    memcpy(c.sender, cache->self, sizeof c.sender);
     if (key != NULL) {
-        arili_write32(w, key->database);
-        arili_write8(w, (uint8_t)key->type);
-        write_long(w, key->key);
-        write_long(w, key->field);
+        c.database = key->database;
+        c.type = (uint8_t)key->type;
+        c.key = key->key;
+        c.field = key->field;
     }
+    return c;
 }
 
 static aril_status tell_one(aril_cache *cache, aril_bytes tenant, aril_bytes space,
                             const aril_cache_key *key)
 {
+    const struct arili_cache_change change = change_of(cache, space, key);
     struct arili_writer size = arili_writer_init(NULL, 0);
-    write_change(&size, cache, space, key);
-    if (size.len > MESSAGE_MAX) {
+    arili_cache_change_write(&change, &size);
+    if (size.len > ARILI_CHANGE_BYTES_MAX) {
         /* Too long a name to be sent: the namespace is ended instead. */
         return tell_one(cache, tenant, space, NULL);
     }
@@ -66,7 +60,7 @@ static aril_status tell_one(aril_cache *cache, aril_bytes tenant, aril_bytes spa
     ARILI_TRY(message_init(&plain, size.len));
     ARILI_TRY(message_init(&box, size.len + ARIL_BOX_OVERHEAD_BYTES));
     struct arili_writer w = arili_writer_init(plain.data, plain.len);
-    write_change(&w, cache, space, key);
+    arili_cache_change_write(&change, &w);
     size_t len;
     ARILI_TRY(aril_keyring_seal(cache->keyring, tenant, CONTEXT,
                                 (aril_bytes){ plain.data, plain.len }, box.data, box.len, &len,
@@ -90,36 +84,26 @@ void arili_messages_tell(aril_cache *cache, aril_bytes tenant, aril_bytes space,
 
 /* --- Hearing -------------------------------------------------------------------------------- */
 
-static aril_bytes read_long(struct arili_reader *r)
-{
-    const uint32_t len = arili_read32(r);
-    return arili_read_bytes(r, len);
-}
-
 static aril_status take_change(aril_cache *cache, aril_bytes tenant, aril_bytes plain)
 {
-    struct arili_reader r = arili_reader_init(plain);
-    uint8_t sender[sizeof cache->self];
-    aril_cache_key key = { .tenant = tenant };
-    arili_read_into(&r, sender, sizeof sender);
-    const uint8_t all = arili_read8(&r);
-    key.space = arili_read_vec16(&r);
-    if (all == 0) {
-        key.database = arili_read32(&r);
-        key.type = (aril_cache_type)arili_read8(&r);
-        key.key = read_long(&r);
-        key.field = read_long(&r);
-    }
-    ARILI_TRY(arili_reader_end(&r));
-    if (memcmp(sender, cache->self, sizeof sender) == 0) {
+    struct arili_cache_change change;
+    ARILI_TRY(arili_cache_change_parse(plain, &change));
+    const aril_cache_key key = { .tenant = tenant,
+                                 .space = change.space,
+                                 .key = change.key,
+                                 .field = change.field,
+                                 .database = change.database,
+                                 .type = (aril_cache_type)change.type };
+    if (memcmp(change.sender, cache->self, sizeof cache->self) == 0) {
         return ARIL_OK;
     }
-    if (all == 0) {
+    if (!change.all) {
         ARILI_TRY(arili_cache_key_check(&key));
         arili_l1_drop(cache->l1, &key);
         arili_count(&cache->invalidated, 1);
         return ARIL_OK;
     }
+    ARILI_ENSURE(change.space.len <= ARIL_CACHE_SPACE_BYTES_MAX, ARIL_E_FORMAT_LENGTH);
     struct arili_scope *scope;
     uint64_t now;
     ARILI_TRY(arili_scope_find(cache, tenant, key.space, &scope, &now, NULL));
@@ -130,7 +114,8 @@ static aril_status take_change(aril_cache *cache, aril_bytes tenant, aril_bytes 
 
 static aril_status hear(aril_cache *cache, aril_bytes box)
 {
-    ARILI_ENSURE(box.len >= ARIL_BOX_OVERHEAD_BYTES && box.len <= 2 * MESSAGE_MAX,
+    ARILI_ENSURE(box.len >= ARIL_BOX_OVERHEAD_BYTES &&
+                     box.len <= ARIL_BOX_OVERHEAD_BYTES + ARILI_CHANGE_BYTES_MAX,
                  ARIL_E_FORMAT_LENGTH);
     /* Whose message it is, its key says; the box opens for nobody else. */
     ARILI_DEFER(arili_tenant_key_putp) aril_tenant_key *key = NULL;

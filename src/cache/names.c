@@ -164,7 +164,7 @@ static aril_status siv_key(const struct arili_crypto *c, enum arili_hash hash,
                                ret, SIV_KEY_BYTES);
 }
 
-/* label || prefix of the namespace || database || type: what a listed name is bound to. */
+/* prefix of the namespace || database || type: what a listed name is bound to. */
 #define LISTED_AAD_BYTES (ARILI_CACHE_PREFIX_TEXT + 5u)
 static void listed_aad(const struct arili_naming *naming, uint32_t database, unsigned type,
                        uint8_t ret[LISTED_AAD_BYTES])

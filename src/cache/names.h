@@ -56,6 +56,16 @@ ARIL_MUST_USE aril_status arili_cache_name_open(const struct arili_crypto *c, en
                                                 const aril_tenant_key *name_key, aril_bytes space,
                                                 aril_bytes name, struct arili_listed_name *ret);
 
+/* cache_salt of a domain inside the tenant, without a NUL. */
+#define ARILI_CACHE_SALT_CHARS 43u
+ARIL_MUST_USE aril_status arili_cache_salt(const struct arili_crypto *c, enum arili_hash hash,
+                                           const aril_tenant_key *name_key, aril_bytes domain,
+                                           char ret[ARILI_CACHE_SALT_CHARS]);
+/* The key of a block; checks nothing. */
+ARIL_MUST_USE aril_status arili_cache_block_key(const struct arili_crypto *c, enum arili_hash hash,
+                                                const aril_cache_block *block,
+                                                uint8_t ret[ARIL_CACHE_BLOCK_KEY_BYTES]);
+
 /* base64url without padding; ret has room for (len * 4 + 2) / 3 characters. */
 size_t arili_base64url(const uint8_t *bytes, size_t len, char *ret);
 /* Strict: no other characters, no bits behind the end. */

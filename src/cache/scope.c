@@ -5,11 +5,12 @@
 #include "cache/cache.h"
 #include "keyring/keyring.h"
 
-#define TABLE_MIN  64u
-#define NS_PER_MS  UINT64_C(1000000)
-#define MS_PER_S   UINT64_C(1000)
-#define FLOOR_TEXT ARILI_LITERAL("cache generation:")
-_Static_assert(ARILI_FLOOR_NAME_BYTES >= sizeof "cache generation:" - 1 + 64, "text and digest");
+#define TABLE_MIN   64u
+#define NS_PER_MS   UINT64_C(1000000)
+#define MS_PER_S    UINT64_C(1000)
+#define FLOOR_TEXT  ARILI_LITERAL("cache generation:")
+#define FLOOR_LABEL ARILI_LITERAL("aril cache floor v1")
+_Static_assert(ARILI_FLOOR_NAME_BYTES == sizeof "cache generation:" - 1 + 64, "text and digest");
 
 /* --- Checks --------------------------------------------------------------------------------- */
 
@@ -25,6 +26,12 @@ static bool is_span(aril_bytes b)
     return b.data != NULL || b.len == 0;
 }
 
+/* A type is one byte of the context: a longer one would be another value of the same name. */
+static bool is_type(unsigned type)
+{
+    return type <= ARIL_CACHE_BLOCK || type == ARILI_CACHE_TAG;
+}
+
 aril_status arili_cache_key_check(const aril_cache_key *key)
 {
     ARILI_ENSURE(is_span(key->tenant) && is_span(key->space) && is_span(key->key) &&
@@ -33,7 +40,7 @@ aril_status arili_cache_key_check(const aril_cache_key *key)
     ARILI_ENSURE(key->tenant.len >= 1 && key->tenant.len <= ARIL_TENANT_ID_BYTES_MAX &&
                      key->space.len <= ARIL_CACHE_SPACE_BYTES_MAX && key->key.len >= 1 &&
                      key->key.len <= ARIL_CACHE_KEY_BYTES_MAX &&
-                     key->field.len <= ARIL_CACHE_KEY_BYTES_MAX,
+                     key->field.len <= ARIL_CACHE_KEY_BYTES_MAX && is_type((unsigned)key->type),
                  ARIL_E_USAGE_RANGE);
     return ARIL_OK;
 }
@@ -164,9 +171,8 @@ aril_status arili_scope_floor_name(const aril_cache *cache, aril_bytes tenant, a
     uint8_t len[2];
     uint8_t digest[ARILI_HASH_BYTES_MAX];
     arili_store16(len, (uint16_t)tenant.len);
-    const aril_bytes parts[] = { { len, sizeof len }, tenant, space };
-    ARILI_TRY(c->ops->hash(c->provider, ARILI_SHA256, parts, 3, digest));
-    memset(ret, '.', ARILI_FLOOR_NAME_BYTES);
+    const aril_bytes parts[] = { FLOOR_LABEL, { len, sizeof len }, tenant, space };
+    ARILI_TRY(c->ops->hash(c->provider, cache->hash, parts, 4, digest));
     memcpy(ret, FLOOR_TEXT.data, FLOOR_TEXT.len);
     for (size_t i = 0; i < 32; i++) {
         ret[FLOOR_TEXT.len + 2 * i] = (uint8_t)hex[digest[i] >> 4];

@@ -56,8 +56,8 @@ static bool look(struct stage *s, uint64_t n, uint64_t *ret_seed)
 
 static void put(struct stage *s, uint64_t n, uint64_t seed)
 {
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(n, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(n, text);
     const struct arili_l1_meta meta = l1_meta();
     uint8_t value[LEN];
     const size_t len = value_make(n, seed, value);
@@ -90,9 +90,9 @@ static void dropper(void *arg, unsigned number)
     struct stage *const s = arg;
     uint64_t random = number + 200;
     for (unsigned i = 0; i < ROUNDS / 4 && !team_failed(); i++) {
-        char text[CACHE_KEY_TEXT];
+        char text[L1_NAME_TEXT];
         const uint64_t r = team_random(&random);
-        const aril_cache_key key = cache_key(r % NAMES, text);
+        const aril_cache_key key = l1_name(r % NAMES, text);
         (void)arili_l1_drop(s->l1, &key);
         if (r >> 8 & 1) {
             (void)l1_has(s->l1, r % NAMES);
@@ -133,9 +133,9 @@ static void through_writer(void *arg, unsigned number)
     struct stage *const s = arg;
     uint64_t random = number + 300;
     for (unsigned i = 0; i < ROUNDS / 4 && !team_failed(); i++) {
-        char text[CACHE_KEY_TEXT];
+        char text[L1_NAME_TEXT];
         const uint64_t n = team_random(&random) % 4;
-        const aril_cache_key key = cache_key(n, text);
+        const aril_cache_key key = l1_name(n, text);
         atomic_fetch_add(&s->newest[n], 1);
         (void)arili_l1_drop(s->l1, &key);
         sched_yield();
@@ -150,11 +150,11 @@ static void through_reader(void *arg, unsigned number)
     uint64_t random = number + 400;
     const struct arili_l1_meta meta = l1_meta();
     while (atomic_load(&s->writers_left) > 0 && !team_failed()) {
-        char text[CACHE_KEY_TEXT];
+        char text[L1_NAME_TEXT];
         uint8_t value[LEN];
         uint64_t seed = 0;
         const uint64_t n = team_random(&random) % 4;
-        const aril_cache_key key = cache_key(n, text);
+        const aril_cache_key key = l1_name(n, text);
         if (!look(s, n, &seed)) {
             const uint64_t ticket = arili_l1_ticket(s->l1, &key);
             const size_t len = value_make(n, atomic_load(&s->newest[n]), value);

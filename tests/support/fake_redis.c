@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* POLLRDHUP */
 #include "fake_redis.h"
 #include "check.h"
 #include <arpa/inet.h>
@@ -81,6 +82,14 @@ static void note(struct fake_redis *f, const aril_bytes *args, size_t count)
     }
 }
 
+/* Until the client has closed. */
+static void wait_for_end(const struct fake_redis *f, int fd)
+{
+    struct pollfd fds[2] = { { .fd = fd, .events = POLLRDHUP },
+                             { .fd = f->stop[0], .events = POLLIN } };
+    (void)poll(fds, 2, -1);
+}
+
 /* Answers one command; false: the connection ends. */
 static bool answer(struct fake_redis *f, int fd, const aril_bytes *args, size_t count, bool *silent)
 {
@@ -111,7 +120,10 @@ static bool answer(struct fake_redis *f, int fd, const aril_bytes *args, size_t 
         out.len -= (size_t)n;
     }
     *silent = then == FAKE_IS_SILENT;
-    return then != FAKE_CLOSES;
+    if (then == FAKE_STOPS) {
+        wait_for_end(f, fd);
+    }
+    return then == FAKE_GOES_ON || then == FAKE_IS_SILENT;
 }
 
 /* True while there may be more to read. */

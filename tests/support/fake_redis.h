@@ -13,7 +13,8 @@
 enum fake_then {
     FAKE_GOES_ON, /* with the next command */
     FAKE_CLOSES,
-    FAKE_IS_SILENT /* until the client closes */
+    FAKE_IS_SILENT, /* until the client closes */
+    FAKE_STOPS      /* and reads nothing more: the client cannot write all of a long value */
 };
 /* What stands for a command that is longer than 64 KiB, each time so much of it came. */
 #define FAKE_PART "(part)"

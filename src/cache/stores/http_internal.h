@@ -37,7 +37,8 @@ struct arili_http_curl {
 const struct arili_http_curl *arili_http_curl_load(const char **ret_reason);
 
 /* A connection that the server closed raises SIGPIPE where TLS writes to it: libcurl leaves that to
- * its callers. So calls that may write are between these, in one thread. */
+ * its callers, and only newer ones keep TLS from it. So calls that may write are between these, in
+ * one thread. */
 struct arili_http_quiet {
     sigset_t old;
     bool was_pending;

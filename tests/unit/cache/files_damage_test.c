@@ -257,6 +257,13 @@ static void what_is_not_ours_is_left_alone(void **state)
     assert_int_equal(file_read(target, kept, sizeof kept), strlen("a secret of the target"));
     temp_clear(target);
 
+    char moved[300];
+    (void)snprintf(moved, sizeof moved, "%s", temp_path("moved")); /* not even to one of ours */
+    assert_int_equal(rename(path, moved), 0);
+    assert_int_equal(symlink(moved, path), 0);
+    assert_status(raw_exists(&s, TEXT("a")), ARIL_E_NOT_FOUND);
+    temp_clear(moved);
+
     assert_int_equal(unlink(path), 0);
     assert_int_equal(mkfifo(path, 0600), 0); /* nobody waits for it */
     assert_status(raw_exists(&s, TEXT("a")), ARIL_E_NOT_FOUND);
@@ -265,6 +272,24 @@ static void what_is_not_ours_is_left_alone(void **state)
     assert_status(raw_exists(&s, TEXT("a")), ARIL_E_NOT_FOUND);
     assert_status(raw_put(&s, TEXT("a"), TEXT("2"), 0), ARIL_E_IO);
     assert_int_equal(tree_count(folder, ARILI_FILES_TEMP), 0);
+}
+
+/* Who finds an old file ended removes only that one, not what was put since. */
+static void a_removal_that_comes_late_removes_nothing(void **state)
+{
+    (void)state;
+    struct arili_files_place place;
+    struct stat old;
+    arili_files_place_of(TEXT("a"), &place);
+    assert_status(raw_put(&s, TEXT("a"), TEXT("old value"), 0), ARIL_OK);
+    assert_int_equal(stat(temp_path(file_of("a")), &old), 0);
+    assert_status(raw_put(&s, TEXT("a"), TEXT("new"), 0), ARIL_OK);
+    assert_true(arili_files_remove(s.state, &place, &old, far_deadline()));
+    assert_true(raw_has(&s, TEXT("a"), TEXT("new")));
+    assert_int_equal(stat(temp_path(file_of("a")), &old), 0);
+    assert_false(arili_files_remove(s.state, &place, &old, 1) && is_there("a"));
+    assert_true(arili_files_remove(s.state, &place, &old, far_deadline()));
+    assert_false(is_there("a"));
 }
 
 static void make_old(const char *path, long seconds)
@@ -453,6 +478,7 @@ int main(void)
         cmocka_unit_test(a_sum_does_not_hang_on_how_bytes_are_cut),
         TEST(a_file_answers_only_for_its_own_name),
         TEST(what_is_not_ours_is_left_alone),
+        TEST(a_removal_that_comes_late_removes_nothing),
         TEST(forgotten_temporary_files_go),
         TEST(records_of_old_locks_go),
         TEST(a_full_disk_leaves_the_old_value_and_no_rest),

@@ -195,6 +195,13 @@ static void a_value_goes_to_the_buffer_or_the_room(void **state)
     assert_places("chunked");
 }
 
+static uint8_t *give_room(void *user, size_t len)
+{
+    struct guarded *g = user;
+    guarded_init(g, len);
+    return g->data;
+}
+
 static void a_long_value_without_a_length_comes_back(void **state)
 {
     (void)state;
@@ -206,6 +213,24 @@ static void a_long_value_without_a_length_comes_back(void **state)
     assert_status(raw_put(&s, TEXT("long"), (aril_bytes){ value, len }, 0), ARIL_OK);
     use("chunked", NULL);
     assert_true(raw_has(&s, TEXT("long"), (aril_bytes){ value, len }));
+
+    /* What came before it was clear that it does not fit does not stay in the buffer. */
+    static uint8_t buffer[1u << 20];
+    size_t told = 0;
+    assert_status(raw_get(&s, TEXT("long"), (aril_span){ buffer, sizeof buffer }, &told),
+                  ARIL_E_USAGE_TOO_SMALL);
+    assert_int_equal(told, len);
+    assert_true(is_filled(buffer, sizeof buffer, 0));
+    struct guarded g = { 0 };
+    aril_store_item item = {
+        .name = TEXT("long"), .buffer = { buffer, sizeof buffer }, .room = give_room, .user = &g
+    };
+    assert_status(raw_get_item(&s, &item), ARIL_OK);
+    assert_ptr_equal(item.data, g.data);
+    assert_true(item.len == len && is_pattern(item.data, len, 1));
+    assert_true(is_filled(buffer, sizeof buffer, 0));
+    guarded_check(&g);
+    guarded_done(&g);
     free(value);
 }
 
@@ -502,6 +527,26 @@ static void stat_does_not_guess(void **state)
 
 /* --- TLS --- */
 
+static void a_broken_pipe_ends_nobody(void **state)
+{
+    (void)state;
+    int ends[2];
+    sigset_t pending;
+    sigset_t before;
+    sigset_t after;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(close(ends[0]), 0);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, NULL, &before), 0);
+    struct arili_http_quiet q = arili_http_quiet_begin();
+    assert_int_equal(write(ends[1], "x", 1), -1);
+    arili_http_quiet_endp(&q);
+    assert_int_equal(close(ends[1]), 0);
+    assert_int_equal(sigpending(&pending), 0);
+    assert_int_equal(sigismember(&pending, SIGPIPE), 0);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, NULL, &after), 0);
+    assert_int_equal(sigismember(&after, SIGPIPE), sigismember(&before, SIGPIPE));
+}
+
 static bool make_certificates(void)
 {
     char command[1024];
@@ -597,6 +642,7 @@ int main(void)
         TEST(another_value_is_handed_on_as_it_came),
         TEST(a_guarded_put_is_refused),
         TEST(stat_does_not_guess),
+        cmocka_unit_test(a_broken_pipe_ends_nobody),
         TEST(only_a_trusted_server_is_asked),
     };
     return cmocka_run_group_tests(tests, temp_folder_make, temp_folder_remove);

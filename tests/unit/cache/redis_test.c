@@ -179,6 +179,10 @@ static void errors_of_servers_are_told_apart(void **state)
     struct arili_redis_verdict v;
     arili_redis_judge(client_text("ERR unknown command `AUTH`, with args: `hunter2`"), &v);
     assert_string_equal(v.text, "ERR unknown command ");
+    arili_redis_judge(client_text("ERR unknown command 'AUTH', hunter2"), &v);
+    assert_string_equal(v.text, "ERR unknown command ");
+    arili_redis_judge(client_text("ERR unknown command \"AUTH\", hunter2"), &v);
+    assert_string_equal(v.text, "ERR unknown command ");
     arili_redis_judge(client_text("MOVED 5 ::1:7"), &v);
     assert_string_equal(v.address.host, "::1");
     assert_int_equal(v.address.port, 7);
@@ -314,6 +318,9 @@ static void refusals_keep_the_connection(void **state)
         lie("GET", client_text(CASES[i].answer), FAKE_GOES_ON, 1);
         assert_status(client_get(store, "n", "v"), CASES[i].status);
         assert_null(strchr(client_error.message, '\x1b'));
+        if (strstr(CASES[i].answer, "127.0.0.1:1") != NULL) { /* which is not followed */
+            assert_non_null(strstr(client_error.message, "redis+cluster:"));
+        }
         the_next_call_works();
         assert_int_equal(fake_redis_accepted(&fake), 0);
     }
@@ -477,21 +484,22 @@ static void a_value_that_is_refused_before_its_end_is_a_failure(void **state)
 {
     (void)state;
     begin("redis");
-    static uint8_t value[8 << 20];
+    static uint8_t value[64 << 20]; /* more than the buffers of two sockets hold */
     const aril_bytes part = { value, sizeof value };
     aril_store_item item = { .name = client_text("n"), .parts = &part, .part_count = 1 };
-    lie(FAKE_PART, client_text("-ERR Protocol error\r\n"), FAKE_GOES_ON, 1);
+    lie(FAKE_PART, client_text("-ERR Protocol error\r\n"), FAKE_STOPS, 1);
     assert_status(OPS.put(store, &item, 1, client_deadline_ns(), &client_error), ARIL_E_IO);
     assert_non_null(strstr(client_error.message, "Protocol error"));
     the_next_call_works();
-    lie(FAKE_PART, client_text("+OK\r\n"), FAKE_GOES_ON, 1);
+    lie(FAKE_PART, client_text("+OK\r\n"), FAKE_STOPS, 1);
     assert_status(OPS.put(store, &item, 1, client_deadline_ns(), &client_error), ARIL_E_FORMAT);
     the_next_call_works();
     lie(FAKE_PART, client_text(""), FAKE_CLOSES, 1000);
     assert_status(OPS.put(store, &item, 1, client_deadline_ns(), &client_error), ARIL_E_IO);
     fake_redis_lie(&fake, NULL, NULL);
     the_next_call_works();
-    client_deadline_ms = 100; /* the fake never sees the end of so long a command */
+    lie(FAKE_PART, client_text(""), FAKE_STOPS, 1);
+    client_deadline_ms = 100;
     assert_status(OPS.put(store, &item, 1, client_deadline_ns(), &client_error), ARIL_E_TIMEOUT);
     the_next_call_works();
 }
