@@ -333,6 +333,8 @@ values_on() { # URI FLIP
     run 0 "a key of bytes" put 00ff0a greeting --hex-key --tenant acme --json
     parses "it is in digits" 'd["key_hex"] == "00ff0a" and d["bytes"] == 15'
     run 0 "get it" get 00FF0A --hex-key --tenant acme
+    run 34 "get another one" get 00ff0b --hex-key --tenant acme
+    complains "it is named in digits" '^aril cache get: 00ff0b: miss: '
     run 0 "a field of a hash" put user --field name greeting --tenant acme
     run 0 "get it" get user --field name --tenant acme
     run 34 "another field" get user --field mail --tenant acme
