@@ -42,6 +42,7 @@ aril_status arili_http_failed(const struct arili_http *s, aril_error *error, ari
 static void state_free(struct arili_http *s)
 {
     ARILI_DEFER(arili_http_quiet_endp) struct arili_http_quiet q = arili_http_quiet_begin();
+    (void)q;
     arili_http_desks_free(s);
     arili_free(s->authorization, s->authorization_bytes);
     (void)pthread_cond_destroy(&s->changed);
@@ -350,6 +351,7 @@ static aril_status run(void *state, enum arili_http_verb verb, aril_store_item *
         return ARIL_OK;
     }
     ARILI_DEFER(arili_http_quiet_endp) struct arili_http_quiet q = arili_http_quiet_begin();
+    (void)q;
     ARILI_TRY(arili_http_desk_take(b.s, count, deadline_ns, &b.desk, &b.lanes, error));
     begin_next(&b);
     while (b.active > 0) {
