@@ -44,7 +44,7 @@ LIBRARIES = {
 # What counts as the C library and the kernel.
 SYSTEM = re.compile(
     r"^((sys|linux|asm|arpa|net|netinet|bits)/\w+\.h|\w*intrin\.h|cpuid\.h|"
-    r"(assert|complex|ctype|dirent|dlfcn|elf|endian|errno|fcntl|fenv|float|fnmatch|getopt|glob|"
+    r"(assert|complex|ctype|dirent|dlfcn|elf|endian|errno|fcntl|fenv|float|fnmatch|ftw|getopt|glob|"
     r"grp|inttypes|iso646|libgen|limits|link|locale|malloc|math|netdb|poll|pthread|pwd|regex|"
     r"sched|semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|"
     r"stdlib|stdnoreturn|string|strings|syslog|termios|time|unistd|wchar)\.h)$")

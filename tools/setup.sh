@@ -96,10 +96,13 @@ openssl_is_new_enough() {
     ((major > 3 || (major == 3 && minor >= 5)))
 }
 
-has_libcrypto_a() {
-    local found
-    found=$(compgen -G "$1/lib*/libcrypto.a" || compgen -G "$1/lib/*/libcrypto.a" || true)
-    [[ -n $found ]]
+# libcrypto.a with libssl.a beside it.
+has_static_libs() {
+    local crypto
+    while read -r crypto; do
+        [[ -e ${crypto%/*}/libssl.a ]] && return
+    done < <(compgen -G "$1/lib*/libcrypto.a" || compgen -G "$1/lib/*/libcrypto.a" || true)
+    return 1
 }
 
 # Prints the prefix to build with; fails when there is none yet.
@@ -115,7 +118,7 @@ openssl_where() {
     fi
     for prefix in /usr /usr/local; do
         version=$(openssl_header_version "$prefix") || continue
-        if openssl_is_new_enough "$version" && has_libcrypto_a "$prefix"; then
+        if openssl_is_new_enough "$version" && has_static_libs "$prefix"; then
             printf '%s\n' "$prefix"
             return
         fi
@@ -168,7 +171,7 @@ TABLE
     case $openssl_plan in
     package)
         cat <<'TABLE'
-libssl-dev|build||OpenSSL 3.5: all cryptographic primitives
+libssl-dev|build||OpenSSL 3.5: all cryptographic primitives, TLS
 zlib1g-dev|build||needed by the distribution's static libcrypto
 libzstd-dev|build||needed by the distribution's static libcrypto
 TABLE

@@ -6,9 +6,9 @@
 
 /*
  * Values in the memory of this process, sealed under keys that exist nowhere else: AES-256-GCM with
- * a counted nonce, one key a shard, replaced long before its counter ends. A hit costs one look-up,
- * one open, no derivation. What is looked up is the whole name; the index is a keyed short hash,
- * and an entry keeps its name to compare and binds it.
+ * a counted nonce (number of the shard, counter of the shard), one key at a time, replaced long
+ * before a counter ends. A hit costs one look-up, one open, no derivation. What is looked up is the
+ * whole name; the index is a keyed short hash, and an entry keeps its name to compare and binds it.
  *
  * Bounded in bytes, everything counted: entries, index, ghosts. Eviction is S3-FIFO (Yang et al.,
  * SOSP 2023): a small queue for what is new, the main queue for what was asked for again, a list of
@@ -36,6 +36,8 @@ struct arili_l1_want {
     uint64_t epoch;      /* exactly */
 };
 
+/* bytes_max: at least 64 KiB. shards: a power of two up to 256; fewer are made when each would get
+ * less than 64 KiB. A value has to fit into one shard with its name and some 200 bytes. */
 ARIL_MUST_USE aril_status arili_l1_new(aril_runtime *rt, uint64_t bytes_max, size_t shards,
                                        struct arili_l1 **ret);
 void arili_l1_free(struct arili_l1 *l1); /* accepts NULL */
@@ -49,25 +51,37 @@ struct arili_l1_into {
 /*
  * Look up, verify, decrypt. ARIL_OK; ARIL_E_NOT_FOUND; ARIL_E_USAGE_TOO_SMALL (*ret_len is set);
  * ARIL_E_NOMEM; ARIL_E_AUTH when memory was changed (the entry is dropped, the buffer wiped).
+ * ARIL_E_FORKED in a child, where every other call does nothing and finds nothing. ARIL_E_LIMIT
+ * when room gave none.
  */
 ARIL_MUST_USE aril_status arili_l1_get(struct arili_l1 *l1, const aril_cache_key *key,
                                        const struct arili_l1_want *want,
                                        const struct arili_l1_into *into, uint8_t **ret_data,
                                        size_t *ret_len, struct arili_l1_meta *ret_meta);
+/* The same in two steps, so that the index is on its way while the caller looks at something else.
+ */
+uint64_t arili_l1_hash(const struct arili_l1 *l1, const aril_cache_key *key);
+ARIL_MUST_USE aril_status arili_l1_get_hashed(struct arili_l1 *l1, uint64_t hash,
+                                              const aril_cache_key *key,
+                                              const struct arili_l1_want *want,
+                                              const struct arili_l1_into *into, uint8_t **ret_data,
+                                              size_t *ret_len, struct arili_l1_meta *ret_meta);
 /* Whether there is such an entry; nothing is decrypted. */
 bool arili_l1_has(struct arili_l1 *l1, const aril_cache_key *key, const struct arili_l1_want *want);
 /* Seal and keep; replaces the one of that name. Fails softly: without memory or room nothing is
  * kept, and an older value of that name is dropped. */
 void arili_l1_put(struct arili_l1 *l1, const aril_cache_key *key, aril_bytes value,
                   const struct arili_l1_meta *meta);
-void arili_l1_drop(struct arili_l1 *l1, const aril_cache_key *key);
+/* Gives the ticket as it is after the drop: of writers that overlap each gets another one. */
+uint64_t arili_l1_drop(struct arili_l1 *l1, const aril_cache_key *key);
 void arili_l1_clear(struct arili_l1 *l1);
 /*
  * So that a value that was read from the store before it was changed does not come in after the
- * change: take a ticket before the read; put_if gives up when the name was put or dropped since.
+ * change: take a ticket before the read; put_if gives up when the name was put or dropped since,
+ * and gives false. It does so now and then for nothing. False as well without memory or room.
  */
 uint64_t arili_l1_ticket(struct arili_l1 *l1, const aril_cache_key *key);
-void arili_l1_put_if(struct arili_l1 *l1, const aril_cache_key *key, aril_bytes value,
+bool arili_l1_put_if(struct arili_l1 *l1, const aril_cache_key *key, aril_bytes value,
                      const struct arili_l1_meta *meta, uint64_t ticket);
 
 struct arili_l1_stats {

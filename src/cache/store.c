@@ -2,6 +2,7 @@
 #include "cache/store.h"
 #include "base/clock.h"
 #include "base/ensure.h"
+#include "base/mem.h"
 #include "cache/store_internal.h"
 #include "cache/store_items.h"
 #include <string.h>
@@ -274,6 +275,51 @@ aril_status aril_store_publish(aril_store *store, aril_bytes channel, aril_bytes
     return end(store, &c, st, error);
 }
 
+static void hand_over(void *user, aril_bytes message)
+{
+    aril_store *store = user;
+    (void)pthread_mutex_lock(&store->hearing);
+    if (store->fn != NULL) {
+        store->fn(store->user, message);
+    }
+    (void)pthread_mutex_unlock(&store->hearing);
+}
+
+void arili_store_deafen(aril_store *store)
+{
+    (void)pthread_mutex_lock(&store->hearing);
+    store->fn = NULL;
+    (void)pthread_mutex_unlock(&store->hearing);
+}
+
+/* Under hearing, which messages wait for. */
+static aril_status start_listening(aril_store *store, aril_bytes channel, aril_error *error)
+{
+    if (store->channel.len > 0) {
+        if (store->channel.len == channel.len &&
+            memcmp(store->channel.data, channel.data, channel.len) == 0) {
+            return ARIL_OK; /* it goes on since the last listener */
+        }
+        return arili_error_set(error, arili_fail(ARIL_E_USAGE_STATE),
+                               "%s: listens on another channel already", store->shown);
+    }
+    uint8_t *copy = arili_alloc(channel.len);
+    ARILI_ENSURE(copy != NULL, ARIL_E_NOMEM);
+    memcpy(copy, channel.data, channel.len);
+    struct call c;
+    aril_status st = begin(store, 0, &c, error);
+    if (st == ARIL_OK) {
+        st = end(store, &c, store->ops->listen(store->state, channel, hand_over, store, &c.detail),
+                 error);
+    }
+    if (st != ARIL_OK) {
+        arili_free(copy, channel.len);
+        return st;
+    }
+    store->channel = (aril_bytes){ copy, channel.len };
+    return ARIL_OK;
+}
+
 aril_status aril_store_listen(aril_store *store, aril_bytes channel, aril_store_message_fn *fn,
                               void *user, aril_error *error)
 {
@@ -282,19 +328,20 @@ aril_status aril_store_listen(aril_store *store, aril_bytes channel, aril_store_
     if ((store->capabilities & ARIL_STORE_NOTIFY) == 0) {
         return lacks(store, "messages", error);
     }
-    if (atomic_exchange(&store->listening, true)) {
-        return arili_error_set(error, arili_fail(ARIL_E_USAGE_STATE),
-                               "%s: has a listener already; one is allowed for a store",
-                               store->shown);
+    (void)pthread_mutex_lock(&store->hearing);
+    aril_status st = ARIL_OK;
+    if (store->fn != NULL) {
+        st =
+            arili_error_set(error, arili_fail(ARIL_E_USAGE_STATE),
+                            "%s: has a listener already; one is allowed for a store", store->shown);
+    } else {
+        st = start_listening(store, channel, error);
     }
-    struct call c;
-    aril_status st = begin(store, 0, &c, error);
     if (st == ARIL_OK) {
-        st = end(store, &c, store->ops->listen(store->state, channel, fn, user, &c.detail), error);
+        store->fn = fn;
+        store->user = user;
     }
-    if (st != ARIL_OK) {
-        atomic_store(&store->listening, false);
-    }
+    (void)pthread_mutex_unlock(&store->hearing);
     return st;
 }
 

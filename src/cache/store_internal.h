@@ -15,7 +15,10 @@ struct aril_store {
     uint32_t deadline_ms;
     struct arili_breaker breaker;
     _Atomic uint64_t calls, failures, rejected;
-    atomic_bool listening;
+    pthread_mutex_t hearing;   /* held while a message is handed over */
+    aril_store_message_fn *fn; /* under hearing; NULL: nobody listens any more */
+    void *user;
+    aril_bytes channel; /* owned; that the backend listens on since somebody first did */
     char shown[ARILI_STORE_SHOWN_BYTES];
 };
 #endif

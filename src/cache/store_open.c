@@ -112,6 +112,7 @@ static bool is_sound(const struct arili_cache_store_ops *ops, uint32_t capabilit
 static void store_free(aril_store *store)
 {
     aril_runtime *const rt = store->rt;
+    arili_free((void *)(uintptr_t)store->channel.data, store->channel.len);
     arili_free(store, sizeof *store);
     aril_runtime_free(rt);
 }
@@ -127,6 +128,7 @@ void aril_store_close(aril_store *store)
             store->ops->close(store->state);
         }
         arili_breaker_done(&store->breaker);
+        (void)pthread_mutex_destroy(&store->hearing);
     }
     store_free(store);
 }
@@ -168,6 +170,10 @@ static aril_status open_over(aril_runtime *rt, const struct arili_cache_store_op
     aril_status st = fresh != NULL ? arili_breaker_init(&fresh->breaker, filled.breaker_after,
                                                         filled.breaker_ms * NS_PER_MS)
                                    : arili_fail(ARIL_E_NOMEM);
+    if (st == ARIL_OK && pthread_mutex_init(&fresh->hearing, NULL) != 0) {
+        arili_breaker_done(&fresh->breaker);
+        st = arili_fail(ARIL_E_NOMEM);
+    }
     if (st != ARIL_OK) {
         arili_free(fresh, sizeof *fresh);
         return arili_error_set(error, st, "%s: no memory for it; give the process more",

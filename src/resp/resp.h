@@ -17,10 +17,9 @@
  *
  * Sources: RESP2 and RESP3 specifications of Redis; inline commands as in Redis' networking.c.
  */
-#define ARILI_RESP_DEPTH_MAX 16u /* nested aggregates; deeper is ARIL_E_FORMAT_FIELD */
-#define ARILI_RESP_LINE_MAX \
-    1024u /* a header line; simple strings and errors up to LINE_MAX as well */
-#define ARILI_RESP_TEXT_MAX 65536u /* the longest simple string, error or inline command */
+#define ARILI_RESP_DEPTH_MAX 16u    /* nested aggregates; deeper is ARIL_E_FORMAT_FIELD */
+#define ARILI_RESP_LINE_MAX  1024u  /* a line of a header, a number or a double */
+#define ARILI_RESP_TEXT_MAX  65536u /* the longest simple string, error or inline command */
 
 enum arili_resp_kind {
     ARILI_RESP_MORE = 0,   /* nothing further in the input */
@@ -46,16 +45,17 @@ enum arili_resp_kind {
 struct arili_resp_event {
     enum arili_resp_kind kind;
     unsigned depth;  /* of the value: 0 for a top-level one */
-    aril_bytes text; /* SIMPLE, ERROR, DOUBLE, BIGNUM, BODY; points into the input */
-    int64_t number;
-    uint64_t count;    /* aggregates */
+    aril_bytes text; /* SIMPLE, ERROR, DOUBLE, BIGNUM, BODY; points into the input, or for an escape
+                        in an inline command to a constant */
+    int64_t number;  /* INTEGER, BOOL */
+    uint64_t count;  /* aggregates */
     uint64_t body_len; /* BULK, BLOB_ERROR, VERBATIM */
-    bool last;         /* BODY */
+    bool last;         /* BODY: the bulk and its CRLF were read; text may be empty */
 };
 
 struct arili_resp_limits {
     uint64_t bulk_max;  /* longest bulk; more is ARIL_E_LIMIT */
-    uint64_t count_max; /* most elements of an aggregate */
+    uint64_t count_max; /* most elements of an aggregate, a pair being two; more is ARIL_E_LIMIT */
     bool resp3;         /* accept types of RESP3; else they are ARIL_E_FORMAT_KIND */
     bool commands;      /* what clients send: arrays of bulk strings, or inline commands, which come
                            as ARRAY and BULK events too; anything else is ARIL_E_FORMAT_KIND */
@@ -68,24 +68,38 @@ struct arili_resp_decoder {
     uint64_t left[ARILI_RESP_DEPTH_MAX]; /* elements that are still to come */
     uint64_t body_left;                  /* of the bulk that is being read */
     unsigned depth;
+    uint32_t attributes;  /* bit n: left[n] counts the elements of an attribute */
+    bool attributed;      /* a top-level attribute was read, its value was not */
+    uint32_t inline_left; /* of the line of an inline command, with its LF */
     uint8_t state;
+    uint8_t quote;      /* of the word of an inline command that is being read */
     aril_status failed; /* what it failed with; a failed decoder answers that for ever */
 };
 void arili_resp_decoder_init(struct arili_resp_decoder *d, const struct arili_resp_limits *limits);
 /*
  * The next event. *in is the input that was not used yet; it is moved forward. ARILI_RESP_MORE:
- * what is left is the beginning of a line; call again with it and what follows it. ARIL_E_FORMAT
- * (class)  not RESP: bad type, number, CRLF; too long a line ARIL_E_LIMIT           a bulk or an
- * aggregate above the limits After a failure the connection is worth nothing.
+ * what is left is the beginning of a line; call again with it and what follows it. What comes does
+ * not depend on where the input is cut, but for the pieces of a body.
+ *
+ * Stricter than Redis where a peer gains nothing: lengths are digits without sign and leading zero
+ * (or -1 for nil), lines end in CRLF, a push stands at the top level, and an inline command begins
+ * with no byte that has a meaning in RESP and holds no NUL. It may end in LF alone; empty ones are
+ * skipped. Streamed strings and aggregates ("$?", "*?") are refused.
+ *
+ * ARIL_E_FORMAT (class)  not RESP: bad type, number, CRLF; too deep; too long a line
+ * ARIL_E_LIMIT           a bulk or an aggregate above the limits
+ * After a failure *in and *ret are as before and zero, and the connection is worth nothing.
  */
 ARIL_MUST_USE aril_status arili_resp_next(struct arili_resp_decoder *d, aril_bytes *in,
                                           struct arili_resp_event *ret);
-/* While a bulk is open: bytes of its body that were not given yet, without CRLF. */
+/* While a bulk is open: bytes of its body that were not given yet, without CRLF. 0 in an inline
+ * command, whose line is in the input whole, and after a failure. */
 uint64_t arili_resp_body_left(const struct arili_resp_decoder *d);
-/* The caller reads n bytes of the open body by itself; n is at most arili_resp_body_left(). What
- * the decoder is given next follows them. */
+/* The caller reads n bytes of the open body by itself; n is at most arili_resp_body_left(), else
+ * the decoder has failed with ARIL_E_USAGE_RANGE. What the decoder is given next follows them. The
+ * last BODY event comes in any case, when the CRLF was read. */
 void arili_resp_skip_body(struct arili_resp_decoder *d, uint64_t n);
-/* No value is half read: the connection can be used for another exchange. */
+/* No value is half read, END was given: the connection can be used for another exchange. */
 bool arili_resp_is_idle(const struct arili_resp_decoder *d);
 
 /* --- Encoder: into the caller's buffer, as struct arili_writer counts. Every function returns the

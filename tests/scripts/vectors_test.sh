@@ -23,7 +23,8 @@ for made in "$work"/*.json; do
     fi
 done
 for kept in "$ARIL_SOURCE_DIR"/tests/data/vectors/*.json; do
-    if [[ ! -e $work/${kept##*/} ]]; then
+    # That one is gen_cache_legacy.py's: tests/scripts/cache_legacy_test.py compares it.
+    if [[ ! -e $work/${kept##*/} && ${kept##*/} != cache-legacy.json ]]; then
         failed=$((failed + 1))
         printf 'FAILED: make_vectors does not write %s\n' "${kept##*/}"
     fi

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/ensure.h"
+#include "cache/read.h"
+
+/* Values that are asked for together; bounds the ciphertext that is on its way at one time. */
+#define WINDOW 64u
+/* What formats of others add to a value, at most. */
+#define OTHER_SLACK 65536u
+
+static const char *const outcome_names[ARIL_CACHE_OUTCOMES] = { "miss", "hit", "key-gone",
+                                                                "tampered", "down" };
+const char *aril_cache_outcome_name(aril_cache_outcome outcome)
+{
+    return (unsigned)outcome < ARIL_CACHE_OUTCOMES ? outcome_names[outcome] : "unknown";
+}
+
+void aril_cache_value_free(aril_span *value)
+{
+    if (value != NULL) {
+        arili_free(value->data, value->len);
+        *value = (aril_span){ NULL, 0 };
+    }
+}
+
+/* --- L1 ------------------------------------------------------------------------------------- */
+
+static uint8_t *allocate_room(void *user, size_t len)
+{
+    (void)user;
+    return arili_alloc(len > 0 ? len : 1);
+}
+
+static struct arili_l1_want want_now(const struct arili_scope *scope, uint64_t now_ns)
+{
+    return (struct arili_l1_want){
+        .now_ns = now_ns,
+        .generation = atomic_load_explicit(&scope->generation, memory_order_relaxed),
+        .epoch = atomic_load_explicit(&scope->epoch, memory_order_relaxed)
+    };
+}
+
+/* False: the store has to be asked. */
+static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t hash, uint64_t now_ns,
+                    aril_cache_item *item)
+{
+    struct arili_l1_meta meta;
+    uint8_t *data;
+    const struct arili_l1_want want = want_now(scope, now_ns);
+    const bool allocate = item->buffer.data == NULL;
+    const struct arili_l1_into into = { .buffer = item->buffer,
+                                        .room = allocate ? allocate_room : NULL };
+    const aril_status st = arili_l1_get_hashed(cache->l1, hash, &item->key, &want, &into, &data,
+                                               &item->result.len, &meta);
+    if (st == ARIL_E_USAGE_TOO_SMALL) {
+        arili_reading_judge(item, scope->policy, st, false);
+        return true;
+    }
+    if (st != ARIL_OK) {
+        return false;
+    }
+    if (allocate) {
+        item->buffer = (aril_span){ data, item->result.len };
+    }
+    item->result.tier = ARIL_CACHE_L1;
+    item->result.format = (aril_cache_format)meta.format;
+    item->result.old_key = meta.old_key;
+    item->result.created_ms = meta.created_ms;
+    item->result.not_after_ms = meta.not_after_ms;
+    item->result.stale = now_ns >= meta.stale_ns;
+    item->result.outcome = ARIL_CACHE_HIT;
+    item->result.status = item->status = ARIL_OK;
+    return true;
+}
+
+/* --- The store ------------------------------------------------------------------------------ */
+
+/* A read that cannot even begin. */
+static void refuse(aril_cache_item *item, const struct arili_scope *scope, aril_status st)
+{
+    arili_reading_judge(item, scope != NULL ? scope->policy : NULL, st, false);
+    if (aril_status_class(st) == ARIL_E_USAGE || st == ARIL_E_FORKED) {
+        item->status = st;
+    }
+}
+
+static void take_other(aril_cache *cache, struct arili_scope *scope, aril_cache_item *item,
+                       struct arili_legacy_value *value)
+{
+    const struct arili_policy *policy = scope->policy;
+    item->result.len = value->bytes.len;
+    if (item->buffer.data == NULL) {
+        item->buffer.data = allocate_room(NULL, value->bytes.len);
+        item->buffer.len = item->buffer.data != NULL ? value->bytes.len : 0;
+        if (item->buffer.data == NULL) {
+            arili_reading_judge(item, policy, ARIL_E_NOMEM, false);
+            return;
+        }
+    } else if (item->buffer.len < value->bytes.len) {
+        arili_reading_judge(item, policy, ARIL_E_USAGE_TOO_SMALL, false);
+        return;
+    }
+    if (value->bytes.len > 0) {
+        memcpy(item->buffer.data, value->bytes.data, value->bytes.len);
+    }
+    (void)cache;
+    item->result.tier = ARIL_CACHE_L2;
+    item->result.format = arili_others_format(policy);
+    item->result.old_key = value->key_index > 0;
+    arili_reading_judge(item, policy, ARIL_OK, false);
+}
+
+/* Their values may be written as arrays of numbers, two bytes for each. */
+static uint8_t *other_room(void *user, size_t len)
+{
+    const struct arili_policy *policy = user;
+    return len <= 2 * policy->said.value_max + OTHER_SLACK ? allocate_room(NULL, len) : NULL;
+}
+
+/* What another system put under the key as its name. */
+static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_item *item,
+                       aril_error *error)
+{
+    aril_span stored = { NULL, 0 };
+    aril_store_item wanted = { .name = item->key.key, .room = other_room, .user = scope->policy };
+    if (item->key.key.len > ARIL_STORE_NAME_BYTES_MAX || item->key.field.len > 0) {
+        return; /* no name of theirs: the miss stands */
+    }
+    aril_status st = aril_store_get(cache->store, &wanted, 1, error);
+    if (st != ARIL_OK || wanted.status != ARIL_OK) {
+        arili_reading_judge(item, scope->policy, st != ARIL_OK ? st : wanted.status, true);
+        return;
+    }
+    stored = (aril_span){ wanted.data, wanted.len };
+    struct arili_legacy_value value = { .bytes = { NULL, 0 } };
+    st = arili_others_open(cache, scope, item->key.key, (aril_bytes){ stored.data, stored.len },
+                           &value, error);
+    if (st == ARIL_OK) {
+        take_other(cache, scope, item, &value);
+    } else {
+        arili_reading_judge(item, scope->policy, st, false);
+        if (item->result.outcome == ARIL_CACHE_TAMPERED) {
+            arili_cache_tell(cache, ARIL_EVENT_AUTH_FAILURE, st, "cache-get", &item->key, NULL);
+            if (scope->policy->said.evidence && cache->evidence != NULL) {
+                cache->evidence(cache->user, &item->key, item->key.key,
+                                (aril_bytes){ stored.data, stored.len }, st);
+            }
+        }
+    }
+    arili_legacy_value_done(&value);
+    aril_cache_value_free(&stored);
+}
+
+static void end_reading(struct arili_reading *r, const aril_store_item *stored, aril_error *error)
+{
+    arili_reading_end(r, stored, error);
+    if (r->item->result.status == ARIL_E_NOT_FOUND && stored->status == ARIL_E_NOT_FOUND &&
+        arili_others_apply(r->scope, r->now_ms)) {
+        read_other(r->cache, r->scope, r->item, error);
+    }
+}
+
+/* --- Items ---------------------------------------------------------------------------------- */
+
+/* False: *r is to be read from the store. */
+static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct arili_reading *r,
+                          struct arili_policy **ret_policy, aril_error *error)
+{
+    struct arili_scope *scope = NULL;
+    uint64_t now_ns;
+    *ret_policy = NULL;
+    item->result = (aril_cache_result){ .outcome = ARIL_CACHE_MISS };
+    uint64_t hash = 0;
+    aril_status st = arili_cache_key_check(&item->key);
+    if (st == ARIL_OK) {
+        hash = arili_l1_hash(cache->l1, &item->key);
+        st = arili_scope_find(cache, item->key.tenant, item->key.space, &scope, &now_ns, error);
+    }
+    if (st != ARIL_OK) {
+        refuse(item, scope, st);
+        return true;
+    }
+    *ret_policy = scope->policy;
+    const uint32_t tiers = scope->policy->said.tiers;
+    if ((tiers & ARIL_CACHE_L1) != 0 && read_l1(cache, scope, hash, now_ns, item)) {
+        return true;
+    }
+    if ((tiers & ARIL_CACHE_L2) == 0) {
+        arili_reading_judge(item, scope->policy, ARIL_E_NOT_FOUND, true);
+        return true;
+    }
+    st = arili_reading_begin(r, cache, item, scope, now_ns, error);
+    if (st != ARIL_OK) {
+        refuse(item, scope, st);
+        return true;
+    }
+    return false;
+}
+
+static void read_from_store(aril_cache *cache, struct arili_reading *r, aril_error *error)
+{
+    aril_store_item wanted;
+    arili_reading_item(r, &wanted);
+    const aril_status st = aril_store_get(cache->store, &wanted, 1, error);
+    if (st != ARIL_OK && st != ARIL_E_BATCH) {
+        wanted.status = st;
+    }
+    end_reading(r, &wanted, error);
+}
+
+struct arili_policy *arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error)
+{
+    struct arili_reading r; /* filled only when the store has to be asked */
+    struct arili_policy *policy;
+    if (!read_or_begin(cache, item, &r, &policy, error)) {
+        read_from_store(cache, &r, error);
+    }
+    return policy;
+}
+
+/* What is read from the store at one time. */
+struct window {
+    struct arili_reading readings[WINDOW];
+    aril_store_item wanted[WINDOW];
+    size_t count;
+};
+static void window_freep(struct window **w)
+{
+    arili_free(*w, sizeof **w);
+}
+
+static void window_read(aril_cache *cache, struct window *w, aril_error *error)
+{
+    if (w->count == 0) {
+        return;
+    }
+    const aril_status st = aril_store_get(cache->store, w->wanted, w->count, error);
+    for (size_t i = 0; i < w->count; i++) {
+        if (st != ARIL_OK && st != ARIL_E_BATCH) {
+            w->wanted[i].status = st;
+        }
+        end_reading(&w->readings[i], &w->wanted[i], error);
+    }
+    w->count = 0;
+}
+
+static aril_status read_many(aril_cache *cache, aril_cache_item *items, size_t count,
+                             aril_error *error)
+{
+    ARILI_DEFER(window_freep) struct window *w = NULL;
+    struct arili_policy *policy;
+    for (size_t i = 0; i < count; i++) {
+        if (w == NULL) {
+            w = arili_alloc(sizeof *w);
+            ARILI_ENSURE(w != NULL, ARIL_E_NOMEM);
+        }
+        struct arili_reading *r = &w->readings[w->count];
+        if (!read_or_begin(cache, &items[i], r, &policy, error)) {
+            arili_reading_item(r, &w->wanted[w->count++]);
+            if (w->count == WINDOW) {
+                window_read(cache, w, error);
+            }
+        }
+    }
+    if (w != NULL) {
+        window_read(cache, w, error);
+    }
+    return ARIL_OK;
+}
+
+/* --- Counting ------------------------------------------------------------------------------- */
+
+void arili_cache_count(struct arili_policy *p, const aril_cache_item *item)
+{
+    const aril_cache_result *result = &item->result;
+    if (p == NULL) {
+        return; /* no such tenant */
+    }
+    if (result->outcome != ARIL_CACHE_HIT) { /* hits are counted by tier */
+        arili_count(&p->outcomes[result->outcome], 1);
+    } else {
+        arili_count(result->tier == ARIL_CACHE_L1 ? &p->hits_l1 : &p->hits_l2, 1);
+        if (result->tier == ARIL_CACHE_L2) {
+            arili_count(&p->bytes_opened, result->len);
+        }
+        if (result->stale) {
+            arili_count(&p->hits_stale, 1);
+        }
+        if (result->old_key) {
+            arili_count(&p->hits_old_key, 1);
+        }
+        if (result->format != ARIL_CACHE_NATIVE) {
+            arili_count(&p->hits_legacy, 1);
+        }
+    }
+    if (result->status == ARIL_E_EXPIRED_VALUE) {
+        arili_count(&p->expired, 1);
+    } else if (result->status == ARIL_E_REPLAY_SUPERSEDED) {
+        arili_count(&p->superseded, 1);
+    }
+}
+
+aril_status aril_cache_get(aril_cache *cache, aril_cache_item *items, size_t count,
+                           aril_error *error)
+{
+    ARILI_TRY(arili_cache_enter(cache));
+    ARILI_ENSURE(items != NULL || count == 0, ARIL_E_USAGE_NULL);
+    if (count == 1) {
+        arili_cache_count(arili_cache_read(cache, items, error), items);
+        return items->status;
+    }
+    ARILI_TRY(read_many(cache, items, count, error));
+    bool all = true;
+    for (size_t i = 0; i < count; i++) {
+        arili_cache_count(arili_policy_of(cache, items[i].key.space), &items[i]);
+        all = all && (items[i].status == ARIL_OK || items[i].status == ARIL_E_NOT_FOUND);
+    }
+    return all ? ARIL_OK : ARIL_E_BATCH;
+}
