@@ -142,6 +142,10 @@ ARIL_MUST_USE aril_status arili_cache_place(aril_cache *cache, struct arili_scop
 /* One value past the policies: item->result and item->status are filled, nothing is counted. Gives
  * the policy of its namespace; NULL: there is no such tenant. */
 struct arili_policy *arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error);
+/* The same, without a look into L1 where past_l1 says so. Until when it may be used without asking
+ * the store again: boot clock, UINT64_MAX when the store was asked. */
+struct arili_policy *arili_cache_read_until(aril_cache *cache, aril_cache_item *item, bool past_l1,
+                                            uint64_t *ret_until_ns, aril_error *error);
 /* Count how a read ended. p may be NULL. */
 void arili_cache_count(struct arili_policy *p, const aril_cache_item *item);
 /* One value; with a lock name the store checks that fence still holds it. */
@@ -182,10 +186,10 @@ void arili_shared_chains_free(aril_cache *cache);
 /* --- Tags (tags.c) */
 ARIL_MUST_USE aril_status arili_tag_stamps(aril_cache *cache, const aril_cache_item *item,
                                            struct arili_value_tag *ret, aril_error *error);
-/* REPLAY_SUPERSEDED when one of them was ended. */
+/* REPLAY_SUPERSEDED when one of them was ended. Until when L1 may answer for that: boot clock. */
 ARIL_MUST_USE aril_status arili_tags_check(aril_cache *cache, const aril_cache_key *key,
                                            const struct arili_value_trailer *trailer,
-                                           aril_error *error);
+                                           uint64_t *ret_until_ns, aril_error *error);
 
 /* --- Messages between processes (messages.c) */
 ARIL_MUST_USE aril_status arili_messages_listen(aril_cache *cache, aril_error *error);

@@ -39,9 +39,15 @@ static struct arili_l1_want want_now(const struct arili_scope *scope, uint64_t n
     };
 }
 
+/* How L1 is used, and what it said. */
+struct look {
+    bool past;         /* not at all, where there is a store */
+    uint64_t until_ns; /* of what it gave */
+};
+
 /* False: the store has to be asked. */
 static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t hash, uint64_t now_ns,
-                    aril_cache_item *item)
+                    aril_cache_item *item, struct look *look)
 {
     struct arili_l1_meta meta;
     uint8_t *data;
@@ -67,6 +73,7 @@ static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t hash,
     item->result.created_ms = meta.created_ms;
     item->result.not_after_ms = meta.not_after_ms;
     item->result.stale = now_ns >= meta.stale_ns;
+    look->until_ns = meta.until_ns;
     item->result.outcome = ARIL_CACHE_HIT;
     item->result.status = item->status = ARIL_OK;
     return true;
@@ -162,8 +169,9 @@ static void end_reading(struct arili_reading *r, const aril_store_item *stored, 
 /* --- Items ---------------------------------------------------------------------------------- */
 
 /* False: *r is to be read from the store. */
-static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct arili_reading *r,
-                          struct arili_policy **ret_policy, aril_error *error)
+static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct look *look,
+                          struct arili_reading *r, struct arili_policy **ret_policy,
+                          aril_error *error)
 {
     struct arili_scope *scope = NULL;
     uint64_t now_ns;
@@ -181,7 +189,8 @@ static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct arili
     }
     *ret_policy = scope->policy;
     const uint32_t tiers = scope->policy->said.tiers;
-    if ((tiers & ARIL_CACHE_L1) != 0 && read_l1(cache, scope, hash, now_ns, item)) {
+    if ((tiers & ARIL_CACHE_L1) != 0 && (!look->past || (tiers & ARIL_CACHE_L2) == 0) &&
+        read_l1(cache, scope, hash, now_ns, item, look)) {
         return true;
     }
     if ((tiers & ARIL_CACHE_L2) == 0) {
@@ -207,14 +216,23 @@ static void read_from_store(aril_cache *cache, struct arili_reading *r, aril_err
     end_reading(r, &wanted, error);
 }
 
-struct arili_policy *arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error)
+struct arili_policy *arili_cache_read_until(aril_cache *cache, aril_cache_item *item, bool past_l1,
+                                            uint64_t *ret_until_ns, aril_error *error)
 {
     struct arili_reading r; /* filled only when the store has to be asked */
     struct arili_policy *policy;
-    if (!read_or_begin(cache, item, &r, &policy, error)) {
+    struct look look = { .past = past_l1, .until_ns = UINT64_MAX };
+    if (!read_or_begin(cache, item, &look, &r, &policy, error)) {
         read_from_store(cache, &r, error);
     }
+    *ret_until_ns = look.until_ns;
     return policy;
+}
+
+struct arili_policy *arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error)
+{
+    uint64_t until_ns;
+    return arili_cache_read_until(cache, item, false, &until_ns, error);
 }
 
 /* What is read from the store at one time. */
@@ -254,7 +272,8 @@ static aril_status read_many(aril_cache *cache, aril_cache_item *items, size_t c
             ARILI_ENSURE(w != NULL, ARIL_E_NOMEM);
         }
         struct arili_reading *r = &w->readings[w->count];
-        if (!read_or_begin(cache, &items[i], r, &policy, error)) {
+        struct look look = { .past = false };
+        if (!read_or_begin(cache, &items[i], &look, r, &policy, error)) {
             arili_reading_item(r, &w->wanted[w->count++]);
             if (w->count == WINDOW) {
                 window_read(cache, w, error);

@@ -235,9 +235,12 @@ aril_status arili_cache_name(const struct arili_crypto *c, enum arili_hash hash,
     return ARIL_OK;
 }
 
-/* The part of a name that follows its mark; false: it is not listable. */
-static bool listed_part(const struct arili_naming *naming, aril_bytes name, aril_bytes *ret)
+/* The part of a name that follows its mark, and its hash tag, NULL without one; false: it is not
+ * listable. */
+static bool listed_part(const struct arili_naming *naming, aril_bytes name, aril_bytes *ret,
+                        const uint8_t **ret_tag)
 {
+    *ret_tag = NULL;
     if (name.len < ARILI_CACHE_PREFIX_TEXT + 3 ||
         memcmp(name.data, naming->prefix, ARILI_CACHE_PREFIX_TEXT) != 0) {
         return false;
@@ -251,6 +254,7 @@ static bool listed_part(const struct arili_naming *naming, aril_bytes name, aril
         if ((size_t)(end - at) < ARILI_CACHE_PART_TEXT + 2 || at[ARILI_CACHE_PART_TEXT] != '}') {
             return false;
         }
+        *ret_tag = at;
         at += ARILI_CACHE_PART_TEXT + 1;
     } else if (*--end != '}') {
         return false;
@@ -262,6 +266,19 @@ static bool listed_part(const struct arili_naming *naming, aril_bytes name, aril
     return true;
 }
 
+/* A name has the hash tag of its key, so nobody gives one value many names. */
+static aril_status check_hash_tag(const struct arili_crypto *c, enum arili_hash hash,
+                                  const aril_tenant_key *name_key, aril_bytes key,
+                                  const uint8_t part[ARILI_CACHE_PART_TEXT])
+{
+    char want[ARILI_CACHE_PART_TEXT];
+    const aril_bytes tag = hash_tag(key);
+    ARILI_ENSURE(tag.len > 0, ARIL_E_AUTH);
+    ARILI_TRY(put_part(c, hash, name_key, HASH_TAG_LABEL, tag, want));
+    ARILI_ENSURE(arili_equal_ct((const uint8_t *)want, part, sizeof want), ARIL_E_AUTH);
+    return ARIL_OK;
+}
+
 aril_status arili_cache_name_open(const struct arili_crypto *c, enum arili_hash hash,
                                   const struct arili_naming *naming,
                                   const aril_tenant_key *name_key, aril_bytes space,
@@ -271,7 +288,8 @@ aril_status arili_cache_name_open(const struct arili_crypto *c, enum arili_hash 
     uint8_t sealed[LISTED_HEAD + SIV_IV_BYTES + LISTED_MAX];
     uint8_t aad[LISTED_AAD_BYTES];
     size_t len;
-    ARILI_ENSURE(listed_part(naming, name, &text), ARIL_E_NOT_FOUND);
+    const uint8_t *tag;
+    ARILI_ENSURE(listed_part(naming, name, &text, &tag), ARIL_E_NOT_FOUND);
     ARILI_TRY(arili_base64url_parse(text, sealed, sizeof sealed, &len));
     ARILI_ENSURE(len > LISTED_HEAD + SIV_IV_BYTES, ARIL_E_FORMAT_TRUNCATED);
     const aril_bytes body = { sealed + LISTED_HEAD + SIV_IV_BYTES,
@@ -286,6 +304,9 @@ aril_status arili_cache_name_open(const struct arili_crypto *c, enum arili_hash 
     const aril_bytes key = arili_read_vec16(&r);
     const aril_bytes field = arili_read_vec16(&r);
     ARILI_ENSURE(!r.short_, ARIL_E_FORMAT_TRUNCATED);
+    if (tag != NULL) {
+        ARILI_TRY(check_hash_tag(c, hash, name_key, key, tag));
+    }
     ret->key = (aril_cache_key){ .space = space,
                                  .key = key,
                                  .field = field,

@@ -121,7 +121,8 @@ static aril_status open_whole(struct arili_reading *r, aril_bytes stored, aril_e
     ARILI_TRY(open_begin(r, stored.data, stored.len));
     if ((r->opening.header.flags & ARILI_VALUE_TRAILER) != 0) {
         ARILI_TRY(arili_value_open_trailer(&r->opening, stored));
-        ARILI_TRY(arili_tags_check(r->cache, &r->item->key, &r->opening.trailer, error));
+        ARILI_TRY(
+            arili_tags_check(r->cache, &r->item->key, &r->opening.trailer, &r->until_ns, error));
         ARILI_TRY(find_room(r, r->opening.trailer.value_bytes));
         r->opening.out = r->out.data;
     }
@@ -232,7 +233,9 @@ aril_status arili_reading_begin(struct arili_reading *r, aril_cache *cache, aril
                                 struct arili_scope *scope, uint64_t now_ns, aril_error *error)
 {
     const aril_cache_policy *p = &scope->policy->said;
-    *r = (struct arili_reading){ .cache = cache, .item = item, .scope = scope, .now_ns = now_ns };
+    *r = (struct arili_reading){
+        .cache = cache, .item = item, .scope = scope, .now_ns = now_ns, .until_ns = UINT64_MAX
+    };
     ARILI_TRY(arili_cache_now(cache, NULL, &r->now_ms));
     ARILI_TRY(arili_cache_place(cache, scope, &item->key, &r->place, error));
     r->ticket = arili_l1_ticket(cache->l1, &item->key);
@@ -278,6 +281,7 @@ static void keep_in_l1(struct arili_reading *r)
     struct arili_l1_meta meta = arili_l1_meta_of(r->scope, r->now_ns, r->now_ms, h->created_ms,
                                                  h->not_after_ms, h->generation);
     meta.old_key = r->old_key;
+    meta.until_ns = r->until_ns < meta.until_ns ? r->until_ns : meta.until_ns;
     arili_l1_put_if(r->cache->l1, &r->item->key, (aril_bytes){ r->out.data, r->out.len }, &meta,
                     r->ticket);
 }

@@ -26,6 +26,7 @@ struct arili_reading {
     struct arili_value_opening opening;
     aril_tenant_key *key;
     bool old_key;
+    uint64_t until_ns; /* L1 may keep it no longer: its tags were looked up there */
     aril_span out;
     bool allocated;
 };

@@ -26,7 +26,7 @@ struct arili_staging {
 
 static uint8_t *buffer_new(size_t cap)
 {
-    uint8_t *memory = arili_alloc(cap + ALIGNMENT);
+    uint8_t *memory = cap <= SIZE_MAX - ALIGNMENT ? arili_alloc(cap + ALIGNMENT) : NULL;
     if (memory == NULL) {
         return NULL;
     }

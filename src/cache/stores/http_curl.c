@@ -89,7 +89,7 @@ struct arili_http_quiet arili_http_quiet_begin(void)
     return q;
 }
 
-void arili_http_quiet_endp(struct arili_http_quiet *q)
+void arili_http_quiet_end(struct arili_http_quiet *q)
 {
     const struct timespec at_once = { 0 };
     const sigset_t set = pipe_alone();

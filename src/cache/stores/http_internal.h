@@ -44,7 +44,7 @@ struct arili_http_quiet {
     bool was_pending;
 };
 struct arili_http_quiet arili_http_quiet_begin(void);
-void arili_http_quiet_endp(struct arili_http_quiet *q);
+void arili_http_quiet_end(struct arili_http_quiet *q);
 
 /* --- URLs: http_url.c ------------------------------------------------------------------------- */
 

@@ -539,7 +539,7 @@ static void a_broken_pipe_ends_nobody(void **state)
     assert_int_equal(pthread_sigmask(SIG_BLOCK, NULL, &before), 0);
     struct arili_http_quiet q = arili_http_quiet_begin();
     assert_int_equal(write(ends[1], "x", 1), -1);
-    arili_http_quiet_endp(&q);
+    arili_http_quiet_end(&q);
     assert_int_equal(close(ends[1]), 0);
     assert_int_equal(sigpending(&pending), 0);
     assert_int_equal(sigismember(&pending, SIGPIPE), 0);

@@ -382,6 +382,36 @@ static void totals_follow_what_is_done(void **state)
     aril_store_close(t);
 }
 
+/* Also while more are over than one put removes. */
+static void what_is_over_is_absent_however_much_there_is_of_it(void **state)
+{
+    (void)state;
+    aril_store *s = open_it(0);
+    for (unsigned i = 0; i < 60; i++) {
+        const uint8_t name[2] = { 'n', (uint8_t)i };
+        assert_status(put(s, (aril_bytes){ name, 2 }, TEXT("old")), ARIL_OK);
+    }
+    aril_store_close(s);
+    execute("UPDATE aril_values SET expires_ms = 1");
+    s = open_it(0);
+    for (unsigned i = 60; i-- > 57;) {
+        const uint8_t name[2] = { 'n', (uint8_t)i };
+        const aril_bytes value = TEXT("new");
+        aril_store_item item = {
+            .name = { name, 2 }, .parts = &value, .part_count = 1, .absent_only = 1
+        };
+        assert_status(exists(s, item.name), ARIL_E_NOT_FOUND);
+        assert_status(aril_store_put(s, &item, 1, NULL), ARIL_OK);
+        assert_status(item.status, ARIL_OK);
+        assert_status(aril_store_put(s, &item, 1, NULL), ARIL_OK);
+        assert_status(item.status, ARIL_E_EXISTS);
+    }
+    aril_store_item item = { .name = { (const uint8_t *)"n\x37", 2 } };
+    assert_status(aril_store_delete(s, &item, 1, NULL), ARIL_OK);
+    assert_status(item.status, ARIL_E_NOT_FOUND);
+    aril_store_close(s);
+}
+
 /* --- Others on the file ---------------------------------------------------------------------- */
 
 static void a_writer_that_does_not_end_costs_no_more_than_the_deadline(void **state)
@@ -480,6 +510,7 @@ int main(void)
         TEST(damaged_files_end_no_process),
         TEST(the_oldest_values_are_evicted),
         TEST(totals_follow_what_is_done),
+        TEST(what_is_over_is_absent_however_much_there_is_of_it),
         TEST(a_writer_that_does_not_end_costs_no_more_than_the_deadline),
         TEST(processes_share_the_file),
     };
