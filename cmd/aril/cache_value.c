@@ -27,7 +27,7 @@ static bool is_lines(aril_bytes value)
 static int write_value(const char *command, const char *path, aril_bytes value, bool force)
 {
     if (strcmp(path, "-") == 0 && out_is_terminal() && is_lines(value)) {
-        return fwrite(value.data, 1, value.len, stdout) == value.len
+        return value.len == 0 || fwrite(value.data, 1, value.len, stdout) == value.len
                    ? 0
                    : failure_report(command, ARIL_E_IO, "standard output");
     }

@@ -131,7 +131,8 @@ run 2 "17 tags" put k --tenant acme "${tags[@]}"
 run 2 "a database beyond 32 bits" get k --tenant acme --database 4294967296
 run 2 "stat of a key without a tenant" stat k
 run 2 "a block without a model" block --layout 00 --chain 00
-run 2 "a block with a short layout" block --model m --layout 00 --chain 00112233445566778899aabbccddeeff
+run 2 "a block with a short layout" block --model m --layout 00 \
+    --chain 00112233445566778899aabbccddeeff
 run 2 "a block with a short chain" block --model m --layout "$(printf '00%.0s' {1..32})" --chain 00
 run 2 "a scale of 0" bench --scale 0
 
