@@ -130,7 +130,7 @@ ARIL_MUST_USE aril_status arili_cache_now(const aril_cache *cache, uint64_t *ret
 /* What a value is called, and its keys. */
 struct arili_place_of_value {
     uint8_t context[ARILI_CACHE_CONTEXT_BYTES];
-    char name[ARIL_CACHE_NAME_BYTES_MAX];
+    char name[ARILI_CACHE_NAME_TEXT];
     size_t name_len;
 };
 ARIL_MUST_USE aril_status arili_cache_place(aril_cache *cache, struct arili_scope *scope,
