@@ -59,7 +59,7 @@ typedef enum aril_cache_failure {
 
 typedef enum aril_cache_padding {
     ARIL_CACHE_PAD_NONE = 0,  /* the store sees exact lengths */
-    ARIL_CACHE_PAD_PADME = 1, /* Padmé: at most 12 % longer, hides all but O(log log n) bits */
+    ARIL_CACHE_PAD_PADME = 1, /* Padme: at most 12 % longer, hides all but O(log log n) bits */
     ARIL_CACHE_PAD_BLOCK = 2  /* to multiples of pad_bytes */
 } aril_cache_padding;
 

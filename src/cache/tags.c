@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/ensure.h"
+#include "base/mem.h"
 #include "cache/cache.h"
 
 /*
@@ -102,7 +103,7 @@ aril_status arili_tags_check(aril_cache *cache, const aril_cache_key *key,
         record_key(key, &t);
         const aril_status st = read_stamp(cache, &t, stamp, error);
         ARILI_ENSURE(st == ARIL_OK || st == ARIL_E_NOT_FOUND, st);
-        ARILI_ENSURE(st == ARIL_OK && memcmp(stamp, trailer->tags[i].stamp, sizeof stamp) == 0,
+        ARILI_ENSURE(st == ARIL_OK && arili_equal_ct(stamp, trailer->tags[i].stamp, sizeof stamp),
                      ARIL_E_REPLAY_SUPERSEDED);
     }
     return ARIL_OK;

@@ -20,7 +20,7 @@ struct arili_value_plan {
 };
 struct arili_value_plan arili_value_plan(uint64_t value_bytes, size_t tag_count,
                                          aril_cache_padding padding, uint32_t pad_bytes);
-/* Padmé: the length that len is padded to (Nikitin et al., PETS 2019, section 4.2). */
+/* Padme: the length that len is padded to (Nikitin et al., PETS 2019, section 4.2). */
 uint64_t arili_padme(uint64_t len);
 
 struct arili_value_sealing {
