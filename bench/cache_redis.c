@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache.h"
 #include "harness.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,8 +24,20 @@
 
 struct server {
     pid_t pid;
-    char folder[64], socket[96], uri[128];
+    char folder[64], socket[96], unix_uri[128], tcp_uri[64];
 };
+
+/* A port that nobody has just now. */
+static unsigned free_port(void)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof at;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    BENCH_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 &&
+                getsockname(fd, (struct sockaddr *)&at, &len) == 0);
+    (void)close(fd);
+    return ntohs(at.sin_port);
+}
 
 static bool server_start(struct server *s)
 {
@@ -31,14 +46,18 @@ static bool server_start(struct server *s)
                    base != NULL ? base : "/tmp");
     BENCH_CHECK(mkdtemp(s->folder) != NULL);
     (void)snprintf(s->socket, sizeof s->socket, "%s/s", s->folder);
-    (void)snprintf(s->uri, sizeof s->uri, "redis+unix:%s", s->socket);
+    char port[8];
+    (void)snprintf(port, sizeof port, "%u", free_port());
+    (void)snprintf(s->unix_uri, sizeof s->unix_uri, "redis+unix:%s", s->socket);
+    (void)snprintf(s->tcp_uri, sizeof s->tcp_uri, "redis://127.0.0.1:%s", port);
     s->pid = fork();
     BENCH_CHECK(s->pid >= 0);
     if (s->pid == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         BENCH_CHECK(freopen("/dev/null", "w", stdout) != NULL);
-        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", s->socket, "--save",
-               "", "--appendonly", "no", "--dir", s->folder, (char *)NULL);
+        execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1",
+               "--unixsocket", s->socket, "--save", "", "--appendonly", "no", "--dir", s->folder,
+               (char *)NULL);
         _exit(127);
     }
     for (int i = 0; i < 1000; i++) {
@@ -122,11 +141,11 @@ static double timed(struct subject *s, void (*get)(struct subject *s, unsigned n
     return took;
 }
 
-static void measure(const struct server *server, const char *stem, size_t bytes, size_t turns)
+static void measure(const char *uri, const char *stem, size_t bytes, size_t turns)
 {
     static double sealed[TURNS_MAX], plain[TURNS_MAX];
     static const aril_cache_policy policy = { .tiers = ARIL_CACHE_L2 };
-    const aril_store_config store = { .uri = server->uri, .deadline_ms = 30000 };
+    const aril_store_config store = { .uri = uri, .deadline_ms = 30000 };
     struct subject s = { .bytes = bytes };
     uint64_t random = 7;
     if (!bench_wants(stem)) {
@@ -179,7 +198,9 @@ void bench_cache_redis(void)
         (void)fputs("bench: cache.l2.redis is unavailable: redis-server does not start\n", stderr);
         return;
     }
-    measure(&server, "cache.l2.redis.get.64KiB", (size_t)64 << 10, 6000);
-    measure(&server, "cache.l2.redis.get.4MiB", (size_t)4 << 20, 400);
+    measure(server.tcp_uri, "cache.l2.redis.get.64KiB", (size_t)64 << 10, 6000);
+    measure(server.tcp_uri, "cache.l2.redis.get.4MiB", (size_t)4 << 20, 400);
+    measure(server.unix_uri, "cache.l2.redis_unix.get.64KiB", (size_t)64 << 10, 6000);
+    measure(server.unix_uri, "cache.l2.redis_unix.get.4MiB", (size_t)4 << 20, 400);
     server_stop(&server);
 }

@@ -104,6 +104,7 @@ int main(int argc, char **argv)
     bench_keyring();
     bench_cache_l1();
     bench_cache_redis();
+    bench_cache_async();
 
     bench_tenants();
     bench_results_end();

@@ -119,7 +119,7 @@ both_come_back() { # EXPECTED-OLD-KEY
 }
 name_of() { # NUMBER: the name of that key in the store
     must cache stat "${keys_of_values[$1]}" --json
-    field name
+    sed -n 's/^ *"name": "\(.*\)",\{0,1\}$/\1/p' out
 }
 
 # --- SQLite

@@ -71,7 +71,7 @@ int cache_hex_parse(const char *command, const char *what, const char *text, siz
                     uint8_t **ret, size_t *ret_len);
 
 #define CACHE_SUBJECT_TEXT 200u
-/* A key for messages: safe on a terminal, and cut. */
+/* A key for messages: safe on a terminal, and cut; digits where it is no text. */
 const char *cache_subject(aril_bytes key, char ret[CACHE_SUBJECT_TEXT]);
 /* {"key": text} where it is text, else {"key_hex": digits}; with field, type, database. */
 json_t *cache_json_key(const aril_cache_key *key);

@@ -51,8 +51,8 @@ static bool is_own(const char *uri)
 
 static const char *uri_of(const struct bench *b)
 {
-    const char *uri = b->options.store != NULL ? b->options.store : getenv("ARIL_CACHE_STORE");
-    return uri == NULL || uri[0] == '\0' ? "memory:" : uri;
+    /* Not $ARIL_CACHE_STORE: nobody loads the store of a service by an oversight. */
+    return b->options.store == NULL ? "memory:" : b->options.store;
 }
 
 static void own_uri(const struct bench *b, const char *what, char *ret, size_t cap)
@@ -88,7 +88,7 @@ static int run(struct bench *b, const struct replay *replay, struct replay_resul
     if (is_own(uri_of(b))) {
         return rc;
     }
-    const int cleaned = replay_clean(replay);
+    const int cleaned = replay_clean(replay, ret->requests);
     return rc != 0 ? rc : cleaned;
 }
 

@@ -59,6 +59,6 @@ struct replay {
  * calls of the library count, names of blocks included.
  */
 int replay_run(const struct replay *r, struct replay_result *ret);
-/* Delete what a replay left in a store that others share. */
-int replay_clean(const struct replay *r);
+/* Delete what the first so many requests of a replay left in a store that others share. */
+int replay_clean(const struct replay *r, uint64_t requests);
 #endif

@@ -8,6 +8,10 @@ static const char *const type_names[] = { [ARIL_CACHE_STRING] = "string",
                                           [ARIL_CACHE_HASH_FIELD] = "hash-field",
                                           [ARIL_CACHE_SET_MEMBER] = "set-member",
                                           [ARIL_CACHE_BLOCK] = "block" };
+/* Of a key that is no text, in messages. */
+#define SHOWN_BYTES_MAX 64u
+_Static_assert(2 * SHOWN_BYTES_MAX + sizeof "..." <= CACHE_SUBJECT_TEXT, "it has room");
+
 #define TYPES (sizeof type_names / sizeof type_names[0])
 
 int cache_hex_parse(const char *command, const char *what, const char *text, size_t max,
@@ -94,7 +98,15 @@ void cache_key_free(struct cache_key *key)
 
 const char *cache_subject(aril_bytes key, char ret[CACHE_SUBJECT_TEXT])
 {
-    return keys_safe(key, ret, CACHE_SUBJECT_TEXT);
+    if (keys_is_text(key)) {
+        return keys_safe(key, ret, CACHE_SUBJECT_TEXT);
+    }
+    const size_t shown = key.len <= SHOWN_BYTES_MAX ? key.len : SHOWN_BYTES_MAX;
+    keys_hex(key.data, shown, ret, CACHE_SUBJECT_TEXT);
+    if (shown < key.len) {
+        snprintf(ret + 2 * shown, CACHE_SUBJECT_TEXT - 2 * shown, "...");
+    }
+    return ret;
 }
 
 json_t *cache_json_hex(aril_bytes bytes)

@@ -103,10 +103,10 @@ bool pack_integer(struct cache_packed *out, int64_t v)
 bool pack_real(struct cache_packed *out, double v)
 {
     uint64_t bits = 0;
-    if (v >= 0 && v < 0x1p64 && v == (double)(uint64_t)v) {
+    if (v >= 0 && v < 18446744073709551616.0 && v == (double)(uint64_t)v) {
         return pack_unsigned(out, (uint64_t)v);
     }
-    if (v < 0 && v >= -0x1p63 && v == (double)(int64_t)v) {
+    if (v < 0 && v >= -9223372036854775808.0 && v == (double)(int64_t)v) {
         return pack_integer(out, (int64_t)v);
     }
     memcpy(&bits, &v, sizeof bits);

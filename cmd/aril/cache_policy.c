@@ -290,10 +290,11 @@ const aril_cache_policy *cache_find_policy(const struct cache_session *s, aril_b
     const aril_cache_policy *others = NULL;
     for (size_t i = 0; i < s->policy_count; i++) {
         const aril_bytes name = s->policies[i].space;
-        if (name.len == space.len && memcmp(name.data, space.data, name.len) == 0) {
+        if (name.len == 0) {
+            others = &s->policies[i];
+        } else if (name.len == space.len && memcmp(name.data, space.data, name.len) == 0) {
             return &s->policies[i];
         }
-        others = name.len == 0 ? &s->policies[i] : others;
     }
     return others;
 }

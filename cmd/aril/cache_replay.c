@@ -221,7 +221,6 @@ static int replay_one(struct room *room, const uint64_t *ids, size_t n, struct r
             return failed(room->r, st, &error);
         }
     }
-    ret->requests++;
     ret->reads += n;
     ret->hits += hits;
     ret->puts += n - hits;
@@ -237,27 +236,33 @@ int replay_run(const struct replay *r, struct replay_result *ret)
     for (size_t i = 0; rc == 0 && i < t->requests; i++) {
         const size_t n = t->first[i + 1] - t->first[i];
         if (keys_stopped != 0) {
-            return failure_explain(r->command, ARIL_E_INTERRUPTED, NULL, "%s: stopped", r->what);
+            return failure_explain(r->command, ARIL_E_INTERRUPTED, NULL,
+                                   "%s: stopped after %zu of %zu requests", r->what, i,
+                                   t->requests);
         }
         if (monotonic_ns() - shown_ns >= PROGRESS_NS) {
             shown_ns = monotonic_ns();
             out_progress("%s: %zu of %zu requests", r->what, i, t->requests);
         }
+        ret->requests++;
         rc = n == 0 ? 0 : replay_one(&room, t->ids + t->first[i], n, ret);
     }
     out_progress_end();
     return rc;
 }
 
-int replay_clean(const struct replay *r)
+int replay_clean(const struct replay *r, uint64_t requests)
 {
     DEFER(room_free) struct room room = { .r = r };
     const struct trace *t = r->trace;
     aril_status st = room_init(&room, r) ? ARIL_OK : ARIL_E_NOMEM;
     aril_error error = { .status = ARIL_OK };
-    for (size_t i = 0; i < t->requests && (st == ARIL_OK || st == ARIL_E_NOT_FOUND); i++) {
+    for (size_t i = 0; i < requests && i < t->requests; i++) {
         const uint64_t *ids = t->ids + t->first[i];
         const size_t n = t->first[i + 1] - t->first[i];
+        if (st != ARIL_OK && st != ARIL_E_NOT_FOUND) {
+            break;
+        }
         st = n == 0 ? ARIL_OK : prepare(&room, ids, n);
         if (st == ARIL_OK && n > 0) {
             st = r->cache == NULL ? aril_store_delete(r->store, room.store_items, n, &error)

@@ -3,6 +3,7 @@
 #include "failure.h"
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,7 +70,7 @@ static int add_real(const char *command, struct cache_packed *out, const char *t
     if (end == text || *end != '\0' || isspace((unsigned char)text[0])) {
         return refuse(command, "$float", text, "a number");
     }
-    if (v != v || v > 1.7976931348623157e308 || v < -1.7976931348623157e308) {
+    if (!isfinite(v)) {
         return refuse(command, "$float", text, "finite");
     }
     return pack_real(out, v) ? 0 : no_memory(command);

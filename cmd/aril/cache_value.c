@@ -27,7 +27,7 @@ static bool is_lines(aril_bytes value)
 static int write_value(const char *command, const char *path, aril_bytes value, bool force)
 {
     if (strcmp(path, "-") == 0 && out_is_terminal() && is_lines(value)) {
-        return fwrite(value.data, 1, value.len, stdout) == value.len
+        return value.len == 0 || fwrite(value.data, 1, value.len, stdout) == value.len
                    ? 0
                    : failure_report(command, ARIL_E_IO, "standard output");
     }
@@ -106,7 +106,7 @@ static int get_one(struct cache_session *s, const struct cache_options *options,
 {
     const char *command = s->keys.command;
     char subject[CACHE_SUBJECT_TEXT];
-    char name[ARIL_CACHE_NAME_BYTES_MAX + 1];
+    char name[ARIL_CACHE_NAME_BYTES_MAX + 1] = "";
     size_t name_len = 0;
     aril_error error = { .status = ARIL_OK };
     aril_cache_item item = { .key = *key };
@@ -117,7 +117,7 @@ static int get_one(struct cache_session *s, const struct cache_options *options,
     }
     int rc = 0;
     if (g->looks_only) {
-        st = aril_cache_name(s->cache, key, name, sizeof name, &name_len, &error);
+        st = aril_cache_name(s->cache, key, name, sizeof name - 1, &name_len, &error);
         rc = st == ARIL_OK ? tell_stat(s, options, &item, name)
                            : failure_error(command, st, &error, subject);
     } else if (item.result.outcome == ARIL_CACHE_HIT) {

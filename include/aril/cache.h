@@ -399,7 +399,7 @@ typedef struct aril_cache_stats {
     uint64_t puts, put_failures, deletes;
     uint64_t computed, waited; /* get_or_compute: computed here; served by somebody else's work */
     uint64_t invalidated;      /* values that messages of other processes removed from L1 */
-    uint64_t bytes_sealed, bytes_opened;
+    uint64_t bytes_sealed, bytes_opened; /* on the way to and from the store */
     uint64_t l1_entries, l1_bytes, l1_evictions;
     aril_store_info store; /* kind NULL: no store */
 } aril_cache_stats;
@@ -418,8 +418,11 @@ ARIL_API ARIL_MUST_USE aril_status aril_cache_metrics(aril_cache *cache,
  *              first: shortest integers, integral floats as integers, map keys sorted by their
  * bytes.
  * @param ret_key  Enough is ARIL_CACHEKIT_KEY_TEXT; ends with NUL.
- * @retval ARIL_E_FORMAT (class)  args is no such array: NaN, infinity, ext types, keys twice,
- * nested deeper than 32, bytes behind it. Threads: any. Blocks: no.
+ * @retval ARIL_E_FORMAT (class)  args is no such array: NaN, infinity, ext types, keys that are no
+ * strings or there twice, nested deeper than 32, bytes behind it.
+ * @retval ARIL_E_LIMIT  args is longer than ARIL_CACHE_KEY_BYTES_MAX.
+ * @retval ARIL_E_USAGE_RANGE  space or operation is no such name.
+ * Threads: any. Blocks: no.
  */
 #define ARIL_CACHEKIT_KEY_TEXT 195u
 ARIL_API ARIL_MUST_USE aril_status aril_cachekit_key(aril_runtime *rt, aril_bytes space,

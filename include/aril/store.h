@@ -99,9 +99,15 @@ typedef struct aril_store_item {
     aril_span buffer;
     aril_store_room_fn *room; /* NULL: too long a value is ARIL_E_USAGE_TOO_SMALL, len says how long
                                  it is */
-    /* get: optional; the first len bytes at data are there. Called as the value comes in, from the
-     * thread that asked, so that a reader can begin before the end. A backend may call it never. */
-    void (*arrived)(void *user, const uint8_t *data, size_t len);
+    /*
+     * get: optional, goes before buffer and room. A store whose values come in pieces hands them
+     * over one after the other, from the thread that asked: total is the length of the value,
+     * offset where the piece begins; offset 0 begins the value, also anew after a failure. An empty
+     * value is one empty piece. A result other than 0 passes the rest over, and the item is
+     * ARIL_E_LIMIT. Stores that have values whole use buffer and room; data tells: NULL when all
+     * was taken.
+     */
+    int (*take)(void *user, uint64_t total, uint64_t offset, aril_bytes piece);
     void *user;
 
     /* results */

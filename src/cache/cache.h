@@ -20,8 +20,8 @@
 
 /* A policy as it was given, defaults filled in, and the figures of its namespaces. */
 struct arili_policy {
-    aril_cache_policy said; /* space and legacy_tenant are owned */
-    _Atomic uint64_t outcomes[ARIL_CACHE_OUTCOMES];
+    aril_cache_policy said;                         /* space and legacy_tenant are owned */
+    _Atomic uint64_t outcomes[ARIL_CACHE_OUTCOMES]; /* but for hits, which the tiers count */
     _Atomic uint64_t hits_l1, hits_l2, hits_stale, hits_legacy, hits_old_key;
     _Atomic uint64_t expired, superseded, puts, put_failures, deletes, computed, waited;
     _Atomic uint64_t bytes_sealed, bytes_opened;
@@ -139,10 +139,15 @@ ARIL_MUST_USE aril_status arili_cache_place(aril_cache *cache, struct arili_scop
 
 /* --- Reading and writing (get.c, read.c, put.c) */
 
-/* One value past the policies: item->result and item->status are filled, nothing is counted. */
-void arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error);
-/* Count how a read ended. */
-void arili_cache_count(aril_cache *cache, const aril_cache_item *item);
+/* One value past the policies: item->result and item->status are filled, nothing is counted. Gives
+ * the policy of its namespace; NULL: there is no such tenant. */
+struct arili_policy *arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error);
+/* The same, without a look into L1 where past_l1 says so. Until when it may be used without asking
+ * the store again: boot clock, UINT64_MAX when the store was asked. */
+struct arili_policy *arili_cache_read_until(aril_cache *cache, aril_cache_item *item, bool past_l1,
+                                            uint64_t *ret_until_ns, aril_error *error);
+/* Count how a read ended. p may be NULL. */
+void arili_cache_count(struct arili_policy *p, const aril_cache_item *item);
 /* One value; with a lock name the store checks that fence still holds it. */
 ARIL_MUST_USE aril_status arili_cache_write(aril_cache *cache, aril_cache_item *item,
                                             aril_bytes lock, uint64_t fence, aril_error *error);
@@ -181,10 +186,10 @@ void arili_shared_chains_free(aril_cache *cache);
 /* --- Tags (tags.c) */
 ARIL_MUST_USE aril_status arili_tag_stamps(aril_cache *cache, const aril_cache_item *item,
                                            struct arili_value_tag *ret, aril_error *error);
-/* REPLAY_SUPERSEDED when one of them was ended. */
+/* REPLAY_SUPERSEDED when one of them was ended. Until when L1 may answer for that: boot clock. */
 ARIL_MUST_USE aril_status arili_tags_check(aril_cache *cache, const aril_cache_key *key,
                                            const struct arili_value_trailer *trailer,
-                                           aril_error *error);
+                                           uint64_t *ret_until_ns, aril_error *error);
 
 /* --- Messages between processes (messages.c) */
 ARIL_MUST_USE aril_status arili_messages_listen(aril_cache *cache, aril_error *error);

@@ -196,11 +196,9 @@ static aril_status open_py(const struct arili_legacy_scope *scope, aril_bytes st
     struct aad aad;
     ARILI_TRY(arili_cachekit_frame_parse(stored, &f));
     ARILI_TRY(make_aad(scope, f.format, f.compressed, f.original_type, &aad));
-    /* Of arrow's files the flag says that they compress themselves. */
-    const bool enveloped = f.compressed && f.format.len == 7;
     ARILI_TRY(open_sealed(scope, &aad, f.fingerprint, f.payload,
-                          enveloped ? envelope_max(scope->value_max) : scope->value_max, ret));
-    return enveloped ? unpack(scope, ret) : ARIL_OK;
+                          f.enveloped ? envelope_max(scope->value_max) : scope->value_max, ret));
+    return f.enveloped ? unpack(scope, ret) : ARIL_OK;
 }
 
 aril_status arili_cachekit_open(const struct arili_legacy_scope *scope, aril_bytes stored,

@@ -234,6 +234,6 @@ aril_status aril_cache_get_or_compute(aril_cache *cache, aril_cache_item *item,
     if (!hit || item->result.stale) {
         work_with_others(&w, hit);
     }
-    arili_cache_count(cache, item);
+    arili_cache_count(w.scope->policy, item);
     return item->status;
 }

@@ -39,9 +39,15 @@ static struct arili_l1_want want_now(const struct arili_scope *scope, uint64_t n
     };
 }
 
+/* How L1 is used, and what it said. */
+struct look {
+    bool past;         /* not at all, where there is a store */
+    uint64_t until_ns; /* of what it gave */
+};
+
 /* False: the store has to be asked. */
-static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t now_ns,
-                    aril_cache_item *item)
+static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t hash, uint64_t now_ns,
+                    aril_cache_item *item, struct look *look)
 {
     struct arili_l1_meta meta;
     uint8_t *data;
@@ -49,8 +55,8 @@ static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t now_n
     const bool allocate = item->buffer.data == NULL;
     const struct arili_l1_into into = { .buffer = item->buffer,
                                         .room = allocate ? allocate_room : NULL };
-    const aril_status st =
-        arili_l1_get(cache->l1, &item->key, &want, &into, &data, &item->result.len, &meta);
+    const aril_status st = arili_l1_get_hashed(cache->l1, hash, &item->key, &want, &into, &data,
+                                               &item->result.len, &meta);
     if (st == ARIL_E_USAGE_TOO_SMALL) {
         arili_reading_judge(item, scope->policy, st, false);
         return true;
@@ -67,6 +73,7 @@ static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t now_n
     item->result.created_ms = meta.created_ms;
     item->result.not_after_ms = meta.not_after_ms;
     item->result.stale = now_ns >= meta.stale_ns;
+    look->until_ns = meta.until_ns;
     item->result.outcome = ARIL_CACHE_HIT;
     item->result.status = item->status = ARIL_OK;
     return true;
@@ -162,22 +169,28 @@ static void end_reading(struct arili_reading *r, const aril_store_item *stored, 
 /* --- Items ---------------------------------------------------------------------------------- */
 
 /* False: *r is to be read from the store. */
-static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct arili_reading *r,
+static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct look *look,
+                          struct arili_reading *r, struct arili_policy **ret_policy,
                           aril_error *error)
 {
     struct arili_scope *scope = NULL;
     uint64_t now_ns;
+    *ret_policy = NULL;
     item->result = (aril_cache_result){ .outcome = ARIL_CACHE_MISS };
+    uint64_t hash = 0;
     aril_status st = arili_cache_key_check(&item->key);
     if (st == ARIL_OK) {
+        hash = arili_l1_hash(cache->l1, &item->key);
         st = arili_scope_find(cache, item->key.tenant, item->key.space, &scope, &now_ns, error);
     }
     if (st != ARIL_OK) {
         refuse(item, scope, st);
         return true;
     }
+    *ret_policy = scope->policy;
     const uint32_t tiers = scope->policy->said.tiers;
-    if ((tiers & ARIL_CACHE_L1) != 0 && read_l1(cache, scope, now_ns, item)) {
+    if ((tiers & ARIL_CACHE_L1) != 0 && (!look->past || (tiers & ARIL_CACHE_L2) == 0) &&
+        read_l1(cache, scope, hash, now_ns, item, look)) {
         return true;
     }
     if ((tiers & ARIL_CACHE_L2) == 0) {
@@ -192,19 +205,34 @@ static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct arili
     return false;
 }
 
-void arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error)
+static void read_from_store(aril_cache *cache, struct arili_reading *r, aril_error *error)
 {
-    struct arili_reading r;
     aril_store_item wanted;
-    if (read_or_begin(cache, item, &r, error)) {
-        return;
-    }
-    arili_reading_item(&r, &wanted);
+    arili_reading_item(r, &wanted);
     const aril_status st = aril_store_get(cache->store, &wanted, 1, error);
     if (st != ARIL_OK && st != ARIL_E_BATCH) {
         wanted.status = st;
     }
-    end_reading(&r, &wanted, error);
+    end_reading(r, &wanted, error);
+}
+
+struct arili_policy *arili_cache_read_until(aril_cache *cache, aril_cache_item *item, bool past_l1,
+                                            uint64_t *ret_until_ns, aril_error *error)
+{
+    struct arili_reading r; /* filled only when the store has to be asked */
+    struct arili_policy *policy;
+    struct look look = { .past = past_l1, .until_ns = UINT64_MAX };
+    if (!read_or_begin(cache, item, &look, &r, &policy, error)) {
+        read_from_store(cache, &r, error);
+    }
+    *ret_until_ns = look.until_ns;
+    return policy;
+}
+
+struct arili_policy *arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error)
+{
+    uint64_t until_ns;
+    return arili_cache_read_until(cache, item, false, &until_ns, error);
 }
 
 /* What is read from the store at one time. */
@@ -237,13 +265,15 @@ static aril_status read_many(aril_cache *cache, aril_cache_item *items, size_t c
                              aril_error *error)
 {
     ARILI_DEFER(window_freep) struct window *w = NULL;
+    struct arili_policy *policy;
     for (size_t i = 0; i < count; i++) {
         if (w == NULL) {
             w = arili_alloc(sizeof *w);
             ARILI_ENSURE(w != NULL, ARIL_E_NOMEM);
         }
         struct arili_reading *r = &w->readings[w->count];
-        if (!read_or_begin(cache, &items[i], r, error)) {
+        struct look look = { .past = false };
+        if (!read_or_begin(cache, &items[i], &look, r, &policy, error)) {
             arili_reading_item(r, &w->wanted[w->count++]);
             if (w->count == WINDOW) {
                 window_read(cache, w, error);
@@ -258,17 +288,19 @@ static aril_status read_many(aril_cache *cache, aril_cache_item *items, size_t c
 
 /* --- Counting ------------------------------------------------------------------------------- */
 
-void arili_cache_count(aril_cache *cache, const aril_cache_item *item)
+void arili_cache_count(struct arili_policy *p, const aril_cache_item *item)
 {
     const aril_cache_result *result = &item->result;
-    struct arili_policy *p = arili_policy_of(cache, item->key.space);
-    if ((unsigned)result->outcome >= ARIL_CACHE_OUTCOMES) {
-        return;
+    if (p == NULL) {
+        return; /* no such tenant */
     }
-    arili_count(&p->outcomes[result->outcome], 1);
-    if (result->outcome == ARIL_CACHE_HIT) {
+    if (result->outcome != ARIL_CACHE_HIT) { /* hits are counted by tier */
+        arili_count(&p->outcomes[result->outcome], 1);
+    } else {
         arili_count(result->tier == ARIL_CACHE_L1 ? &p->hits_l1 : &p->hits_l2, 1);
-        arili_count(&p->bytes_opened, result->len);
+        if (result->tier == ARIL_CACHE_L2) {
+            arili_count(&p->bytes_opened, result->len);
+        }
         if (result->stale) {
             arili_count(&p->hits_stale, 1);
         }
@@ -278,7 +310,8 @@ void arili_cache_count(aril_cache *cache, const aril_cache_item *item)
         if (result->format != ARIL_CACHE_NATIVE) {
             arili_count(&p->hits_legacy, 1);
         }
-    } else if (result->status == ARIL_E_EXPIRED_VALUE) {
+    }
+    if (result->status == ARIL_E_EXPIRED_VALUE) {
         arili_count(&p->expired, 1);
     } else if (result->status == ARIL_E_REPLAY_SUPERSEDED) {
         arili_count(&p->superseded, 1);
@@ -291,14 +324,13 @@ aril_status aril_cache_get(aril_cache *cache, aril_cache_item *items, size_t cou
     ARILI_TRY(arili_cache_enter(cache));
     ARILI_ENSURE(items != NULL || count == 0, ARIL_E_USAGE_NULL);
     if (count == 1) {
-        arili_cache_read(cache, items, error);
-        arili_cache_count(cache, items);
+        arili_cache_count(arili_cache_read(cache, items, error), items);
         return items->status;
     }
     ARILI_TRY(read_many(cache, items, count, error));
     bool all = true;
     for (size_t i = 0; i < count; i++) {
-        arili_cache_count(cache, &items[i]);
+        arili_cache_count(arili_policy_of(cache, items[i].key.space), &items[i]);
         all = all && (items[i].status == ARIL_OK || items[i].status == ARIL_E_NOT_FOUND);
     }
     return all ? ARIL_OK : ARIL_E_BATCH;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/l1.h"
-#include "base/bytes.h"
 #include "base/ensure.h"
 #include "cache/l1_internal.h"
-#include <string.h>
+
+#define PREFETCH_BYTES 1024u
 
 /* --- New and free -------------------------------------------------------------------------- */
 
@@ -87,16 +87,6 @@ void arili_l1_free(struct arili_l1 *l1)
 
 /* --- Get ----------------------------------------------------------------------------------- */
 
-static void lock(struct arili_l1_shard *s)
-{
-    (void)pthread_mutex_lock(&s->lock);
-}
-
-static void unlock(struct arili_l1_shard *s)
-{
-    (void)pthread_mutex_unlock(&s->lock);
-}
-
 static bool satisfies(const struct arili_l1_entry *e, const struct arili_l1_want *want)
 {
     const struct arili_l1_bound *b = &e->bound;
@@ -117,20 +107,31 @@ static struct arili_l1_entry *find_hit(struct arili_l1_shard *s, uint64_t hash,
     return e;
 }
 
+/* The cipher needs these lines soon; fetching them overlaps with what comes before it. */
+static void prefetch(const struct arili_l1_entry *e)
+{
+    const uint8_t *const at = (const uint8_t *)e;
+    const size_t bytes = e->bytes < PREFETCH_BYTES ? e->bytes : PREFETCH_BYTES;
+    for (size_t i = sizeof *e; i < bytes; i += 64) {
+        __builtin_prefetch(at + i);
+    }
+}
+
 /* A reference to the entry, or NULL. */
 static struct arili_l1_entry *take(struct arili_l1_shard *s, uint64_t hash,
                                    const aril_cache_key *key, const struct arili_l1_want *want)
 {
     struct arili_l1_entry *dead = NULL;
-    lock(s);
+    arili_l1_lock(s);
     struct arili_l1_entry *const e = find_hit(s, hash, key, want, &dead);
     if (e != NULL) {
+        prefetch(e);
         atomic_fetch_add_explicit(&e->references, 1, memory_order_relaxed);
         if (e->asked < 3) {
             e->asked++;
         }
     }
-    unlock(s);
+    arili_l1_unlock(s);
     arili_l1_release(dead);
     return e;
 }
@@ -156,8 +157,8 @@ static aril_status find_room(const struct arili_l1_into *into, size_t len, uint8
  * tell that they were changed. */
 static bool lengths_agree(const struct arili_l1_entry *e)
 {
-    const size_t name = arili_l1_name_bytes(e);
-    return name <= e->bytes - sizeof *e && e->bound.value_len == e->bytes - sizeof *e - name;
+    const size_t before = arili_l1_entry_bytes(arili_l1_aad(e).len, 0);
+    return before <= e->bytes && e->bound.value_len == e->bytes - before;
 }
 
 static aril_status open_entry(struct arili_l1_entry *e, const struct arili_l1_into *into,
@@ -186,20 +187,26 @@ static aril_status open_entry(struct arili_l1_entry *e, const struct arili_l1_in
 static void drop_entry(struct arili_l1_shard *s, struct arili_l1_entry *e)
 {
     struct arili_l1_entry *dead = NULL;
-    lock(s);
+    arili_l1_lock(s);
     if (e->linked) {
         arili_l1_unlink(s, e, &dead);
     }
-    unlock(s);
+    arili_l1_unlock(s);
     arili_l1_release(dead);
 }
 
-aril_status arili_l1_get(struct arili_l1 *l1, const aril_cache_key *key,
-                         const struct arili_l1_want *want, const struct arili_l1_into *into,
-                         uint8_t **ret_data, size_t *ret_len, struct arili_l1_meta *ret_meta)
+uint64_t arili_l1_hash(const struct arili_l1 *l1, const aril_cache_key *key)
+{
+    const uint64_t hash = arili_packed_hash(l1->seed, key);
+    arili_l1_fetch_bucket(arili_l1_shard_of((struct arili_l1 *)(uintptr_t)l1, hash), hash);
+    return hash;
+}
+
+aril_status arili_l1_get_hashed(struct arili_l1 *l1, uint64_t hash, const aril_cache_key *key,
+                                const struct arili_l1_want *want, const struct arili_l1_into *into,
+                                uint8_t **ret_data, size_t *ret_len, struct arili_l1_meta *ret_meta)
 {
     ARILI_ENSURE(!arili_is_forked(&l1->guard), ARIL_E_FORKED);
-    const uint64_t hash = arili_packed_hash(l1->seed, key);
     struct arili_l1_shard *const s = arili_l1_shard_of(l1, hash);
     struct arili_l1_entry *const e = take(s, hash, key, want);
     if (e == NULL) {
@@ -213,6 +220,14 @@ aril_status arili_l1_get(struct arili_l1 *l1, const aril_cache_key *key,
     return st;
 }
 
+aril_status arili_l1_get(struct arili_l1 *l1, const aril_cache_key *key,
+                         const struct arili_l1_want *want, const struct arili_l1_into *into,
+                         uint8_t **ret_data, size_t *ret_len, struct arili_l1_meta *ret_meta)
+{
+    return arili_l1_get_hashed(l1, arili_packed_hash(l1->seed, key), key, want, into, ret_data,
+                               ret_len, ret_meta);
+}
+
 bool arili_l1_has(struct arili_l1 *l1, const aril_cache_key *key, const struct arili_l1_want *want)
 {
     if (arili_is_forked(&l1->guard)) {
@@ -221,208 +236,11 @@ bool arili_l1_has(struct arili_l1 *l1, const aril_cache_key *key, const struct a
     struct arili_l1_entry *dead = NULL;
     const uint64_t hash = arili_packed_hash(l1->seed, key);
     struct arili_l1_shard *const s = arili_l1_shard_of(l1, hash);
-    lock(s);
+    arili_l1_lock(s);
     const bool found = find_hit(s, hash, key, want, &dead) != NULL;
-    unlock(s);
+    arili_l1_unlock(s);
     arili_l1_release(dead);
     return found;
-}
-
-/* --- Put ----------------------------------------------------------------------------------- */
-
-/* One put, from its reservation to its end. */
-struct put {
-    struct arili_l1_shard *s;
-    const aril_cache_key *key;
-    aril_bytes value;
-    uint64_t hash;
-    size_t bytes;           /* of the entry */
-    const uint64_t *ticket; /* NULL: whatever happened since */
-    bool was_main;          /* of the entry that was replaced */
-    uint8_t was_asked;
-    struct arili_l1_key *sealing; /* with a reference */
-    uint64_t counter;
-};
-
-/* With the lock held. */
-static bool changed(const struct put *p)
-{
-    return p->ticket != NULL && *arili_l1_ticket_of(p->s, p->hash) != *p->ticket;
-}
-
-static void drop_name(struct put *p, struct arili_l1_entry **dead)
-{
-    struct arili_l1_entry *const old = arili_l1_find(p->s, p->hash, p->key);
-    if (old != NULL) {
-        p->was_main = old->in_main;
-        p->was_asked = old->asked;
-        arili_l1_unlink(p->s, old, dead);
-    }
-}
-
-static bool key_is_used_up(const struct arili_l1 *l1, const struct put *p)
-{
-    return p->s->seals >= l1->shard_seals_max ||
-           p->s->sealed_bytes > l1->shard_bytes_max - p->value.len;
-}
-
-/* Without the lock: a newer key than old, with a reference for the shard. */
-static aril_status next_key(struct arili_l1 *l1, const struct arili_l1_key *old,
-                            struct arili_l1_key **ret)
-{
-    aril_status st = ARIL_OK;
-    (void)pthread_mutex_lock(&l1->key_lock);
-    if (l1->key == old) { /* else another shard came here before */
-        struct arili_l1_key *fresh = NULL;
-        st = arili_l1_key_new(l1->rt, &fresh);
-        if (st == ARIL_OK) {
-            arili_l1_key_put(l1->key);
-            l1->key = fresh;
-        }
-    }
-    if (st == ARIL_OK) {
-        arili_l1_key_hold(l1->key);
-        *ret = l1->key;
-    }
-    (void)pthread_mutex_unlock(&l1->key_lock);
-    return st;
-}
-
-/* With the lock held, which is released meanwhile: a key that has room for this put. */
-static bool renew_key(struct arili_l1 *l1, const struct put *p, struct arili_l1_entry **dead)
-{
-    while (key_is_used_up(l1, p)) {
-        struct arili_l1_key *const old = p->s->key;
-        struct arili_l1_key *fresh = NULL;
-        arili_l1_key_hold(old); /* so that its address is not another key's meanwhile */
-        unlock(p->s);
-        const aril_status st = next_key(l1, old, &fresh);
-        lock(p->s);
-        const bool late = p->s->key != old;
-        arili_l1_key_put(old);
-        if (st != ARIL_OK) {
-            return false;
-        }
-        if (late) {
-            arili_l1_key_put(fresh);
-        } else {
-            arili_l1_change_key(p->s, fresh, dead);
-        }
-    }
-    return true;
-}
-
-/* Room, key and nonce. What was there under the name leaves in any case. */
-static bool begin(struct arili_l1 *l1, struct put *p)
-{
-    struct arili_l1_entry *dead = NULL;
-    lock(p->s);
-    bool good = !changed(p);
-    if (good) {
-        drop_name(p, &dead);
-        good = p->value.len <= l1->shard_bytes_max && p->bytes <= p->s->bytes_max &&
-               renew_key(l1, p, &dead) && arili_l1_reserve(p->s, p->bytes, &dead);
-    }
-    if (good) {
-        arili_l1_key_hold(p->s->key);
-        p->sealing = p->s->key;
-        p->counter = p->s->seals++;
-        p->s->sealed_bytes += p->value.len;
-    }
-    unlock(p->s);
-    arili_l1_release(dead);
-    return good;
-}
-
-/* Without the lock. NULL when it cannot be had. */
-static struct arili_l1_entry *seal(struct put *p, const struct arili_l1_meta *meta)
-{
-    struct arili_l1_entry *const e = arili_alloc(p->bytes);
-    if (e == NULL) {
-        return NULL;
-    }
-    e->hash = p->hash;
-    e->bytes = p->bytes;
-    atomic_init(&e->references, 1);
-    e->bound = (struct arili_l1_bound){ .created_ms = meta->created_ms,
-                                        .not_after_ms = meta->not_after_ms,
-                                        .generation = meta->generation,
-                                        .until_ns = meta->until_ns,
-                                        .stale_ns = meta->stale_ns,
-                                        .epoch = meta->epoch,
-                                        .value_len = p->value.len,
-                                        .format = meta->format,
-                                        .old_key = meta->old_key };
-    arili_packed_write(&e->bound.name, p->key);
-    arili_store32(e->nonce, p->s->number);
-    arili_store64(e->nonce + 4, p->counter);
-    e->key = p->sealing;
-    if (arili_l1_key_seal(e->key, e->nonce, arili_l1_aad(e), p->value, arili_l1_body(e), e->tag) !=
-        ARIL_OK) {
-        arili_free(e, e->bytes);
-        return NULL;
-    }
-    p->sealing = NULL; /* the entry's */
-    return e;
-}
-
-/* Links the entry, or gives its room back. False: nothing is kept. */
-static bool end(struct put *p, struct arili_l1_entry *fresh)
-{
-    struct arili_l1_entry *dead = NULL;
-    lock(p->s);
-    const bool kept = fresh != NULL && !changed(p);
-    if (!changed(p)) {
-        drop_name(p, &dead);
-        ++*arili_l1_ticket_of(p->s, p->hash);
-    }
-    if (kept) {
-        fresh->in_main = p->was_main;
-        fresh->asked = p->was_asked;
-        arili_l1_link(p->s, fresh);
-    } else {
-        p->s->bytes -= p->bytes;
-    }
-    unlock(p->s);
-    arili_l1_release(dead);
-    if (!kept && fresh != NULL) {
-        arili_l1_entry_put(fresh);
-    }
-    return kept;
-}
-
-static bool put(struct arili_l1 *l1, const aril_cache_key *key, aril_bytes value,
-                const struct arili_l1_meta *meta, const uint64_t *ticket)
-{
-    if (arili_is_forked(&l1->guard) || !arili_packed_fits(key)) {
-        return false;
-    }
-    struct put p = { .key = key, .value = value, .ticket = ticket };
-    p.hash = arili_packed_hash(l1->seed, key);
-    p.s = arili_l1_shard_of(l1, p.hash);
-    const bool fits = value.len <= ARIL_CACHE_VALUE_BYTES_MAX; /* so the sum does not wrap */
-    p.bytes = sizeof(struct arili_l1_entry) + arili_packed_bytes(key) + value.len;
-    if (!fits || !begin(l1, &p)) {
-        if (ticket == NULL) {
-            (void)arili_l1_drop(l1, key);
-        }
-        return false;
-    }
-    struct arili_l1_entry *const fresh = seal(&p, meta);
-    arili_l1_key_put(p.sealing);
-    return end(&p, fresh);
-}
-
-void arili_l1_put(struct arili_l1 *l1, const aril_cache_key *key, aril_bytes value,
-                  const struct arili_l1_meta *meta)
-{
-    (void)put(l1, key, value, meta, NULL);
-}
-
-bool arili_l1_put_if(struct arili_l1 *l1, const aril_cache_key *key, aril_bytes value,
-                     const struct arili_l1_meta *meta, uint64_t ticket)
-{
-    return put(l1, key, value, meta, &ticket);
 }
 
 /* --- Drop, clear, tickets, figures --------------------------------------------------------- */
@@ -435,13 +253,13 @@ uint64_t arili_l1_drop(struct arili_l1 *l1, const aril_cache_key *key)
     struct arili_l1_entry *dead = NULL;
     const uint64_t hash = arili_packed_hash(l1->seed, key);
     struct arili_l1_shard *const s = arili_l1_shard_of(l1, hash);
-    lock(s);
+    arili_l1_lock(s);
     struct arili_l1_entry *const e = arili_l1_find(s, hash, key);
     if (e != NULL) {
         arili_l1_unlink(s, e, &dead);
     }
     const uint64_t ticket = ++*arili_l1_ticket_of(s, hash);
-    unlock(s);
+    arili_l1_unlock(s);
     arili_l1_release(dead);
     return ticket;
 }
@@ -451,12 +269,12 @@ void arili_l1_clear(struct arili_l1 *l1)
     for (size_t i = 0; i < l1->shard_count && !arili_is_forked(&l1->guard); i++) {
         struct arili_l1_shard *const s = &l1->shards[i];
         struct arili_l1_entry *dead = NULL;
-        lock(s);
+        arili_l1_lock(s);
         arili_l1_unlink_all(s, &dead);
         for (size_t k = 0; k < ARILI_L1_TICKETS; k++) {
             s->tickets[k]++;
         }
-        unlock(s);
+        arili_l1_unlock(s);
         arili_l1_release(dead);
     }
 }
@@ -468,9 +286,9 @@ uint64_t arili_l1_ticket(struct arili_l1 *l1, const aril_cache_key *key)
     }
     const uint64_t hash = arili_packed_hash(l1->seed, key);
     struct arili_l1_shard *const s = arili_l1_shard_of(l1, hash);
-    lock(s);
+    arili_l1_lock(s);
     const uint64_t ticket = *arili_l1_ticket_of(s, hash);
-    unlock(s);
+    arili_l1_unlock(s);
     return ticket;
 }
 
@@ -479,11 +297,11 @@ struct arili_l1_stats arili_l1_get_stats(struct arili_l1 *l1)
     struct arili_l1_stats stats = { .bytes = l1->fixed_bytes };
     for (size_t i = 0; i < l1->shard_count && !arili_is_forked(&l1->guard); i++) {
         struct arili_l1_shard *const s = &l1->shards[i];
-        lock(s);
+        arili_l1_lock(s);
         stats.entries += s->entries;
         stats.bytes += s->bytes;
         stats.evictions += s->evictions;
-        unlock(s);
+        arili_l1_unlock(s);
     }
     return stats;
 }

@@ -58,6 +58,14 @@ ARIL_MUST_USE aril_status arili_l1_get(struct arili_l1 *l1, const aril_cache_key
                                        const struct arili_l1_want *want,
                                        const struct arili_l1_into *into, uint8_t **ret_data,
                                        size_t *ret_len, struct arili_l1_meta *ret_meta);
+/* The same in two steps, so that the index is on its way while the caller looks at something else.
+ */
+uint64_t arili_l1_hash(const struct arili_l1 *l1, const aril_cache_key *key);
+ARIL_MUST_USE aril_status arili_l1_get_hashed(struct arili_l1 *l1, uint64_t hash,
+                                              const aril_cache_key *key,
+                                              const struct arili_l1_want *want,
+                                              const struct arili_l1_into *into, uint8_t **ret_data,
+                                              size_t *ret_len, struct arili_l1_meta *ret_meta);
 /* Whether there is such an entry; nothing is decrypted. */
 bool arili_l1_has(struct arili_l1 *l1, const aril_cache_key *key, const struct arili_l1_want *want);
 /* Seal and keep; replaces the one of that name. Fails softly: without memory or room nothing is

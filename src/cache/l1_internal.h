@@ -6,7 +6,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* What the parts of L1 share: l1.c (the interface), l1_shard.c (index, queues, bytes), l1_key.c. */
+/* What the parts of L1 share: l1.c and l1_put.c (the interface), l1_shard.c (index,
+ * queues, bytes), l1_key.c. */
 
 #define ARILI_L1_BYTES_MIN ((uint64_t)64 << 10)
 #define ARILI_L1_SHARDS    256u
@@ -49,7 +50,7 @@ ARIL_MUST_USE aril_status arili_l1_key_open(const struct arili_l1_key *key, cons
 
 /* --- Entries ------------------------------------------------------------------------------- */
 
-/* Associated data, as it lies: this, and the bytes of the name behind it. */
+/* Associated data, as it lies: this, the bytes of the name behind it, zeros to a whole block. */
 struct arili_l1_bound {
     uint64_t created_ms, not_after_ms, generation, until_ns, stale_ns, epoch;
     uint64_t value_len;
@@ -60,8 +61,8 @@ _Static_assert(sizeof(struct arili_l1_bound) == 7 * 8 + 2 * 4 + sizeof(struct ar
                "no gaps: all of it is associated data");
 
 /*
- * One allocation: this, the bytes of the name, the ciphertext. Fixed once it is in the index, but
- * for the members under the shard's lock.
+ * One allocation: this, the rest of the associated data, the ciphertext. Fixed once it is in the
+ * index, but for the members under the shard's lock.
  */
 struct arili_l1_entry {
     struct arili_l1_entry *next;          /* in its bucket, or in a list to be released; lock */
@@ -132,6 +133,8 @@ ARIL_MUST_USE aril_status arili_l1_new_with(aril_runtime *rt, uint64_t bytes_max
 ARIL_MUST_USE aril_status arili_l1_shard_init(struct arili_l1_shard *s, uint32_t number,
                                               uint64_t bytes, struct arili_l1_key *key);
 void arili_l1_shard_done(struct arili_l1_shard *s);
+/* Fetch what a look-up reads first; touches nothing, so without the lock. */
+void arili_l1_fetch_bucket(const struct arili_l1_shard *s, uint64_t hash);
 /* Bytes of index and ghosts of a shard that has so many. */
 uint64_t arili_l1_shard_fixed(uint64_t bytes);
 
@@ -154,6 +157,14 @@ void arili_l1_change_key(struct arili_l1_shard *s, struct arili_l1_key *key,
 void arili_l1_entry_put(struct arili_l1_entry *e);
 void arili_l1_release(struct arili_l1_entry *dead);
 
+static inline void arili_l1_lock(struct arili_l1_shard *s)
+{
+    (void)pthread_mutex_lock(&s->lock);
+}
+static inline void arili_l1_unlock(struct arili_l1_shard *s)
+{
+    (void)pthread_mutex_unlock(&s->lock);
+}
 static inline struct arili_l1_shard *arili_l1_shard_of(struct arili_l1 *l1, uint64_t hash)
 {
     return &l1->shards[(hash >> 56) & (l1->shard_count - 1)];
@@ -162,18 +173,26 @@ static inline uint64_t *arili_l1_ticket_of(struct arili_l1_shard *s, uint64_t ha
 {
     return &s->tickets[hash >> 48 & (ARILI_L1_TICKETS - 1)];
 }
+/* Associated data for a name of so many bytes: with zeros to whole blocks of AES, because half a
+ * block costs more time than all the others together. */
+static inline size_t arili_l1_aad_bytes(size_t name_bytes)
+{
+    return (sizeof(struct arili_l1_bound) + name_bytes + 15) & ~(size_t)15;
+}
+/* Bytes of an entry that has so many of associated data and of value. */
+static inline size_t arili_l1_entry_bytes(size_t aad_bytes, size_t value_len)
+{
+    return offsetof(struct arili_l1_entry, bound) + aad_bytes + value_len;
+}
 /* Of an entry whose lengths agree with its allocation. */
-static inline size_t arili_l1_name_bytes(const struct arili_l1_entry *e)
+static inline aril_bytes arili_l1_aad(const struct arili_l1_entry *e)
 {
     const struct arili_packed *n = &e->bound.name;
-    return (size_t)n->tenant_len + n->space_len + n->key_len + n->field_len;
+    const size_t name = (size_t)n->tenant_len + n->space_len + n->key_len + n->field_len;
+    return (aril_bytes){ (const uint8_t *)&e->bound, arili_l1_aad_bytes(name) };
 }
 static inline uint8_t *arili_l1_body(struct arili_l1_entry *e)
 {
-    return (uint8_t *)(e + 1) + arili_l1_name_bytes(e);
-}
-static inline aril_bytes arili_l1_aad(const struct arili_l1_entry *e)
-{
-    return (aril_bytes){ (const uint8_t *)&e->bound, sizeof e->bound + arili_l1_name_bytes(e) };
+    return (uint8_t *)&e->bound + arili_l1_aad(e).len;
 }
 #endif

@@ -85,10 +85,21 @@ struct arili_l1_entry *arili_l1_find(struct arili_l1_shard *s, uint64_t hash,
                                      const aril_cache_key *key)
 {
     struct arili_l1_entry *e = *bucket_of(s, hash);
-    while (e != NULL && !(e->hash == hash && arili_packed_equal(&e->bound.name, key))) {
+    while (e != NULL) {
+        __builtin_prefetch(e->tag); /* the name is there too */
+        __builtin_prefetch(&e->bound.name);
+        if (e->hash == hash && arili_packed_equal(&e->bound.name, key)) {
+            break;
+        }
         e = e->next;
     }
     return e;
+}
+
+void arili_l1_fetch_bucket(const struct arili_l1_shard *s, uint64_t hash)
+{
+    __builtin_prefetch(&s->lock);
+    __builtin_prefetch(bucket_of((struct arili_l1_shard *)(uintptr_t)s, hash));
 }
 
 static struct arili_l1_queue *queue_of(struct arili_l1_shard *s, const struct arili_l1_entry *e)

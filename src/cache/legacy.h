@@ -10,6 +10,12 @@
  * clients write by themselves), LMCache's aesgcm serde. docs/CACHE-FORMAT.md section 7 has the
  * bytes.
  *
+ * What cachekit-ts writes without compression has the bytes of ARIL_CACHE_CACHEKIT_RS;
+ * ARIL_CACHE_CACHEKIT_TS is what it writes with it. Neither says which it is, and the associated
+ * data is never tried both ways.
+ *
+ * The caller has looked for a fork: a copy of a writer in a child would use its nonces again.
+ *
  * Everything in stored is untrusted. Memory is bounded by value_max, which every length is compared
  * with before it is believed; LZ4 is decompressed to what the envelope says and not a byte more.
  */
@@ -48,6 +54,8 @@ struct arili_legacy_value {
  *   ARIL_E_KEY_UNKNOWN     a Python frame names a key that is not there
  *   ARIL_E_FORMAT (class)  not of this format; FORMAT_KIND: it says itself that it is not encrypted
  *   ARIL_E_LIMIT           longer than value_max, or a decompression bomb
+ *   ARIL_E_USAGE_RANGE     keys, tenant, name or key bits of scope that the format does not have
+ * On failure *ret is unchanged.
  */
 ARIL_MUST_USE aril_status arili_legacy_open(const struct arili_legacy_scope *scope,
                                             aril_bytes stored, struct arili_legacy_value *ret);
@@ -62,7 +70,9 @@ struct arili_legacy_writer {
 /* Bytes that a stored value is longer; interop and LMCache only. */
 size_t arili_legacy_overhead(aril_cache_format format);
 /* Seal under the first key. Interop: value must be exactly one MessagePack document
- * (ARIL_E_FORMAT). ret has value.len + overhead bytes. */
+ * (ARIL_E_FORMAT). ret has value.len + overhead bytes, which do not overlap value; on failure they
+ * are zero or unchanged. ARIL_E_LIMIT: value_max, or the writer's used_max; ARIL_E_USAGE_RANGE: as
+ * for open, and formats that are only read. */
 ARIL_MUST_USE aril_status arili_legacy_seal(const struct arili_legacy_scope *scope,
                                             struct arili_legacy_writer *writer, aril_bytes value,
                                             uint8_t *ret);

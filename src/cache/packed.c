@@ -26,9 +26,36 @@ void arili_packed_write(struct arili_packed *packed, const aril_cache_key *key)
     (void)append(to, key->field);
 }
 
-static bool same(const uint8_t *at, aril_bytes part)
+static uint64_t load(const uint8_t *at, size_t bytes)
 {
-    return part.len == 0 || memcmp(at, part.data, part.len) == 0;
+    uint64_t word = 0;
+    memcpy(&word, at, bytes);
+    return word;
+}
+
+/* Parts of names are short: no call for those of up to 64 bytes. The last word may repeat bytes of
+ * the one before. */
+static inline bool same(const uint8_t *at, aril_bytes part)
+{
+    const uint8_t *const b = part.data;
+    const size_t len = part.len;
+    if (len > 64) {
+        return memcmp(at, b, len) == 0;
+    }
+    uint64_t difference = 0;
+    if (len >= 8) {
+        for (size_t i = 0; i + 8 < len; i += 8) {
+            difference |= load(at + i, 8) ^ load(b + i, 8);
+        }
+        difference |= load(at + len - 8, 8) ^ load(b + len - 8, 8);
+    } else if (len >= 4) {
+        difference = (load(at, 4) ^ load(b, 4)) | (load(at + len - 4, 4) ^ load(b + len - 4, 4));
+    } else {
+        for (size_t i = 0; i < len; i++) {
+            difference |= (uint64_t)(at[i] ^ b[i]);
+        }
+    }
+    return difference == 0;
 }
 
 bool arili_packed_equal(const struct arili_packed *packed, const aril_cache_key *key)
@@ -45,35 +72,6 @@ bool arili_packed_equal(const struct arili_packed *packed, const aril_cache_key 
            same(name + key->key.len, key->field);
 }
 
-static uint64_t load(const uint8_t *at, size_t bytes)
-{
-    uint64_t word = 0;
-    memcpy(&word, at, bytes);
-    return word;
-}
-
-/* The bytes of one part whose length is in the state already. The last word may repeat bytes of
- * the one before, so that no word has to be put together byte by byte. */
-static uint64_t mix_part(uint64_t seed, uint64_t h, aril_bytes part)
-{
-    const uint8_t *at = part.data;
-    size_t left = part.len;
-    if (left >= 8) {
-        for (; left > 8; left -= 8, at += 8) {
-            h = arili_table_mix(seed, h, load(at, 8));
-        }
-        return arili_table_mix(seed, h, load(at + left - 8, 8));
-    }
-    if (left >= 4) {
-        return arili_table_mix(seed, h, load(at, 4) << 32 | load(at + left - 4, 4));
-    }
-    if (left > 0) {
-        const uint64_t three = (uint64_t)at[0] << 16 | (uint64_t)at[left / 2] << 8 | at[left - 1];
-        return arili_table_mix(seed, h, three);
-    }
-    return h;
-}
-
 uint64_t arili_packed_hash(uint64_t seed, const aril_cache_key *key)
 {
     uint64_t h = ~seed;
@@ -81,9 +79,9 @@ uint64_t arili_packed_hash(uint64_t seed, const aril_cache_key *key)
     h = arili_table_mix(seed, h,
                         (uint64_t)key->tenant.len << 48 ^ (uint64_t)key->space.len << 40 ^
                             (uint64_t)key->type << 32 ^ key->database);
-    h = mix_part(seed, h, key->key);
-    h = mix_part(seed, h, key->tenant);
-    h = mix_part(seed, h, key->space);
-    h = mix_part(seed, h, key->field);
+    h = arili_table_mix_bytes(seed, h, key->key);
+    h = arili_table_mix_bytes(seed, h, key->tenant);
+    h = arili_table_mix_bytes(seed, h, key->space);
+    h = arili_table_mix_bytes(seed, h, key->field);
     return arili_table_mix(seed, h, seed >> 1);
 }

@@ -14,6 +14,7 @@ struct writing {
     struct arili_scope *scope;
     uint64_t now_ns, now_ms, ttl_ms, not_after_ms, generation;
     struct arili_place_of_value place;
+    uint64_t ticket; /* of L1, taken before the store was asked */
     struct arili_stage stage;
     size_t stored_bytes;
     aril_bytes part;
@@ -119,6 +120,8 @@ static aril_status writing_begin(aril_cache *cache, aril_cache_item *item, struc
                                item->value.len, (unsigned long long)p->value_max);
     }
     ARILI_TRY(choose_life(cache, w));
+    w->ticket = item->absent_only ? arili_l1_ticket(cache->l1, &item->key)
+                                  : arili_l1_drop(cache->l1, &item->key);
     if ((p->tiers & ARIL_CACHE_L2) == 0) {
         return ARIL_OK;
     }
@@ -151,7 +154,10 @@ static void keep_in_l1(aril_cache *cache, const struct writing *w)
     }
     const struct arili_l1_meta meta =
         arili_l1_meta_of(w->scope, w->now_ns, w->now_ms, w->now_ms, w->not_after_ms, w->generation);
-    arili_l1_put(cache->l1, &w->item->key, w->item->value, &meta);
+    if (!arili_l1_put_if(cache->l1, &w->item->key, w->item->value, &meta, w->ticket)) {
+        /* Somebody else changed it meanwhile: which of the two the store has is not known. */
+        (void)arili_l1_drop(cache->l1, &w->item->key);
+    }
 }
 
 static void writing_end(aril_cache *cache, struct writing *w, aril_status st)

@@ -7,6 +7,9 @@
 /* Padding to blocks adds less than one block. */
 #define PAD_SLACK ((uint64_t)1 << 20)
 #define KEY_ID_AT 40u
+#define FLAGS_AT  3u
+/* From here on an executor pays. */
+#define PARALLEL_BYTES ((uint64_t)4 << 20)
 
 /* --- Judging -------------------------------------------------------------------------------- */
 
@@ -112,44 +115,26 @@ static aril_status open_begin(struct arili_reading *r, const uint8_t *stored, si
     return ARIL_OK;
 }
 
-static aril_status open_end(struct arili_reading *r, aril_bytes stored, aril_error *error)
+/* The whole value is there. */
+static aril_status open_whole(struct arili_reading *r, aril_bytes stored, aril_error *error)
 {
-    if (!r->begun) {
-        ARILI_TRY(open_begin(r, stored.data, stored.len));
-    }
-    /* It came in while nobody looked what was opened: the header may not have changed. */
-    ARILI_ENSURE(memcmp(stored.data, r->opening.aad, ARILI_VALUE_HEADER_BYTES) == 0 &&
-                     stored.len == arili_value_stored_bytes(r->opening.header.body_bytes),
-                 ARIL_E_FORMAT_LENGTH);
+    ARILI_TRY(open_begin(r, stored.data, stored.len));
     if ((r->opening.header.flags & ARILI_VALUE_TRAILER) != 0) {
         ARILI_TRY(arili_value_open_trailer(&r->opening, stored));
-        ARILI_TRY(arili_tags_check(r->cache, &r->item->key, &r->opening.trailer, error));
+        ARILI_TRY(
+            arili_tags_check(r->cache, &r->item->key, &r->opening.trailer, &r->until_ns, error));
         ARILI_TRY(find_room(r, r->opening.trailer.value_bytes));
         r->opening.out = r->out.data;
     }
     return arili_value_open_end(&r->opening, stored);
 }
 
-/* aril_store_item.arrived: from the second segment on, what is whole is opened while the rest
- * comes. */
-static void open_arrived(void *user, const uint8_t *data, size_t len)
-{
-    struct arili_reading *r = user;
-    if (r->failed != ARIL_OK || len < ARILI_VALUE_HEADER_BYTES + ARILI_VALUE_SEGMENT_BYTES ||
-        len >= r->stored_bytes) {
-        return;
-    }
-    if (!r->begun) {
-        r->failed = open_begin(r, data, r->stored_bytes);
-    }
-    if (r->failed == ARIL_OK && (r->opening.header.flags & ARILI_VALUE_TRAILER) == 0) {
-        r->failed = arili_value_open_segments(&r->opening, data, len);
-    }
-}
-
 /* Give up what was opened so far, verified or not. */
 static void forget(struct arili_reading *r)
 {
+    if (r->begun) {
+        arili_forgive(arili_value_open_done(&r->opening)); /* only for what it gives back */
+    }
     if (r->out.data != NULL) {
         arili_wipe(r->out.data, r->out.len);
     }
@@ -160,8 +145,14 @@ static void forget(struct arili_reading *r)
     r->out = (aril_span){ NULL, 0 };
     aril_tenant_key_put(r->key);
     r->key = NULL;
-    r->begun = false;
-    r->failed = ARIL_OK;
+    r->begun = r->in_pieces = r->staged = false;
+    r->came = 0;
+}
+
+static aril_status take_stage(struct arili_reading *r, uint64_t len)
+{
+    ARILI_ENSURE(len <= r->stored_max, ARIL_E_LIMIT);
+    return arili_staging_take(r->cache->staging, len > 0 ? (size_t)len : 1, &r->stage);
 }
 
 static uint8_t *stage_room(void *user, size_t len)
@@ -169,14 +160,71 @@ static uint8_t *stage_room(void *user, size_t len)
     struct arili_reading *r = user;
     forget(r); /* a store that asks twice tries again */
     arili_staging_give(r->cache->staging, &r->stage);
-    if (len > r->stored_max) {
-        return NULL;
+    return take_stage(r, len) == ARIL_OK ? r->stage.data : NULL;
+}
+
+/* The header is there: is the value opened as it comes, or has it to be whole? Long ones are opened
+ * by several threads where there are some; trailers are at the end; evidence is the whole value. */
+static aril_status choose_way(struct arili_reading *r, uint64_t total)
+{
+    const bool whole = (r->header[FLAGS_AT] & ARILI_VALUE_TRAILER) != 0 ||
+                       (r->cache->executor != NULL && total > PARALLEL_BYTES) ||
+                       r->scope->policy->said.evidence;
+    if (!whole) {
+        return open_begin(r, r->header, (size_t)total);
     }
-    if (arili_staging_take(r->cache->staging, len > 0 ? len : 1, &r->stage) != ARIL_OK) {
-        return NULL;
+    ARILI_TRY(take_stage(r, total));
+    memcpy(r->stage.data, r->header, sizeof r->header);
+    r->staged = true;
+    return ARIL_OK;
+}
+
+static aril_status begin_pieces(struct arili_reading *r, uint64_t total)
+{
+    forget(r);
+    arili_staging_give(r->cache->staging, &r->stage);
+    ARILI_ENSURE(total <= r->stored_max, ARIL_E_LIMIT);
+    r->in_pieces = true;
+    if (total < sizeof r->header) { /* the parser says what it is */
+        ARILI_TRY(take_stage(r, total));
+        r->staged = true;
     }
-    r->stored_bytes = len;
-    return r->stage.data;
+    return ARIL_OK;
+}
+
+static aril_status take_piece(struct arili_reading *r, uint64_t total, uint64_t offset,
+                              aril_bytes piece)
+{
+    if (offset == 0) {
+        ARILI_TRY(begin_pieces(r, total));
+    }
+    ARILI_ENSURE(r->in_pieces && offset == r->came && piece.len <= total - offset, ARIL_E_FORMAT);
+    if (!r->staged && r->came < sizeof r->header) {
+        const size_t left = sizeof r->header - r->came;
+        const size_t len = piece.len < left ? piece.len : left;
+        memcpy(r->header + r->came, piece.data, len);
+        r->came += len;
+        piece = (aril_bytes){ piece.data + len, piece.len - len };
+        if (len < left) {
+            return ARIL_OK;
+        }
+        ARILI_TRY(choose_way(r, total));
+    }
+    if (r->staged && piece.len > 0) {
+        memcpy(r->stage.data + r->came, piece.data, piece.len); /* within total: checked above */
+    } else {
+        ARILI_TRY(arili_value_open_piece(&r->opening, piece));
+    }
+    r->came += piece.len;
+    return ARIL_OK;
+}
+
+/* aril_store_item.take */
+static int take(void *user, uint64_t total, uint64_t offset, aril_bytes piece)
+{
+    struct arili_reading *r = user;
+    r->refused = take_piece(r, total, offset, piece);
+    return r->refused != ARIL_OK;
 }
 
 /* --- From begin to end ---------------------------------------------------------------------- */
@@ -185,7 +233,9 @@ aril_status arili_reading_begin(struct arili_reading *r, aril_cache *cache, aril
                                 struct arili_scope *scope, uint64_t now_ns, aril_error *error)
 {
     const aril_cache_policy *p = &scope->policy->said;
-    *r = (struct arili_reading){ .cache = cache, .item = item, .scope = scope, .now_ns = now_ns };
+    *r = (struct arili_reading){
+        .cache = cache, .item = item, .scope = scope, .now_ns = now_ns, .until_ns = UINT64_MAX
+    };
     ARILI_TRY(arili_cache_now(cache, NULL, &r->now_ms));
     ARILI_TRY(arili_cache_place(cache, scope, &item->key, &r->place, error));
     r->ticket = arili_l1_ticket(cache->l1, &item->key);
@@ -198,8 +248,8 @@ aril_status arili_reading_begin(struct arili_reading *r, aril_cache *cache, aril
 void arili_reading_item(struct arili_reading *r, aril_store_item *ret)
 {
     *ret = (aril_store_item){ .name = { (const uint8_t *)r->place.name, r->place.name_len },
+                              .take = take,
                               .room = stage_room,
-                              .arrived = open_arrived,
                               .user = r };
 }
 
@@ -231,6 +281,7 @@ static void keep_in_l1(struct arili_reading *r)
     struct arili_l1_meta meta = arili_l1_meta_of(r->scope, r->now_ns, r->now_ms, h->created_ms,
                                                  h->not_after_ms, h->generation);
     meta.old_key = r->old_key;
+    meta.until_ns = r->until_ns < meta.until_ns ? r->until_ns : meta.until_ns;
     arili_l1_put_if(r->cache->l1, &r->item->key, (aril_bytes){ r->out.data, r->out.len }, &meta,
                     r->ticket);
 }
@@ -277,16 +328,25 @@ static void release(struct arili_reading *r)
 
 void arili_reading_end(struct arili_reading *r, const aril_store_item *stored, aril_error *error)
 {
-    const bool from_store = stored->status != ARIL_OK;
-    aril_status st = stored->status;
-    const aril_bytes bytes = { stored->data, stored->len };
-    if (!from_store) {
-        st = r->failed != ARIL_OK ? r->failed : open_end(r, bytes, error);
+    const bool ours = stored->status == ARIL_E_LIMIT && r->refused != ARIL_OK; /* of take() */
+    const bool from_store = stored->status != ARIL_OK && !ours;
+    const bool has_header = r->in_pieces && !r->staged && r->came >= sizeof r->header;
+    aril_status st = ours ? r->refused : stored->status;
+    aril_bytes bytes = { stored->data, stored->len };
+    if (r->staged) {
+        bytes = (aril_bytes){ r->stage.data, r->came };
+    }
+    if (st == ARIL_OK) {
+        st = r->in_pieces && !r->staged ? arili_value_open_done(&r->opening)
+                                        : open_whole(r, bytes, error);
     }
     if (st == ARIL_OK) {
         keep_in_l1(r);
         fill_hit(r);
     } else {
+        if (has_header) {
+            bytes = (aril_bytes){ r->header, sizeof r->header };
+        }
         forget(r); /* also what was verified: the rest never came */
     }
     arili_reading_judge(r->item, r->scope->policy, st, from_store);

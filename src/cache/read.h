@@ -14,15 +14,19 @@ struct arili_reading {
     uint64_t now_ns, now_ms, ticket;
     uint64_t stored_max; /* what is longer is passed over */
     struct arili_place_of_value place;
-    struct arili_stage stage;
-    size_t stored_bytes; /* that the store announced */
+    struct arili_stage stage; /* the stored value, where it has to be whole before it is opened */
 
-    /* Native values are opened as they come in. */
+    /* A value that comes in pieces. */
+    bool in_pieces, staged;
+    uint8_t header[ARILI_VALUE_HEADER_BYTES];
+    size_t came;         /* bytes of it */
+    aril_status refused; /* why it was passed over */
+
     bool begun;
-    aril_status failed;
     struct arili_value_opening opening;
     aril_tenant_key *key;
     bool old_key;
+    uint64_t until_ns; /* L1 may keep it no longer: its tags were looked up there */
     aril_span out;
     bool allocated;
 };

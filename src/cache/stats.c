@@ -35,6 +35,7 @@ aril_status aril_cache_get_stats(aril_cache *cache, aril_cache_stats *ret_stats)
         s.bytes_sealed += figure(&p->bytes_sealed);
         s.bytes_opened += figure(&p->bytes_opened);
     }
+    s.outcomes[ARIL_CACHE_HIT] = s.hits_l1 + s.hits_l2;
     const struct arili_l1_stats l1 = arili_l1_get_stats(cache->l1);
     s.l1_entries = l1.entries;
     s.l1_bytes = l1.bytes;
@@ -102,7 +103,7 @@ static const struct kind kinds[] = {
       OF(waited) },
     { "aril_cache_sealed_bytes", "Bytes of plaintext that were sealed.", NULL, NULL,
       OF(bytes_sealed) },
-    { "aril_cache_opened_bytes", "Bytes of plaintext that were served.", NULL, NULL,
+    { "aril_cache_opened_bytes", "Bytes of plaintext that came from the store.", NULL, NULL,
       OF(bytes_opened) },
 };
 

@@ -107,6 +107,9 @@ static bool can_be(const aril_store_item *item)
     if (item->status != ARIL_OK) {
         return true;
     }
+    if (item->take != NULL && item->data == NULL) {
+        return item->len <= ARIL_STORE_VALUE_BYTES_MAX; /* all of it was handed over */
+    }
     const bool in_buffer = item->data == item->buffer.data;
     return (item->data != NULL || item->len == 0) && item->len <= ARIL_STORE_VALUE_BYTES_MAX &&
            (!in_buffer || item->len <= item->buffer.len);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/ensure.h"
-#include "base/mem.h"
 #include "cache/cache.h"
 
 /*
@@ -36,12 +35,13 @@ static aril_status tag_key_init(aril_cache *cache, const aril_cache_key *of, ari
 }
 
 /* NOT_FOUND: there is no stamp, or none that can be believed. */
-static aril_status read_stamp(aril_cache *cache, const struct tag_key *t,
-                              uint8_t ret[ARILI_VALUE_STAMP_BYTES], aril_error *error)
+static aril_status read_stamp(aril_cache *cache, const struct tag_key *t, bool past_l1,
+                              uint8_t ret[ARILI_VALUE_STAMP_BYTES], uint64_t *ret_until_ns,
+                              aril_error *error)
 {
     uint8_t stamp[ARILI_VALUE_STAMP_BYTES];
     aril_cache_item item = { .key = t->key, .buffer = { stamp, sizeof stamp } };
-    arili_cache_read(cache, &item, error);
+    arili_cache_read_until(cache, &item, past_l1, ret_until_ns, error);
     ARILI_ENSURE(item.result.outcome != ARIL_CACHE_DOWN, item.result.status);
     ARILI_ENSURE(item.result.outcome == ARIL_CACHE_HIT && item.result.len == sizeof stamp,
                  ARIL_E_NOT_FOUND);
@@ -67,7 +67,9 @@ static aril_status write_stamp(aril_cache *cache, const struct tag_key *t, bool 
 static aril_status stamp_of(aril_cache *cache, const struct tag_key *t,
                             uint8_t ret[ARILI_VALUE_STAMP_BYTES], aril_error *error)
 {
-    aril_status st = read_stamp(cache, t, ret, error);
+    /* From the store: with a stamp that was ended elsewhere the value would be over at once. */
+    uint64_t until_ns;
+    aril_status st = read_stamp(cache, t, true, ret, &until_ns, error);
     if (st != ARIL_E_NOT_FOUND) {
         return st;
     }
@@ -76,7 +78,7 @@ static aril_status stamp_of(aril_cache *cache, const struct tag_key *t,
         return st;
     }
     /* Somebody was faster; or what is there cannot be believed, and is replaced. */
-    st = read_stamp(cache, t, ret, error);
+    st = read_stamp(cache, t, true, ret, &until_ns, error);
     return st == ARIL_E_NOT_FOUND ? write_stamp(cache, t, false, ret, error) : st;
 }
 
@@ -92,19 +94,41 @@ aril_status arili_tag_stamps(aril_cache *cache, const aril_cache_item *item,
     return ARIL_OK;
 }
 
-aril_status arili_tags_check(aril_cache *cache, const aril_cache_key *key,
-                             const struct arili_value_trailer *trailer, aril_error *error)
+/* A stamp in L1 may be an old one: it can say that a tag still stands, for the time that L1 has
+ * left, but not that it was ended. */
+static aril_status check_stamp(aril_cache *cache, const struct tag_key *t,
+                               const uint8_t expected[ARILI_VALUE_STAMP_BYTES],
+                               uint64_t *ret_until_ns, aril_error *error)
 {
+    for (int past_l1 = 0; past_l1 < 2; past_l1++) {
+        uint8_t stamp[ARILI_VALUE_STAMP_BYTES];
+        const aril_status st = read_stamp(cache, t, past_l1 != 0, stamp, ret_until_ns, error);
+        if (st != ARIL_E_NOT_FOUND) {
+            ARILI_TRY(st);
+            if (memcmp(stamp, expected, sizeof stamp) == 0) {
+                return ARIL_OK;
+            }
+        }
+        if (*ret_until_ns == UINT64_MAX) {
+            break; /* the store said so */
+        }
+    }
+    ARILI_FAIL(ARIL_E_REPLAY_SUPERSEDED);
+}
+
+aril_status arili_tags_check(aril_cache *cache, const aril_cache_key *key,
+                             const struct arili_value_trailer *trailer, uint64_t *ret_until_ns,
+                             aril_error *error)
+{
+    *ret_until_ns = UINT64_MAX;
     /* A record of a tag has no tags: this ends here. */
     for (size_t i = 0; i < trailer->tag_count; i++) {
-        uint8_t stamp[ARILI_VALUE_STAMP_BYTES];
+        uint64_t until_ns;
         struct tag_key t;
         memcpy(t.id, trailer->tags[i].context, sizeof t.id);
         record_key(key, &t);
-        const aril_status st = read_stamp(cache, &t, stamp, error);
-        ARILI_ENSURE(st == ARIL_OK || st == ARIL_E_NOT_FOUND, st);
-        ARILI_ENSURE(st == ARIL_OK && arili_equal_ct(stamp, trailer->tags[i].stamp, sizeof stamp),
-                     ARIL_E_REPLAY_SUPERSEDED);
+        ARILI_TRY(check_stamp(cache, &t, trailer->tags[i].stamp, &until_ns, error));
+        *ret_until_ns = until_ns < *ret_until_ns ? until_ns : *ret_until_ns;
     }
     return ARIL_OK;
 }

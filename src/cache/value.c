@@ -268,31 +268,15 @@ static aril_status open_at(const struct arili_value_opening *o, const uint8_t *s
 struct open_work {
     const struct arili_value_opening *o;
     const uint8_t *stored;
-    uint64_t first;
     _Atomic int failed; /* aril_status */
 };
 static void open_task(void *arg, size_t index)
 {
     struct open_work *w = arg;
-    const aril_status st = open_at(w->o, w->stored, w->first + index);
+    const aril_status st = open_at(w->o, w->stored, index);
     if (st != ARIL_OK) {
         atomic_store(&w->failed, (int)st);
     }
-}
-
-static aril_status open_up_to(struct arili_value_opening *o, const uint8_t *stored, uint64_t end)
-{
-    if (end <= o->opened) {
-        return ARIL_OK;
-    }
-    struct open_work w = { .o = o, .stored = stored, .first = o->opened };
-    run_segments(o->executor, open_task, &w, end - o->opened);
-    o->opened = end;
-    const aril_status st = (aril_status)atomic_load(&w.failed);
-    if (st != ARIL_OK) {
-        arili_wipe(o->out, (size_t)o->trailer.value_bytes);
-    }
-    return st;
 }
 
 aril_status arili_value_open_trailer(struct arili_value_opening *o, aril_bytes stored)
@@ -311,16 +295,78 @@ aril_status arili_value_open_trailer(struct arili_value_opening *o, aril_bytes s
     return arili_value_trailer_parse((aril_bytes){ end.data, end.len }, body, &o->trailer);
 }
 
-aril_status arili_value_open_segments(struct arili_value_opening *o, const uint8_t *stored,
-                                      size_t len)
-{
-    const uint64_t count = arili_value_segments(o->header.body_bytes);
-    const uint64_t whole =
-        len <= ARILI_VALUE_HEADER_BYTES ? 0 : (len - ARILI_VALUE_HEADER_BYTES) / SEGMENT_OUT;
-    return open_up_to(o, stored, whole < count ? whole : count);
-}
-
 aril_status arili_value_open_end(struct arili_value_opening *o, aril_bytes stored)
 {
-    return open_up_to(o, stored.data, arili_value_segments(o->header.body_bytes));
+    struct open_work w = { .o = o, .stored = stored.data };
+    run_segments(o->executor, open_task, &w, arili_value_segments(o->header.body_bytes));
+    const aril_status st = (aril_status)atomic_load(&w.failed);
+    if (st != ARIL_OK) {
+        arili_wipe(o->out, (size_t)o->trailer.value_bytes);
+    }
+    return st;
+}
+
+/* --- In pieces ------------------------------------------------------------------------------ */
+
+static aril_status begin_segment(struct arili_value_opening *o)
+{
+    const struct arili_crypto *c = &o->rt->crypto;
+    uint8_t nonce[ARILI_AEAD_NONCE_BYTES];
+    ARILI_TRY(key_context(o->rt, o->key, o->header.nonce, o->segment, &o->lease, nonce));
+    o->leased = true;
+    return c->ops->aead_open_begin(o->lease.ctx, nonce, (aril_bytes){ o->aad, sizeof o->aad });
+}
+
+static aril_status end_segment(struct arili_value_opening *o)
+{
+    const aril_status st = o->rt->crypto.ops->aead_open_end(o->lease.ctx, o->tag);
+    arili_contexts_put(o->rt->contexts, &o->lease);
+    o->leased = false;
+    o->segment++;
+    o->segment_at = 0;
+    return st;
+}
+
+/* Use some of the piece: of the ciphertext, or of the tag behind it. */
+static aril_status use_piece(struct arili_value_opening *o, const struct segment *seg,
+                             aril_bytes *piece)
+{
+    const bool in_body = o->segment_at < seg->len;
+    const size_t end = (size_t)(in_body ? seg->len : seg->len + sizeof o->tag);
+    const size_t left = end - o->segment_at;
+    const aril_bytes part = { piece->data, piece->len < left ? piece->len : left };
+    if (in_body) {
+        ARILI_TRY(o->rt->crypto.ops->aead_open_more(o->lease.ctx, part,
+                                                    o->out + seg->from + o->segment_at));
+    } else {
+        memcpy(o->tag + (o->segment_at - seg->len), part.data, part.len);
+    }
+    o->segment_at += part.len;
+    piece->data += part.len;
+    piece->len -= part.len;
+    return o->segment_at == seg->len + sizeof o->tag ? end_segment(o) : ARIL_OK;
+}
+
+aril_status arili_value_open_piece(struct arili_value_opening *o, aril_bytes piece)
+{
+    const uint64_t count = arili_value_segments(o->header.body_bytes);
+    while (piece.len > 0) {
+        ARILI_ENSURE(o->segment < count, ARIL_E_FORMAT_LENGTH);
+        const struct segment seg = segment_at(o->header.body_bytes, o->segment);
+        if (!o->leased) {
+            ARILI_TRY(begin_segment(o));
+        }
+        ARILI_TRY(use_piece(o, &seg, &piece));
+    }
+    return ARIL_OK;
+}
+
+aril_status arili_value_open_done(struct arili_value_opening *o)
+{
+    if (o->leased) {
+        arili_contexts_put(o->rt->contexts, &o->lease);
+        o->leased = false;
+    }
+    ARILI_ENSURE(o->segment == arili_value_segments(o->header.body_bytes), ARIL_E_FORMAT_TRUNCATED);
+    return ARIL_OK;
 }

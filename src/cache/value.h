@@ -2,6 +2,7 @@
 #ifndef ARILI_CACHE_VALUE_H
 #define ARILI_CACHE_VALUE_H
 #include "cache/names.h"
+#include "crypto/contexts.h"
 #include "format/cachevalue.h"
 #include <aril/executor.h>
 
@@ -38,8 +39,10 @@ struct arili_value_sealing {
 ARIL_MUST_USE aril_status arili_value_seal(const struct arili_value_sealing *s, uint8_t *ret);
 
 /*
- * Opening, segment by segment: _begin when the header is there, _segments as often as more has
- * come, _end when all is there. stored stays where it is from first to last.
+ * Opening a stored value that is there whole: _begin, _trailer, _end. Or one that comes in pieces
+ * and has no trailer: _begin, then _piece for all that follows the header, in order; _done when no
+ * more comes. Pieces are decrypted while they are hot, and nothing of them is believed before the
+ * tag of their segment was; whoever fails wipes out.
  */
 struct arili_value_opening {
     aril_runtime *rt;
@@ -47,9 +50,15 @@ struct arili_value_opening {
     const aril_tenant_key *key;
     struct arili_value_header header;
     uint8_t aad[ARILI_VALUE_AAD_BYTES];
-    uint8_t *out;    /* value_bytes of plaintext */
-    uint64_t opened; /* segments that are done */
+    uint8_t *out; /* value_bytes of plaintext */
     struct arili_value_trailer trailer;
+
+    /* Of pieces: the segment that is under way. */
+    bool leased;
+    struct arili_context_lease lease;
+    uint64_t segment;
+    size_t segment_at; /* bytes of its ciphertext and tag that came */
+    uint8_t tag[ARILI_VALUE_TAG_BYTES];
 };
 /* header was parsed from stored, key is the one that it names. */
 void arili_value_open_begin(struct arili_value_opening *o, aril_runtime *rt,
@@ -60,10 +69,11 @@ void arili_value_open_begin(struct arili_value_opening *o, aril_runtime *rt,
  * whole. AUTH, FORMAT (class). */
 ARIL_MUST_USE aril_status arili_value_open_trailer(struct arili_value_opening *o,
                                                    aril_bytes stored);
-/* Open the segments that are whole within the first len bytes of stored. Only for values without a
- * trailer. On failure out is wiped. */
-ARIL_MUST_USE aril_status arili_value_open_segments(struct arili_value_opening *o,
-                                                    const uint8_t *stored, size_t len);
-/* Open the rest. On failure out is wiped, all of it. */
+/* Open it all. On failure out is wiped. */
 ARIL_MUST_USE aril_status arili_value_open_end(struct arili_value_opening *o, aril_bytes stored);
+/* The next bytes. More of them than the value has are ARIL_E_FORMAT_LENGTH. */
+ARIL_MUST_USE aril_status arili_value_open_piece(struct arili_value_opening *o, aril_bytes piece);
+/* ARIL_OK when all of it came and was verified, else ARIL_E_FORMAT_TRUNCATED. In any case the
+ * cipher is given back; it may be called again. */
+aril_status arili_value_open_done(struct arili_value_opening *o);
 #endif

@@ -17,7 +17,7 @@
  *  - Secrets are wiped before memory goes back.
  *  - Members are appended and bump ARILI_CRYPTO_ABI.
  */
-#define ARILI_CRYPTO_ABI 3u
+#define ARILI_CRYPTO_ABI 4u
 
 #define ARILI_AEAD_KEY_BYTES   32u
 #define ARILI_AEAD_NONCE_BYTES 12u
@@ -96,6 +96,16 @@ struct arili_crypto_ops {
                                            aril_bytes aad, aril_bytes body,
                                            const uint8_t tag[ARILI_AEAD_TAG_BYTES],
                                            const aril_span *ret_spans, size_t count);
+    /* The same in pieces, as they come in: begin, more for each, end with the tag, which may be
+     * ARIL_E_AUTH. What more wrote is not verified until end said ARIL_OK; else the caller wipes
+     * it. Nothing else is done with the context meanwhile. */
+    ARIL_MUST_USE aril_status (*aead_open_begin)(struct arili_aead_ctx *ctx,
+                                                 const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
+                                                 aril_bytes aad);
+    ARIL_MUST_USE aril_status (*aead_open_more)(struct arili_aead_ctx *ctx, aril_bytes body,
+                                                uint8_t *ret_plain);
+    ARIL_MUST_USE aril_status (*aead_open_end)(struct arili_aead_ctx *ctx,
+                                               const uint8_t tag[ARILI_AEAD_TAG_BYTES]);
 
     /* --- AES-256, blocks of 16 bytes, ECB: only the building block of XAES. */
     ARIL_MUST_USE aril_status (*aes_blocks)(struct arili_provider *p,

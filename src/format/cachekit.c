@@ -274,6 +274,7 @@ static aril_status take_meta(const struct member *meta, struct arili_cachekit_fr
         ARIL_E_FORMAT_FIELD);
     f->format = meta[META_FORMAT].value.text;
     f->compressed = compressed->type == JSON_TRUE;
+    f->enveloped = f->compressed && text_is(f->format, "msgpack");
     f->original_type = type->text;
     return ARIL_OK;
 }

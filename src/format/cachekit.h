@@ -42,6 +42,8 @@ struct arili_cachekit_frame {
     aril_bytes format;        /* "msgpack", "orjson" or "arrow" */
     aril_bytes original_type; /* empty: none */
     bool compressed;
+    bool enveloped; /* what is encrypted is an envelope. Of arrow's files the flag compressed says
+                       that they compress themselves, so that is for msgpack alone. */
     uint8_t fingerprint[ARILI_CACHEKIT_FINGERPRINT_BYTES]; /* of the key */
     aril_bytes payload;
 };

@@ -122,6 +122,25 @@ static void prefixes_are_bytes_and_no_patterns(void **state)
     case_close(s);
 }
 
+/* Each is the next one of the one before, with nothing in between: none is passed over where a
+ * listing goes on. */
+static void names_that_begin_with_one_another_are_all_listed(void **state)
+{
+    (void)state;
+    aril_store *const s = case_open();
+    static const uint8_t zeros[500];
+    for (size_t len = 1; len <= sizeof zeros; len++) {
+        put(s, (aril_bytes){ zeros, len }, TEXT("v"));
+    }
+    unsigned n = 0;
+    assert_status(aril_store_scan(s, TEXT(""), count_all, &n, NULL), ARIL_OK);
+    assert_int_equal(n, sizeof zeros);
+    n = 0;
+    assert_status(aril_store_scan(s, (aril_bytes){ zeros, 100 }, count_all, &n, NULL), ARIL_OK);
+    assert_int_equal(n, sizeof zeros - 99);
+    case_close(s);
+}
+
 /* Puts one name and deletes another for each that it sees, up to as many as there were. */
 static int change_meanwhile(void *user, aril_bytes name)
 {
@@ -372,6 +391,8 @@ const struct cache_store_case cache_store_scan_cases[] = {
       ARIL_STORE_LIST, 0 },
     { "prefixes_are_bytes_and_no_patterns", prefixes_are_bytes_and_no_patterns, ARIL_STORE_LIST,
       0 },
+    { "names_that_begin_with_one_another_are_all_listed",
+      names_that_begin_with_one_another_are_all_listed, ARIL_STORE_LIST, 0 },
     { "what_stays_is_listed_while_others_come_and_go",
       what_stays_is_listed_while_others_come_and_go, ARIL_STORE_LIST, 0 },
     { NULL, NULL, 0, 0 },

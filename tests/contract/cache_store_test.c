@@ -2,6 +2,7 @@
 /* Every store that runs without a server, under the contract. */
 #include "cache_store_contract.h"
 #include "check.h"
+#include "faulty_cache_store.h"
 #include "runtime.h"
 #include "temp_folder.h"
 #include <stdio.h>
@@ -13,16 +14,31 @@ static aril_status open_uri(void *user, aril_store **ret, aril_error *error)
     return aril_store_open(rt, &config, ret, error);
 }
 
+static aril_status open_faulty(void *user, aril_store **ret, aril_error *error)
+{
+    const aril_store_config config = { .uri = "memory:faulty",
+                                       .deadline_ms = CACHE_STORE_DEADLINE_MS };
+    return faulty_cache_store_open(user, rt, &config, ret, error);
+}
+
 static int run_over_memory(void)
 {
     static char uri[] = "memory:contract";
-    const struct cache_store_subject subject = {
-        .name = "memory",
-        .user = uri,
-        .open = open_uri,
-        .capabilities = ARIL_STORE_TTL | ARIL_STORE_LIST | ARIL_STORE_LOCK | ARIL_STORE_NOTIFY,
+    struct faulty_cache_store *const faulty = faulty_cache_store_new(&arili_cache_store_memory);
+    const uint32_t all = ARIL_STORE_TTL | ARIL_STORE_LIST | ARIL_STORE_LOCK | ARIL_STORE_NOTIFY;
+    const struct cache_store_subject subjects[] = {
+        { .name = "memory", .user = uri, .open = open_uri, .capabilities = all },
+        { .name = "faulty wrapper over memory",
+          .user = faulty,
+          .open = open_faulty,
+          .capabilities = all },
     };
-    return cache_store_contract_run(&subject, NULL);
+    int failed = 0;
+    for (size_t i = 0; i < COUNT(subjects); i++) {
+        failed += cache_store_contract_run(&subjects[i], NULL);
+    }
+    faulty_cache_store_free(faulty);
+    return failed;
 }
 
 static char sqlite_uri[600];

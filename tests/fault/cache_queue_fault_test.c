@@ -60,8 +60,8 @@ static void batches_need_no_memory(void **state)
 static void without_memory_nobody_flies_and_nobody_is_blocked(void **state)
 {
     (void)state;
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(1, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
     struct arili_flights *flights = NULL;
     struct arili_flight *flight = NULL;
     fault_alloc_arm(1);

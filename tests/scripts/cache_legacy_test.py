@@ -110,8 +110,8 @@ def committed(failures):
     with tempfile.TemporaryDirectory() as folder:
         made = pathlib.Path(folder) / "made.json"
         subprocess.run([sys.executable, gen.__file__, made], check=True)
-        same("tests/data/vectors/cache-legacy.json", made.read_bytes() == VECTORS.read_bytes(), True,
-             failures)
+        same("tests/data/vectors/cache-legacy.json", made.read_bytes() == VECTORS.read_bytes(),
+             True, failures)
     corpora = gen.corpora()
     for (target, name), content in corpora.items():
         path = gen.CORPUS / target / name

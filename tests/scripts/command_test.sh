@@ -68,7 +68,7 @@ complains "it shows the overview" '^  doctor '
 run 0 "aril --version" --version
 version=$(sed -n 's/^#define ARIL_VERSION  *"\(.*\)"/\1/p' "$ARIL_SOURCE_DIR/include/aril/base.h")
 prints "the version is that of base.h" "^aril $version\$"
-for name in demo doctor identity keys bench; do
+for name in demo doctor identity keys cache bench; do
     run 0 "aril help $name" help "$name"
     cp "$out" "$work/help"
     prints "it says how to use $name" "^Usage: aril $name"

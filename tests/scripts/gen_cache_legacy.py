@@ -190,7 +190,8 @@ def corpora():
                                                              b"\xce\x20\0\0\0\xa7")
     # 'large_compressible_bin' of wire-format.json: 1024 times 'A'.
     out["envelope", "match"] = bytes.fromhex(
-        "94c40f1f410100ffffffe960414141414141" "984d35ccad08cce9ccd77c0d" "cd0400" "a76d73677061636b")
+        "94c40f1f410100ffffffe960414141414141" "984d35ccad08cce9ccd77c0d" "cd0400"
+        "a76d73677061636b")
     out["msgpack", "map"] = MAP
     out["msgpack", "every_type"] = bytes.fromhex(
         "dc0010c0c2c37fe0ccff" "d080cdffffd18000ceffffffff" "d280000000cfffffffffffffffff"

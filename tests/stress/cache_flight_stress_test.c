@@ -21,10 +21,10 @@ static void fly(void *arg, unsigned number)
     struct stage *const s = arg;
     uint64_t random = number;
     for (unsigned i = 0; i < ROUNDS && !team_failed(); i++) {
-        char text[CACHE_KEY_TEXT];
+        char text[L1_NAME_TEXT];
         struct arili_flight *flight = NULL;
         const uint64_t r = team_random(&random), n = r % NAMES;
-        const aril_cache_key key = cache_key(n, text);
+        const aril_cache_key key = l1_name(n, text);
         const uint32_t wait_ms = waits[(r >> 8) % COUNT(waits)];
         const aril_status st = arili_flight_enter(s->flights, &key, wait_ms, &flight);
         if (flight != NULL) {

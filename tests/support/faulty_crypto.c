@@ -141,6 +141,28 @@ static aril_status faulty_aead_open(struct arili_aead_ctx *ctx,
                                                 ret_spans, count);
 }
 
+static aril_status faulty_aead_open_begin(struct arili_aead_ctx *ctx,
+                                          const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
+                                          aril_bytes aad)
+{
+    GATE(of_ctx(ctx)->f, "aead_open_begin");
+    return of_ctx(ctx)->f->inner.ops->aead_open_begin(of_ctx(ctx)->inner, nonce, aad);
+}
+
+static aril_status faulty_aead_open_more(struct arili_aead_ctx *ctx, aril_bytes body,
+                                         uint8_t *ret_plain)
+{
+    GATE(of_ctx(ctx)->f, "aead_open_more");
+    return of_ctx(ctx)->f->inner.ops->aead_open_more(of_ctx(ctx)->inner, body, ret_plain);
+}
+
+static aril_status faulty_aead_open_end(struct arili_aead_ctx *ctx,
+                                        const uint8_t tag[ARILI_AEAD_TAG_BYTES])
+{
+    GATE(of_ctx(ctx)->f, "aead_open_end");
+    return of_ctx(ctx)->f->inner.ops->aead_open_end(of_ctx(ctx)->inner, tag);
+}
+
 static aril_status faulty_aes_blocks(struct arili_provider *p,
                                      const uint8_t key[ARILI_AEAD_KEY_BYTES], const uint8_t *in,
                                      size_t blocks, uint8_t *ret_out)
@@ -353,6 +375,9 @@ static const struct arili_crypto_ops faulty_ops = {
     .aead_wipe = faulty_aead_wipe,
     .aead_seal = faulty_aead_seal,
     .aead_open = faulty_aead_open,
+    .aead_open_begin = faulty_aead_open_begin,
+    .aead_open_more = faulty_aead_open_more,
+    .aead_open_end = faulty_aead_open_end,
     .aes_blocks = faulty_aes_blocks,
     .hash = faulty_hash,
     .xof = faulty_xof,
@@ -379,7 +404,7 @@ static const struct arili_crypto_ops faulty_ops = {
     .gcm128_open = faulty_gcm128_open,
 };
 /* A member that is added to the table has to be wrapped above. */
-_Static_assert(sizeof(struct arili_crypto_ops) == 33 * sizeof(void *), "every member is wrapped");
+_Static_assert(sizeof(struct arili_crypto_ops) == 36 * sizeof(void *), "every member is wrapped");
 
 struct faulty_crypto *faulty_crypto_new(const struct arili_crypto *inner)
 {

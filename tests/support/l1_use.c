@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-aril_cache_key cache_key(uint64_t n, char text[CACHE_KEY_TEXT])
+aril_cache_key l1_name(uint64_t n, char text[L1_NAME_TEXT])
 {
-    const int len = snprintf(text, CACHE_KEY_TEXT, "item %llu", (unsigned long long)n);
+    const int len = snprintf(text, L1_NAME_TEXT, "item %llu", (unsigned long long)n);
     return (aril_cache_key){ .tenant = TEXT("tenant"),
                              .space = TEXT("space"),
                              .key = { (const uint8_t *)text, (size_t)len } };
@@ -14,9 +14,10 @@ aril_cache_key cache_key(uint64_t n, char text[CACHE_KEY_TEXT])
 
 size_t l1_entry_bytes(uint64_t n, size_t len)
 {
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(n, text);
-    return sizeof(struct arili_l1_entry) + 6 + 5 + key.key.len + len;
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(n, text);
+    const size_t aad = sizeof(struct arili_l1_bound) + 6 + 5 + key.key.len;
+    return offsetof(struct arili_l1_entry, bound) + (aad + 15) / 16 * 16 + len;
 }
 
 struct arili_l1_meta l1_meta(void)
@@ -38,8 +39,8 @@ struct arili_l1_want l1_want(void)
 
 void l1_put(struct arili_l1 *l1, uint64_t n, size_t len, uint64_t seed)
 {
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(n, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(n, text);
     const struct arili_l1_meta meta = l1_meta();
     uint8_t *const value = malloc(len + 1);
     assert_non_null(value);
@@ -50,8 +51,8 @@ void l1_put(struct arili_l1 *l1, uint64_t n, size_t len, uint64_t seed)
 
 aril_status l1_get(struct arili_l1 *l1, uint64_t n, uint8_t *ret, size_t cap, size_t *ret_len)
 {
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(n, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(n, text);
     const struct arili_l1_want want = l1_want();
     const struct arili_l1_into into = { .buffer = { ret, cap } };
     struct arili_l1_meta meta;
@@ -77,16 +78,16 @@ bool l1_holds(struct arili_l1 *l1, uint64_t n, size_t len, uint64_t seed)
 
 bool l1_has(struct arili_l1 *l1, uint64_t n)
 {
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(n, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(n, text);
     const struct arili_l1_want want = l1_want();
     return arili_l1_has(l1, &key, &want);
 }
 
 struct arili_l1_entry *l1_peek(struct arili_l1 *l1, uint64_t n)
 {
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(n, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(n, text);
     const uint64_t hash = arili_packed_hash(l1->seed, &key);
     return arili_l1_find(arili_l1_shard_of(l1, hash), hash, &key);
 }
@@ -99,7 +100,7 @@ static uint64_t queue_bytes(const struct arili_l1_queue *q, bool is_main, uint64
         assert_ptr_equal(e->older, older);
         assert_int_equal(e->in_main, is_main);
         assert_true(e->linked);
-        assert_int_equal(e->bytes, sizeof *e + arili_l1_name_bytes(e) + e->bound.value_len);
+        assert_int_equal(e->bytes, arili_l1_entry_bytes(arili_l1_aad(e).len, e->bound.value_len));
         bytes += e->bytes;
         ++*count;
         older = e;

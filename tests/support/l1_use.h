@@ -6,8 +6,8 @@
 /* Names, values and calls for tests of the cache's parts. */
 
 /* The name "item N" of tenant "tenant", space "space". text belongs to the caller. */
-#define CACHE_KEY_TEXT 32u
-aril_cache_key cache_key(uint64_t n, char text[CACHE_KEY_TEXT]);
+#define L1_NAME_TEXT 32u
+aril_cache_key l1_name(uint64_t n, char text[L1_NAME_TEXT]);
 /* Bytes of an entry of that name with a value of len bytes. */
 size_t l1_entry_bytes(uint64_t n, size_t len);
 

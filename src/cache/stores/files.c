@@ -223,7 +223,7 @@ static void read_boot(uint8_t ret[ARILI_FILES_BOOT_BYTES])
         const bool is_digit = c >= '0' && c <= '9';
         if (is_digit || (c >= 'a' && c <= 'f')) {
             const unsigned v = (unsigned)(is_digit ? c - '0' : c - 'a' + 10);
-            ret[digits / 2] = (uint8_t)(ret[digits / 2] << 4 | v);
+            ret[digits / 2] = (uint8_t)((unsigned)ret[digits / 2] << 4 | v);
             digits++;
         }
     }

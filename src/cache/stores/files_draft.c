@@ -37,7 +37,6 @@ static int make_leaf(struct arili_files_draft *d, const char folder[ARILI_FILES_
 {
     char first[ARILI_FILES_LEAF_BYTES];
     (void)snprintf(first, sizeof first, "%.2s", folder);
-    d->made_folder = true;
     if (mkdirat(d->s->root, first, 0700) != 0 && errno != EEXIST) {
         return -1;
     }

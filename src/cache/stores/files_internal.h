@@ -110,6 +110,7 @@ struct arili_files {
     bool is_durable, is_direct;
     uint8_t boot[ARILI_FILES_BOOT_BYTES]; /* zero: not known */
     atomic_uint temps, puts;
+    atomic_uchar synced[ARILI_FILES_LEAVES / 8]; /* bits: leaves whose own names are on the disk */
     char folder[4096];
 
     pthread_mutex_t slots_mutex;
@@ -195,7 +196,6 @@ ARIL_MUST_USE aril_status arili_files_get_one(struct arili_files *s, aril_store_
 struct arili_files_draft {
     struct arili_files *s;
     int fd;
-    bool made_folder;
     char path[ARILI_FILES_PATH_BYTES]; /* empty: nothing to remove */
 };
 void arili_files_draft_donep(struct arili_files_draft *d);

@@ -157,13 +157,13 @@ static int write_record(const struct arili_files *s, int fd, const struct record
     return s->is_durable && arili_files_sync(fd) != 0 ? errno : 0;
 }
 
-static aril_status record_put(struct arili_files *s, const char *file, const struct record *r,
+/* Who has the slot is the only one with a file of this name; a killed process may have left one. */
+static aril_status record_put(const struct arili_files *s, const char *file, const struct record *r,
                               aril_error *error)
 {
-    char temp[64];
-    (void)snprintf(temp, sizeof temp, ARILI_FILES_TEMP "%lx-%x", (unsigned long)getpid(),
-                   atomic_fetch_add_explicit(&s->temps, 1, memory_order_relaxed));
-    (void)unlinkat(s->locks, temp, 0); /* of a process with the same id, long ago */
+    char temp[32];
+    (void)snprintf(temp, sizeof temp, ARILI_FILES_TEMP "%x", arili_files_lock_slot(file));
+    (void)unlinkat(s->locks, temp, 0);
     ARILI_DEFER(arili_files_closep)
     int fd = arili_files_openat(s->locks, temp, O_WRONLY | O_CREAT | O_EXCL);
     if (fd < 0) {

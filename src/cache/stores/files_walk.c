@@ -144,7 +144,7 @@ static bool find_leaf(const struct arili_files *s, struct arili_files_leaves *l)
     }
     do {
         const uint32_t at = l->next % 256;
-        if ((l->present[at / 8] >> at % 8 & 1u) != 0) {
+        if ((l->present[at / 8] & 1u << at % 8) != 0) {
             return true;
         }
         l->next++;

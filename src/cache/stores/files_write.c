@@ -168,15 +168,20 @@ static aril_status sync_folder(const struct arili_files *s, const char *path, ar
     return ARIL_OK;
 }
 
-static aril_status sync_names(const struct arili_files_draft *d, uint32_t leaf, aril_error *error)
+/* The names of the folders too, once for each; another process may have made them and not waited.
+ */
+static aril_status sync_names(struct arili_files *s, uint32_t leaf, aril_error *error)
 {
     char folder[ARILI_FILES_LEAF_BYTES];
+    atomic_uchar *const synced = &s->synced[leaf / 8];
+    const unsigned char bit = (unsigned char)(1u << leaf % 8);
     arili_files_leaf_path(leaf, folder);
-    ARILI_TRY(sync_folder(d->s, folder, error));
-    if (d->made_folder) {
+    ARILI_TRY(sync_folder(s, folder, error));
+    if ((atomic_load_explicit(synced, memory_order_relaxed) & bit) == 0) {
         folder[2] = '\0';
-        ARILI_TRY(sync_folder(d->s, folder, error));
-        ARILI_TRY(sync_folder(d->s, ".", error));
+        ARILI_TRY(sync_folder(s, folder, error));
+        ARILI_TRY(sync_folder(s, ".", error));
+        (void)atomic_fetch_or_explicit(synced, bit, memory_order_relaxed);
     }
     return ARIL_OK;
 }
@@ -208,5 +213,5 @@ aril_status arili_files_put_one(struct arili_files *s, aril_store_item *item, ui
     } else {
         ARILI_TRY(name_draft(&d, item, &place, bytes, deadline_ns, error));
     }
-    return s->is_durable ? sync_names(&d, place.leaf, error) : ARIL_OK;
+    return s->is_durable ? sync_names(s, place.leaf, error) : ARIL_OK;
 }

@@ -41,7 +41,9 @@ aril_status arili_http_failed(const struct arili_http *s, aril_error *error, ari
 
 static void state_free(struct arili_http *s)
 {
+    struct arili_http_quiet q = arili_http_quiet_begin();
     arili_http_desks_free(s);
+    arili_http_quiet_end(&q);
     arili_free(s->authorization, s->authorization_bytes);
     (void)pthread_cond_destroy(&s->changed);
     (void)pthread_mutex_destroy(&s->mutex);
@@ -339,11 +341,12 @@ static void step(struct batch *b)
     }
 }
 
-static aril_status run(void *state, enum arili_http_verb verb, aril_store_item *items, size_t count,
-                       uint64_t deadline_ns, aril_error *error)
+static aril_status run_batch(struct arili_http *s, enum arili_http_verb verb,
+                             aril_store_item *items, size_t count, uint64_t deadline_ns,
+                             aril_error *error)
 {
     struct batch b = {
-        .s = state, .verb = verb, .items = items, .count = count, .deadline_ns = deadline_ns
+        .s = s, .verb = verb, .items = items, .count = count, .deadline_ns = deadline_ns
     };
     if (count == 0) {
         return ARIL_OK;
@@ -362,6 +365,15 @@ static aril_status run(void *state, enum arili_http_verb verb, aril_store_item *
         *error = b.why;
     }
     return b.has_answer ? ARIL_OK : b.failed;
+}
+
+static aril_status run(void *state, enum arili_http_verb verb, aril_store_item *items, size_t count,
+                       uint64_t deadline_ns, aril_error *error)
+{
+    struct arili_http_quiet q = arili_http_quiet_begin();
+    const aril_status st = run_batch(state, verb, items, count, deadline_ns, error);
+    arili_http_quiet_end(&q);
+    return st;
 }
 
 static aril_status http_get(void *state, aril_store_item *items, size_t count, uint64_t deadline_ns,

@@ -2,7 +2,9 @@
 #include "cache/stores/http_internal.h"
 #if ARILI_HTTP_HEADERS
 #include <dlfcn.h>
+#include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #define LIBRARY "libcurl.so.4"
 
@@ -67,5 +69,34 @@ const struct arili_http_curl *arili_http_curl_load(const char **ret_reason)
     }
     *ret_reason = problem;
     return problem == NULL ? &curl : NULL;
+}
+
+static sigset_t pipe_alone(void)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGPIPE);
+    return set;
+}
+
+struct arili_http_quiet arili_http_quiet_begin(void)
+{
+    struct arili_http_quiet q;
+    sigset_t pending;
+    const sigset_t set = pipe_alone();
+    q.was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+    (void)pthread_sigmask(SIG_BLOCK, &set, &q.old);
+    return q;
+}
+
+void arili_http_quiet_end(struct arili_http_quiet *q)
+{
+    const struct timespec at_once = { 0 };
+    const sigset_t set = pipe_alone();
+    if (!q->was_pending) {
+        while (sigtimedwait(&set, NULL, &at_once) < 0 && errno == EINTR) {
+        }
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &q->old, NULL);
 }
 #endif

@@ -7,6 +7,7 @@
 #define ARILI_HTTP_HEADERS 1
 #include <curl/curl.h>
 #include <pthread.h>
+#include <signal.h>
 
 /* What the files of the stores http: and https: share. */
 
@@ -34,6 +35,16 @@ struct arili_http_curl {
 /* Loaded once for the process, and left in place. NULL and *ret_reason when that does not work.
  * Threads: any. */
 const struct arili_http_curl *arili_http_curl_load(const char **ret_reason);
+
+/* A connection that the server closed raises SIGPIPE where TLS writes to it: libcurl leaves that to
+ * its callers, and only newer ones keep TLS from it. So calls that may write are between these, in
+ * one thread. */
+struct arili_http_quiet {
+    sigset_t old;
+    bool was_pending;
+};
+struct arili_http_quiet arili_http_quiet_begin(void);
+void arili_http_quiet_end(struct arili_http_quiet *q);
 
 /* --- URLs: http_url.c ------------------------------------------------------------------------- */
 

@@ -365,12 +365,14 @@ static aril_status judge_refusal(const struct arili_http_lane *l, long code, ari
     char text[96];
     aril_status st = ARIL_E_IO;
     const char *remedy = "look at the server's log";
-    switch (code) {
-    case 404:
-    case 410:
+    const bool is_put = l->verb == ARILI_HTTP_PUT;
+    if (!is_put && (code == 404 || code == 410)) {
         return ARIL_E_NOT_FOUND;
-    case 412:
+    }
+    if (is_put && l->item->absent_only != 0 && code == 412) {
         return ARIL_E_EXISTS;
+    }
+    switch (code) {
     case 413:
     case 507:
         return arili_fail(ARIL_E_IO_FULL);

@@ -30,7 +30,7 @@
 #define ARILI_REDIS_SEEDS_MAX    16u
 #define ARILI_REDIS_NODES_MAX    256u
 #define ARILI_REDIS_PATH_BYTES   4096u
-#define ARILI_REDIS_IO_BYTES     16384u
+#define ARILI_REDIS_IO_BYTES     65536u
 #define ARILI_REDIS_IOV          64u
 #define ARILI_REDIS_TEXT_BYTES   8192u
 #define ARILI_REDIS_REDIRECTS    5u
@@ -329,8 +329,8 @@ struct arili_redis_lane {
     uint64_t bytes;    /* of values that came, for the window */
     uint8_t *value;    /* where the value that is being read goes; NULL: nowhere */
     size_t value_len, value_at;
-    bool in_value;
-    aril_status result; /* of the answer that is being read */
+    bool in_value, taken; /* taken: it is handed over piece by piece */
+    aril_status result;   /* of the answer that is being read */
     bool decided;
 };
 /* One step without waiting. Failure: the connection is done for, lane->answered says what is not

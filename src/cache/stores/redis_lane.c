@@ -264,6 +264,13 @@ static aril_status refused(struct arili_redis_lane *lane, struct arili_redis_job
     return ARIL_OK;
 }
 
+static void hand_over(struct arili_redis_lane *lane, const aril_store_item *item, aril_bytes piece)
+{
+    if (item->take(item->user, lane->value_len, lane->value_at, piece) != 0) {
+        lane->result = ARIL_E_LIMIT;
+    }
+}
+
 static void begin_value(struct arili_redis_lane *lane, aril_store_item *item, uint64_t len)
 {
     lane->in_value = true;
@@ -271,7 +278,12 @@ static void begin_value(struct arili_redis_lane *lane, aril_store_item *item, ui
     lane->value_at = 0;
     lane->value_len = (size_t)len; /* the decoder knows the limit */
     lane->result = ARIL_OK;
-    if (len <= item->buffer.len) {
+    lane->taken = item->take != NULL;
+    if (lane->taken) {
+        if (len == 0) {
+            hand_over(lane, item, (aril_bytes){ NULL, 0 });
+        }
+    } else if (len <= item->buffer.len) {
         lane->value = item->buffer.data;
     } else if (item->room != NULL) {
         lane->value = item->room(item->user, lane->value_len);
@@ -281,12 +293,17 @@ static void begin_value(struct arili_redis_lane *lane, aril_store_item *item, ui
     }
 }
 
-static void take_piece(struct arili_redis_lane *lane, aril_bytes piece)
+static void take_piece(struct arili_redis_lane *lane, const aril_store_item *item, aril_bytes piece)
 {
-    if (lane->result == ARIL_OK && piece.len > 0) {
-        memcpy(lane->value + lane->value_at, piece.data, piece.len);
-        lane->value_at += piece.len;
+    if (lane->result != ARIL_OK || piece.len == 0) {
+        return;
     }
+    if (lane->taken) {
+        hand_over(lane, item, piece);
+    } else {
+        memcpy(lane->value + lane->value_at, piece.data, piece.len);
+    }
+    lane->value_at += piece.len;
 }
 
 /* The outermost value of an answer. */
@@ -343,6 +360,14 @@ static aril_status asking_event(struct arili_redis_lane *lane, const struct aril
     return e->kind == ARILI_RESP_SIMPLE ? ARIL_OK : nonsense(lane, "its answer to ASKING is none");
 }
 
+/* Whether the request whose answer comes was not sent whole. Of several in one vector that is known
+ * of the last one, which is enough: each has to be answered. */
+static bool is_early(const struct arili_redis_lane *lane)
+{
+    const bool is_last = lane->answered + 1 == lane->fed && lane->part == 0;
+    return lane->answered >= lane->fed || (is_last && lane->iov_at < lane->iov_count);
+}
+
 static aril_status take_event(struct arili_redis_lane *lane, const struct arili_resp_event *e)
 {
     if (lane->answered == lane->count) {
@@ -351,10 +376,10 @@ static aril_status take_event(struct arili_redis_lane *lane, const struct arili_
     const uint32_t i = lane->queue[lane->answered];
     struct arili_redis_job *const job = &lane->jobs[i];
     aril_store_item *const item = &lane->items[i];
-    if (lane->answered >= lane->fed) {
+    if (is_early(lane)) {
         /* A request that is too long for it is refused before its end, and the rest of it would be
          * read as something else: the connection is done for. */
-        if (lane->answered == lane->fed && lane->part > 0 && e->kind == ARILI_RESP_ERROR) {
+        if (lane->answered <= lane->fed && e->kind == ARILI_RESP_ERROR) {
             struct arili_redis_verdict v;
             arili_redis_judge(e->text, &v);
             return arili_redis_refused(&v, lane->node->name, lane->error);
@@ -369,7 +394,7 @@ static aril_status take_event(struct arili_redis_lane *lane, const struct arili_
         return ARIL_OK;
     }
     if (e->kind == ARILI_RESP_BODY) {
-        take_piece(lane, e->text);
+        take_piece(lane, item, e->text);
         return ARIL_OK;
     }
     return lane->decided ? nonsense(lane, "its answer has more parts than expected")
@@ -412,9 +437,10 @@ static aril_status fill(struct arili_redis_lane *lane, size_t *ret_len)
         conn->in_at = 0;
     }
     const struct iovec rest = { conn->in + conn->in_len, sizeof conn->in - conn->in_len };
-    const uint64_t body = lane->in_value && lane->result == ARIL_OK && conn->in_len == 0
-                              ? arili_resp_body_left(&conn->decoder)
-                              : 0;
+    const uint64_t body =
+        lane->in_value && !lane->taken && lane->result == ARIL_OK && conn->in_len == 0
+            ? arili_resp_body_left(&conn->decoder)
+            : 0;
     if (body == 0) {
         if (rest.iov_len == 0) {
             return nonsense(lane, "a line of its answer is too long");
@@ -429,10 +455,6 @@ static aril_status fill(struct arili_redis_lane *lane, size_t *ret_len)
     arili_resp_skip_body(&conn->decoder, direct);
     lane->value_at += direct;
     conn->in_len = *ret_len - direct;
-    const aril_store_item *item = &lane->items[lane->queue[lane->answered]];
-    if (item->arrived != NULL) {
-        item->arrived(item->user, lane->value, lane->value_at);
-    }
     return ARIL_OK;
 }
 

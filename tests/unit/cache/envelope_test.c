@@ -7,6 +7,8 @@
 #include <lz4.h>
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #define BYTES(s)  ((aril_bytes){ (const uint8_t *)("" s), sizeof(s) - 1 })
 #define VALUE_MAX ((size_t)1 << 20)
@@ -135,6 +137,26 @@ static void lz4_that_reads_or_writes_too_far_is_refused(void **state)
     refuse((aril_bytes){ in, len }, VALUE_MAX, ARIL_E_FORMAT_LENGTH);
 }
 
+/* Too few bytes are refused by their number, not only by the checksum. */
+static void zeros_do_not_fill_up_a_short_value(void **state)
+{
+    (void)state;
+    static const uint8_t filled[18] = TEXT;
+    uint8_t in[64];
+    struct arili_writer w = arili_writer_init(in, sizeof in);
+    uint8_t sum[8];
+    arili_store64(sum, XXH3_64bits(filled, sizeof filled));
+    arili_msgpack_write_array(&w, 4);
+    arili_msgpack_write_bin(&w, BYTES("\xf0\x01" TEXT));
+    arili_msgpack_write_array(&w, 8);
+    for (size_t i = 0; i < sizeof sum; i++) {
+        arili_msgpack_write_uint(&w, sum[i]);
+    }
+    arili_msgpack_write_uint(&w, sizeof filled);
+    arili_msgpack_write_str(&w, BYTES("msgpack"));
+    refuse((aril_bytes){ in, w.len }, VALUE_MAX, ARIL_E_FORMAT_FIELD);
+}
+
 static void a_ratio_over_1000_is_a_bomb(void **state)
 {
     (void)state;
@@ -206,6 +228,7 @@ int main(void)
         cmocka_unit_test(every_truncation_and_every_changed_bit_is_refused),
         cmocka_unit_test(the_old_form_of_the_data_is_read),
         cmocka_unit_test(lz4_that_reads_or_writes_too_far_is_refused),
+        cmocka_unit_test(zeros_do_not_fill_up_a_short_value),
         cmocka_unit_test(a_ratio_over_1000_is_a_bomb),
         cmocka_unit_test(claims_beyond_the_limits_are_refused),
         cmocka_unit_test(a_real_bomb_stops_at_the_limit_of_the_caller),

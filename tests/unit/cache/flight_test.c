@@ -24,8 +24,8 @@ static int teardown(void **state)
 
 static aril_status enter(uint64_t n, uint32_t wait_ms, struct arili_flight **ret)
 {
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(n, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(n, text);
     return arili_flight_enter(flights, &key, wait_ms, ret);
 }
 

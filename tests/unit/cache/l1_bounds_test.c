@@ -176,9 +176,9 @@ struct model {
 
 static void put_as(struct model *m, uint64_t n, uint64_t r, bool with_ticket)
 {
-    char text[CACHE_KEY_TEXT];
+    char text[L1_NAME_TEXT];
     uint8_t value[400];
-    const aril_cache_key key = cache_key(n, text);
+    const aril_cache_key key = l1_name(n, text);
     struct arili_l1_meta meta = l1_meta();
     const struct model fresh = { .there = true,
                                  .len = r % sizeof value,
@@ -203,8 +203,8 @@ static void put_as(struct model *m, uint64_t n, uint64_t r, bool with_ticket)
 /* A hit is what the map has. A miss is what the map has not, or what was evicted. */
 static void get_as(struct model *m, uint64_t n, uint64_t r, unsigned *hits, unsigned *lost)
 {
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(n, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(n, text);
     const struct arili_l1_want want = { 850 + r % 120, 3 + r / 500 % 3, 3 };
     struct arili_l1_meta meta;
     uint8_t out[400], *data;
@@ -234,8 +234,8 @@ static void compare_with_map(uint64_t bytes, bool may_lose)
     make(bytes, 4);
     for (unsigned i = 0; i < OPERATIONS; i++) {
         const uint64_t r = team_random(&random), n = r % NAMES, more = r / NAMES;
-        char text[CACHE_KEY_TEXT];
-        const aril_cache_key key = cache_key(n, text);
+        char text[L1_NAME_TEXT];
+        const aril_cache_key key = l1_name(n, text);
         switch (more % 16) {
         case 0:
             (void)arili_l1_drop(l1, &key);

@@ -65,8 +65,7 @@ static void an_entry_under_the_name_of_another_one_does_not_open(void **state)
     l1_put(l1, 1, 40, 1);
     l1_put(l1, 2, 40, 2);
     struct arili_l1_entry *const a = l1_peek(l1, 1), *const b = l1_peek(l1, 2);
-    const size_t name = arili_l1_name_bytes(a);
-    assert_int_equal(arili_l1_name_bytes(b), name);
+    assert_int_equal(arili_l1_aad(a).len, arili_l1_aad(b).len);
     /* All but the name, so all that a mix-up of pointers could mix up. */
     memcpy(a->nonce, b->nonce, sizeof a->nonce);
     memcpy(a->tag, b->tag, sizeof a->tag);
@@ -85,8 +84,8 @@ static uint8_t *give(void *user, size_t len)
 static void room_that_was_given_is_wiped_as_well(void **state)
 {
     (void)state;
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(1, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
     const struct arili_l1_want want = l1_want();
     struct arili_l1_meta meta;
     uint8_t out[40], *data = NULL;
@@ -174,12 +173,92 @@ static void no_nonce_is_used_twice_under_a_key(void **state)
     done();
 }
 
+/* --- Changes while a value is sealed -------------------------------------------------------- */
+
+static const struct arili_crypto_ops *inner;
+static struct arili_crypto_ops ops;
+static void (*meanwhile)(void);
+
+static aril_status seal_slowly(struct arili_aead_ctx *ctx,
+                               const uint8_t nonce[ARILI_AEAD_NONCE_BYTES], aril_bytes aad,
+                               const aril_bytes *spans, size_t count, uint8_t *ret_body,
+                               uint8_t ret_tag[ARILI_AEAD_TAG_BYTES])
+{
+    void (*const now)(void) = meanwhile;
+    meanwhile = NULL;
+    if (now != NULL) {
+        now();
+    }
+    return inner->aead_seal(ctx, nonce, aad, spans, count, ret_body, ret_tag);
+}
+
+static void drop_one(void)
+{
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
+    (void)arili_l1_drop(l1, &key);
+}
+
+static void put_one(void)
+{
+    l1_put(l1, 1, 30, 9);
+}
+
+static void clear_all(void)
+{
+    arili_l1_clear(l1);
+}
+
+static void renew_keys(void)
+{
+    for (unsigned n = 100; n < 130; n++) {
+        l1_put(l1, n, 10, n);
+    }
+}
+
+static void a_change_while_a_value_is_sealed_counts(void **state)
+{
+    (void)state;
+    static void (*const changes[])(void) = { drop_one, put_one, clear_all };
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
+    const struct arili_l1_meta meta = l1_meta();
+    aril_runtime *const usual = rt;
+    inner = rt->crypto.ops;
+    ops = *inner;
+    ops.aead_seal = seal_slowly;
+    const struct arili_crypto slow = { &ops, usual->crypto.provider };
+    assert_status(arili_runtime_new_over(&slow, NULL, &rt), ARIL_OK);
+    make(1, 0, 0);
+    for (size_t i = 0; i < COUNT(changes); i++) {
+        const uint64_t ticket = arili_l1_ticket(l1, &key);
+        meanwhile = changes[i];
+        assert_false(arili_l1_put_if(l1, &key, TEXT("old"), &meta, ticket));
+        assert_int_equal(l1_holds(l1, 1, 30, 9), changes[i] == put_one);
+        arili_l1_clear(l1);
+        /* Without a ticket the one that ends last is the one that counts. */
+        meanwhile = changes[i];
+        l1_put(l1, 1, 20, 4);
+        assert_true(l1_holds(l1, 1, 20, 4));
+        assert_int_equal(arili_l1_get_stats(l1).entries, 1);
+        arili_l1_clear(l1);
+    }
+    done();
+    make(1, 10, 0);
+    meanwhile = renew_keys; /* three times: what is sealed keeps its own */
+    l1_put(l1, 1, 20, 4);
+    assert_true(l1_holds(l1, 1, 20, 4));
+    done();
+    aril_runtime_free(rt);
+    rt = usual;
+}
+
 /* --- Fork ---------------------------------------------------------------------------------- */
 
 static int in_child(void *arg)
 {
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(1, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
     const struct arili_l1_want want = l1_want();
     const struct arili_l1_meta meta = l1_meta();
     const aril_bytes value = { (const uint8_t *)text, 4 };
@@ -230,6 +309,7 @@ int main(void)
         cmocka_unit_test(keys_change_before_a_counter_ends),
         cmocka_unit_test(keys_change_by_bytes_as_well),
         cmocka_unit_test(no_nonce_is_used_twice_under_a_key),
+        cmocka_unit_test(a_change_while_a_value_is_sealed_counts),
         cmocka_unit_test(a_forked_child_finds_nothing_and_waits_for_no_lock),
     };
     return cmocka_run_group_tests_name("L1 keys", tests, runtime_setup, runtime_teardown);

@@ -47,8 +47,8 @@ static void sizes_outside_the_range_are_refused(void **state)
 static void what_was_put_is_a_hit_with_all_that_was_said_of_it(void **state)
 {
     (void)state;
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(1, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
     const struct arili_l1_want want = l1_want();
     const struct arili_l1_meta meta = l1_meta();
     uint8_t value[100], out[200], *data = NULL;
@@ -108,11 +108,11 @@ static void the_last_put_wins(void **state)
 static void what_was_dropped_is_gone_and_the_rest_stays(void **state)
 {
     (void)state;
-    char text[CACHE_KEY_TEXT];
+    char text[L1_NAME_TEXT];
     for (unsigned n = 0; n < 100; n++) {
         l1_put(l1, n, 64, n);
     }
-    const aril_cache_key key = cache_key(50, text);
+    const aril_cache_key key = l1_name(50, text);
     (void)arili_l1_drop(l1, &key);
     (void)arili_l1_drop(l1, &key);
     for (unsigned n = 0; n < 100; n++) {
@@ -247,8 +247,8 @@ static void names_whose_hashes_collide_are_told_apart(void **state)
 
 static aril_status get_wanting(uint64_t now_ns, uint64_t generation, uint64_t epoch)
 {
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(1, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
     const struct arili_l1_want want = { now_ns, generation, epoch };
     struct arili_l1_meta meta = l1_meta();
     uint8_t out[8], *data;
@@ -313,8 +313,8 @@ static void too_small_a_buffer_is_left_alone(void **state)
 static void room_is_asked_for_when_the_buffer_is_too_small(void **state)
 {
     (void)state;
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(1, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
     const struct arili_l1_want want = l1_want();
     struct arili_l1_meta meta;
     struct guarded g;
@@ -351,8 +351,8 @@ static void an_empty_value_is_a_value(void **state)
 
 static bool put_if(uint64_t n, uint64_t ticket, uint64_t seed)
 {
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(n, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(n, text);
     const struct arili_l1_meta meta = l1_meta();
     uint8_t value[32];
     fill_pattern(value, sizeof value, seed);
@@ -362,8 +362,8 @@ static bool put_if(uint64_t n, uint64_t ticket, uint64_t seed)
 static void a_put_with_a_ticket_gives_up_after_any_change(void **state)
 {
     (void)state;
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(1, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
     uint64_t ticket = arili_l1_ticket(l1, &key);
     assert_true(put_if(1, ticket, 1));
     assert_true(l1_holds(l1, 1, 32, 1));
@@ -398,8 +398,8 @@ static void a_put_with_a_ticket_gives_up_after_any_change(void **state)
 static void a_drop_gives_a_ticket_of_its_own(void **state)
 {
     (void)state;
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(1, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
     const uint64_t first = arili_l1_drop(l1, &key);
     const uint64_t second = arili_l1_drop(l1, &key);
     assert_false(put_if(1, first, 1));
@@ -413,8 +413,8 @@ static void changes_of_other_names_rarely_count(void **state)
     (void)state;
     unsigned kept = 0;
     for (unsigned n = 0; n < 400; n++) {
-        char text[CACHE_KEY_TEXT];
-        const aril_cache_key key = cache_key(n, text);
+        char text[L1_NAME_TEXT];
+        const aril_cache_key key = l1_name(n, text);
         const uint64_t ticket = arili_l1_ticket(l1, &key);
         l1_put(l1, n + 1000, 10, 1);
         kept += put_if(n, ticket, 1);
@@ -426,8 +426,8 @@ static void changes_of_other_names_rarely_count(void **state)
 static void a_value_that_does_not_fit_ends_the_older_one(void **state)
 {
     (void)state;
-    char text[CACHE_KEY_TEXT];
-    const aril_cache_key key = cache_key(1, text);
+    char text[L1_NAME_TEXT];
+    const aril_cache_key key = l1_name(1, text);
     const struct arili_l1_meta meta = l1_meta();
     const uint64_t ticket = arili_l1_ticket(l1, &key);
     l1_put(l1, 1, 32, 1);

@@ -353,7 +353,9 @@ static void the_status_is_that_of_the_call_in_one_piece(void **state)
         assert_status(items[16].status, cases[i].item);
         items[16].ttl_ms = ARIL_OK;
     }
-    fake.whole = ARIL_E_FORKED; /* concerns all */
+    fake.whole = ARIL_E_FORKED; /* concerns all, also where each item is a piece of its own */
+    items[0].buffer.len = items[1].buffer.len = ARILI_QUEUE_PIECE_BYTES;
+    assert_status(status_of(queue, 2), ARIL_E_FORKED);
     assert_status(status_of(queue, 1), ARIL_E_FORKED);
     assert_status(status_of(queue, 17), ARIL_E_FORKED);
     assert_status(status_of(queue, 64), ARIL_E_FORKED);

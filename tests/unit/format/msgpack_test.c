@@ -209,6 +209,14 @@ static void claims_that_add_up_to_more_than_the_input_are_refused(void **state)
                   ARIL_E_FORMAT_TRUNCATED);
 }
 
+/* Known from the heads alone: what follows is not looked at. */
+static void claims_are_added_up_before_elements_are_read(void **state)
+{
+    (void)state;
+    assert_status(check(BYTES("\x93\x93\xc1\x01\x01"), 4), ARIL_E_FORMAT_TRUNCATED);
+    assert_status(check(BYTES("\x93\x93\xc1\x01\x01\x01\x01"), 4), ARIL_E_FORMAT_FIELD);
+}
+
 static void every_single_byte_is_read_or_refused(void **state)
 {
     (void)state;
@@ -304,6 +312,7 @@ int main(void)
         cmocka_unit_test(the_depth_counts_every_container_on_the_way_down),
         cmocka_unit_test(a_million_levels_are_refused),
         cmocka_unit_test(claims_that_add_up_to_more_than_the_input_are_refused),
+        cmocka_unit_test(claims_are_added_up_before_elements_are_read),
         cmocka_unit_test(every_single_byte_is_read_or_refused),
         cmocka_unit_test(the_shortest_form_is_written),
         cmocka_unit_test(heads_grow_with_what_they_head),
