@@ -115,8 +115,7 @@ void cache_model_doubt_tags(struct cache_model *m, unsigned name, unsigned tags)
     }
 }
 
-/* A value was put with these tags: each has a stamp now. */
-static void stamp_tags(struct cache_model *m, unsigned name, unsigned tags)
+void cache_model_stamp(struct cache_model *m, unsigned name, unsigned tags)
 {
     for (unsigned t = 0; t < CACHE_MODEL_TAGS; t++) {
         struct cache_model_tag *tag = tag_of(m, name, t);
@@ -136,7 +135,7 @@ void cache_model_put(struct cache_model *m, unsigned cache, unsigned name,
 {
     struct cache_model_name *n = &m->names[name];
     const unsigned tenant = cache_model_tenant(name);
-    stamp_tags(m, name, value->tags);
+    cache_model_stamp(m, name, value->tags);
     const bool old_generation = m->now_ns <= m->bumped_ns[tenant][cache_model_space(name)][cache];
     if (done) {
         end_all(m, n, cache, m->l1_ttl_ns);

@@ -74,6 +74,8 @@ struct cache_model_value cache_model_next(struct cache_model *m, size_t len, uin
 /* done: the store has it. Else it has that or what it had. */
 void cache_model_put(struct cache_model *m, unsigned cache, unsigned name,
                      const struct cache_model_value *value, bool done);
+/* Only its tags have got stamps: there was something already. cache_model_put() does this too. */
+void cache_model_stamp(struct cache_model *m, unsigned name, unsigned tags);
 void cache_model_delete(struct cache_model *m, unsigned cache, unsigned name, bool done);
 void cache_model_bump(struct cache_model *m, unsigned cache, unsigned tenant, unsigned space);
 /* After a bump: the store's names are gone too. */

@@ -166,6 +166,7 @@ static void settle_put(unsigned cache, const struct asked *a, const aril_cache_i
     }
     if (item->status == ARIL_E_EXISTS) {
         mrun_demand(item->absent_only && raw != RAW_NONE, "name %u: exists already", a->name);
+        cache_model_stamp(m, a->name, a->value.tags);
         return;
     }
     mrun_demand(item->status == ARIL_OK || mrun.disturbed, "name %u: %s", a->name,
