@@ -125,7 +125,8 @@ void cache_model_stamp(struct cache_model *m, unsigned name, unsigned tags)
         if (!tag->known || m->loses) { /* it may have got a new one, which ends who had the old */
             cache_model_doubt_tags(m, name, 1u << t);
             tag->known = true;
-            tag->data_key = m->data_key[cache_model_tenant(name)];
+            tag->data_key =
+                tag->data_key != 0 ? tag->data_key : m->data_key[cache_model_tenant(name)];
         }
     }
 }
@@ -177,7 +178,7 @@ void cache_model_bump(struct cache_model *m, unsigned cache, unsigned tenant, un
         end_all(m, n, cache, m->refresh_ns);
     }
     for (unsigned t = 0; t < CACHE_MODEL_TAGS; t++) {
-        m->tags[tenant][space][t].known = false;
+        m->tags[tenant][space][t] = (struct cache_model_tag){ .known = false };
     }
     for (unsigned c = 0; c < CACHE_MODEL_CACHES; c++) {
         if (c != cache) {
@@ -236,9 +237,10 @@ void cache_model_retire(struct cache_model *m, unsigned tenant)
     }
     for (unsigned i = 0; i < CACHE_MODEL_NAMES; i++) {
         for (unsigned t = 0; cache_model_tenant(i) == tenant && t < CACHE_MODEL_TAGS; t++) {
-            const struct cache_model_tag *tag = tag_of(m, i, t);
-            if (tag->known && tag->data_key <= m->retired[tenant]) {
+            struct cache_model_tag *tag = tag_of(m, i, t);
+            if (tag->data_key != 0 && tag->data_key <= m->retired[tenant]) {
                 cache_model_doubt_tags(m, i, 1u << t);
+                tag->data_key = 0;
             }
         }
     }
