@@ -347,6 +347,17 @@ bool cache_model_may_be_stale(const struct cache_model *m, const struct cache_mo
     return v->stale_ms > 0 && m->now_ms + v->stale_ms + STEP_MS >= v->put_ms + v->ttl_ms;
 }
 
+bool cache_model_may_hit_stale(const struct cache_model *m, unsigned cache, unsigned name)
+{
+    for (unsigned k = 0; k < CACHE_MODEL_KEPT; k++) {
+        const struct cache_model_value *v = &m->names[name].kept[k];
+        if (may_give(m, cache, v) && cache_model_may_be_stale(m, v)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool cache_model_must_be_stale(const struct cache_model *m, const struct cache_model_value *v)
 {
     return v->stale_ms > 0 && m->now_ms + v->stale_ms >= v->put_ms + v->ttl_ms + 2 * STEP_MS;

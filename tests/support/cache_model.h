@@ -108,5 +108,7 @@ bool cache_model_must_hit(const struct cache_model *m, unsigned name);
 enum cache_model_raw cache_model_raw(const struct cache_model *m, unsigned name);
 /* Whether the version may be, or must be, in the stale part of its life. */
 bool cache_model_may_be_stale(const struct cache_model *m, const struct cache_model_value *v);
+/* Whether a version may be given that may be stale. */
+bool cache_model_may_hit_stale(const struct cache_model *m, unsigned cache, unsigned name);
 bool cache_model_must_be_stale(const struct cache_model *m, const struct cache_model_value *v);
 #endif

@@ -295,9 +295,8 @@ static void settle_computed(unsigned cache, unsigned name, const struct computin
                             const aril_cache_item *item)
 {
     struct cache_model *m = &mrun.model;
-    const struct cache_model_name *n = &m->names[name];
-    const bool may_stale = n->newest > 0 && cache_model_may_be_stale(m, &n->kept[n->newest - 1]);
-    mrun_demand(mrun.disturbed || may_stale || !cache_model_must_hit(m, name),
+    mrun_demand(mrun.disturbed || cache_model_may_hit_stale(m, cache, name) ||
+                    !cache_model_must_hit(m, name),
                 "name %u: computed though it is there", name);
     if (c->fails) {
         mrun_demand(item->status == (item->result.stale ? ARIL_OK : ARIL_E_IO), "name %u: %s", name,
