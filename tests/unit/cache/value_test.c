@@ -382,50 +382,78 @@ static void padding_is_verified_too(void **state)
 
 /* --- As it comes in ------------------------------------------------------------------------ */
 
+/* Opens a value without a trailer in pieces of `step` bytes; out has room for the value. */
+static aril_status open_in_pieces(const struct sealed *s, size_t len, size_t step, uint8_t *out)
+{
+    struct arili_value_header h;
+    struct arili_value_opening o;
+    aril_status st = ARIL_OK;
+    assert_status(arili_value_parse((aril_bytes){ s->bytes, s->len }, &h), ARIL_OK);
+    arili_value_open_begin(&o, rt, data_key, s->bytes, &h, context);
+    o.out = out;
+    for (size_t at = ARILI_VALUE_HEADER_BYTES; st == ARIL_OK && at < len; at += step) {
+        st = arili_value_open_piece(
+            &o, (aril_bytes){ s->bytes + at, step < len - at ? step : len - at });
+    }
+    const aril_status done = arili_value_open_done(&o);
+    assert_status(arili_value_open_done(&o), done); /* may be called again */
+    return st != ARIL_OK ? st : done;
+}
+
 static void a_value_opens_while_it_comes_in(void **state)
 {
     (void)state;
+    static const size_t steps[] = { 1000, 4096, FULL - 1, FULL, FULL + 1, 3 * FULL };
     struct sealed s = seal(bare(2 * SEGMENT + 5));
-    static const size_t arrived[] = {
-        0, 95, 96, 97, 96 + FULL - 1, 96 + FULL, 96 + FULL + 1, 96 + 2 * FULL, 96 + 2 * FULL + 20
-    };
-    static const uint64_t opened[] = { 0, 0, 0, 0, 0, 1, 1, 2, 2 };
-    struct arili_value_header h;
-    struct arili_value_opening o;
-    uint8_t *out = malloc(2 * SEGMENT + 5);
+    uint8_t *out = malloc(2 * SEGMENT + 5 + GUARD);
     assert_non_null(out);
-    memset(out, FILLER, 2 * SEGMENT + 5);
-    assert_status(arili_value_parse((aril_bytes){ s.bytes, s.len }, &h), ARIL_OK);
-    arili_value_open_begin(&o, rt, data_key, s.bytes, &h, context);
-    o.out = out;
-    for (size_t i = 0; i < COUNT(arrived); i++) {
-        assert_status(arili_value_open_segments(&o, s.bytes, arrived[i]), ARIL_OK);
-        assert_true(o.opened == opened[i]);
-        assert_memory_equal(out, s.value, opened[i] * SEGMENT);
-        assert_true(is_filled(out + opened[i] * SEGMENT, 5, FILLER));
+    for (size_t i = 0; i < COUNT(steps); i++) {
+        memset(out, FILLER, 2 * SEGMENT + 5 + GUARD);
+        assert_status(open_in_pieces(&s, s.len, steps[i], out), ARIL_OK);
+        assert_memory_equal(out, s.value, 2 * SEGMENT + 5);
+        assert_true(is_filled(out + 2 * SEGMENT + 5, GUARD, FILLER));
     }
-    assert_status(arili_value_open_end(&o, (aril_bytes){ s.bytes, s.len }), ARIL_OK);
-    assert_memory_equal(out, s.value, 2 * SEGMENT + 5);
-    free(out);
     sealed_done(&s);
+    s = seal(bare(5));
+    assert_status(open_in_pieces(&s, s.len, 1, out), ARIL_OK);
+    assert_memory_equal(out, s.value, 5);
+    sealed_done(&s);
+    free(out);
 }
 
-static void nothing_stays_when_a_later_segment_is_wrong(void **state)
+static void pieces_that_are_too_few_or_too_many_are_no_value(void **state)
+{
+    (void)state;
+    static const uint64_t lens[] = { 0, 5, SEGMENT };
+    for (size_t i = 0; i < COUNT(lens); i++) {
+        struct sealed s = seal(bare(lens[i]));
+        uint8_t *out = malloc((size_t)lens[i] + GUARD);
+        assert_non_null(out);
+        memset(out, FILLER, (size_t)lens[i] + GUARD);
+        for (size_t cut = 1; cut <= ARILI_VALUE_TAG_BYTES; cut++) {
+            assert_status(open_in_pieces(&s, s.len - cut, 2 * FULL, out), ARIL_E_FORMAT_TRUNCATED);
+        }
+        assert_status(open_in_pieces(&s, s.len + 1, 2 * FULL, out), ARIL_E_FORMAT_LENGTH);
+        assert_true(is_filled(out + lens[i], GUARD, FILLER));
+        free(out);
+        sealed_done(&s);
+    }
+}
+
+static void the_tag_of_each_segment_is_checked_as_it_comes(void **state)
 {
     (void)state;
     struct sealed s = seal(bare(2 * SEGMENT + 5));
-    struct arili_value_header h;
-    struct arili_value_opening o;
-    uint8_t *out = calloc(1, 2 * SEGMENT + 5);
+    uint8_t *out = malloc(2 * SEGMENT + 5);
     assert_non_null(out);
-    s.bytes[s.len - 1] ^= 1;
-    assert_status(arili_value_parse((aril_bytes){ s.bytes, s.len }, &h), ARIL_OK);
-    arili_value_open_begin(&o, rt, data_key, s.bytes, &h, context);
-    o.out = out;
-    assert_status(arili_value_open_segments(&o, s.bytes, 96 + 2 * FULL), ARIL_OK);
-    assert_memory_equal(out, s.value, 2 * SEGMENT);
-    assert_status(arili_value_open_end(&o, (aril_bytes){ s.bytes, s.len }), ARIL_E_AUTH);
-    assert_true(is_filled(out, 2 * SEGMENT + 5, 0));
+    const size_t last[] = { ARILI_VALUE_HEADER_BYTES + FULL - 1,
+                            ARILI_VALUE_HEADER_BYTES + 2 * FULL - 1, s.len - 1 };
+    for (size_t i = 0; i < COUNT(last); i++) {
+        s.bytes[last[i]] ^= 1;
+        assert_status(open_in_pieces(&s, s.len, 4096, out), ARIL_E_AUTH);
+        s.bytes[last[i]] ^= 1;
+    }
+    assert_status(open_in_pieces(&s, s.len, 4096, out), ARIL_OK);
     free(out);
     sealed_done(&s);
 }
@@ -518,7 +546,8 @@ int main(void)
         cmocka_unit_test(segments_cannot_be_swapped_doubled_or_cut_off),
         cmocka_unit_test(padding_is_verified_too),
         cmocka_unit_test(a_value_opens_while_it_comes_in),
-        cmocka_unit_test(nothing_stays_when_a_later_segment_is_wrong),
+        cmocka_unit_test(pieces_that_are_too_few_or_too_many_are_no_value),
+        cmocka_unit_test(the_tag_of_each_segment_is_checked_as_it_comes),
         cmocka_unit_test(segments_may_be_opened_in_any_order),
         cmocka_unit_test(a_seal_that_fails_leaves_nothing),
     };
