@@ -90,7 +90,7 @@ void aril_cache_close(aril_cache *cache)
         return;
     }
     /* In a forked child the locks may be held for ever. */
-    if (cache->listener != NULL && !arili_is_forked(&cache->guard)) {
+    if (cache->listens && !arili_is_forked(&cache->guard)) {
         arili_store_deafen(cache->store); /* nobody calls on_message() after this */
     }
     arili_scopes_free(cache);

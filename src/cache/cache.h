@@ -89,7 +89,7 @@ struct aril_cache {
     _Atomic(struct arili_handed_keys *) handed;
     _Atomic(struct arili_shared_chains *) shared;
     _Atomic uint64_t invalidated;
-    aril_store_message_fn *listener;
+    bool listens; /* to messages of the store */
 };
 
 /* --- Scopes (scope.c, policy.c) */
@@ -110,8 +110,6 @@ ARIL_MUST_USE aril_status arili_cache_key_check(const aril_cache_key *key);
 ARIL_MUST_USE aril_status arili_scope_find(aril_cache *cache, aril_bytes tenant, aril_bytes space,
                                            struct arili_scope **ret, uint64_t *ret_now_ns,
                                            aril_error *error);
-/* Look now at what changed in the keyring. */
-void arili_scopes_look(aril_cache *cache, uint64_t now_ns, bool force);
 void arili_scopes_free(aril_cache *cache);
 /* What a floor is called in the keyring. */
 #define ARILI_FLOOR_NAME_BYTES 81u
@@ -140,7 +138,7 @@ ARIL_MUST_USE aril_status arili_cache_place(aril_cache *cache, struct arili_scop
 /* --- Reading and writing (get.c, read.c, put.c) */
 
 /* One value past the policies: item->result and item->status are filled, nothing is counted. Gives
- * the policy of its namespace; NULL: there is no such tenant. */
+ * the policy of its namespace; NULL: its key is none. */
 struct arili_policy *arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error);
 /* The same, without a look into L1 where past_l1 says so. Until when it may be used without asking
  * the store again: boot clock, UINT64_MAX when the store was asked. */
@@ -180,6 +178,8 @@ ARIL_MUST_USE aril_status arili_others_seal(aril_cache *cache, struct arili_scop
                                             aril_bytes name, aril_bytes value,
                                             struct arili_stage *ret_stage, size_t *ret_len,
                                             aril_error *error);
+/* aril_store_room_fn for a stored value of others; user is the policy of its namespace. */
+uint8_t *arili_others_room(void *user, size_t len);
 void arili_handed_keys_free(aril_cache *cache);
 void arili_shared_chains_free(aril_cache *cache);
 

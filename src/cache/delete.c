@@ -153,7 +153,7 @@ aril_status aril_cache_delete(aril_cache *cache, aril_cache_item *items, size_t 
         if (arili_cache_key_check(&items[i].key) == ARIL_OK) {
             arili_l1_drop(cache->l1, &items[i].key);
         }
-        if (cache->listener != NULL && items[i].status == ARIL_OK) {
+        if (cache->listens && items[i].status == ARIL_OK) {
             arili_messages_tell(cache, items[i].key.tenant, items[i].key.space, &items[i], 1);
         }
     }

@@ -71,7 +71,7 @@ static aril_status tell_one(aril_cache *cache, aril_bytes tenant, aril_bytes spa
 void arili_messages_tell(aril_cache *cache, aril_bytes tenant, aril_bytes space,
                          const aril_cache_item *items, size_t count)
 {
-    if (cache->listener == NULL) {
+    if (!cache->listens) {
         return;
     }
     if (count == 0) {
@@ -149,6 +149,6 @@ aril_status arili_messages_listen(aril_cache *cache, aril_error *error)
         return ARIL_OK;
     }
     ARILI_TRY(aril_store_listen(cache->store, CHANNEL, on_message, cache, error));
-    cache->listener = on_message;
+    cache->listens = true;
     return ARIL_OK;
 }

@@ -270,7 +270,7 @@ static void window_add(aril_cache *cache, struct window *win, aril_cache_item *i
 /* Tell others of what they may hold: not of blocks, whose names stand for their content. */
 static void tell_others(aril_cache *cache, const aril_cache_item *items, size_t count)
 {
-    if (cache->listener == NULL) {
+    if (!cache->listens) {
         return;
     }
     for (size_t i = 0; i < count; i++) {

@@ -245,11 +245,12 @@ static void scope_look(aril_cache *cache, struct arili_scope *s)
     }
 }
 
-void arili_scopes_look(aril_cache *cache, uint64_t now_ns, bool force)
+/* Every refresh_ms, by whoever comes by: what changed in the keyring. */
+static void look_around(aril_cache *cache, uint64_t now_ns)
 {
     uint64_t due = atomic_load_explicit(&cache->look_at_ns, memory_order_relaxed);
-    if (!force && (now_ns < due || !atomic_compare_exchange_strong(&cache->look_at_ns, &due,
-                                                                   now_ns + cache->refresh_ns))) {
+    if (now_ns < due ||
+        !atomic_compare_exchange_strong(&cache->look_at_ns, &due, now_ns + cache->refresh_ns)) {
         return;
     }
     arili_forgive(aril_keyring_refresh(cache->keyring, NULL, NULL));
@@ -260,8 +261,7 @@ void arili_scopes_look(aril_cache *cache, uint64_t now_ns, bool force)
     struct arili_scope_table *table = atomic_load(&cache->scopes);
     for (size_t i = 0; table != NULL && i < table->cap; i++) {
         struct arili_scope *s = atomic_load(&table->slots[i]);
-        if (s != NULL &&
-            (force || revision != cache->revision || atomic_load(&s->status) != ARIL_OK)) {
+        if (s != NULL && (revision != cache->revision || atomic_load(&s->status) != ARIL_OK)) {
             scope_look(cache, s);
         }
     }
@@ -331,7 +331,7 @@ aril_status arili_scope_find(aril_cache *cache, aril_bytes tenant, aril_bytes sp
                              struct arili_scope **ret, uint64_t *ret_now_ns, aril_error *error)
 {
     ARILI_TRY(arili_cache_now(cache, ret_now_ns, NULL));
-    arili_scopes_look(cache, *ret_now_ns, false);
+    look_around(cache, *ret_now_ns);
     const uint64_t hash = scope_hash(cache, tenant, space);
     struct arili_scope *s =
         look_up(atomic_load_explicit(&cache->scopes, memory_order_acquire), hash, tenant, space);
