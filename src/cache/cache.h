@@ -110,6 +110,8 @@ ARIL_MUST_USE aril_status arili_cache_key_check(const aril_cache_key *key);
 ARIL_MUST_USE aril_status arili_scope_find(aril_cache *cache, aril_bytes tenant, aril_bytes space,
                                            struct arili_scope **ret, uint64_t *ret_now_ns,
                                            aril_error *error);
+/* Take over what changed in the keyring: generations, keys that open no more. */
+void arili_scopes_look(aril_cache *cache);
 void arili_scopes_free(aril_cache *cache);
 /* What a floor is called in the keyring. */
 #define ARILI_FLOOR_NAME_BYTES 81u

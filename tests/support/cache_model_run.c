@@ -234,7 +234,7 @@ static void op_clock(void)
     for (unsigned c = 0; c < mrun.cache_count; c++) {
         if (mrun.cache_count > 1 &&
             (arili_store_capabilities(mrun.stores[c]) & ARIL_STORE_NOTIFY) != 0) {
-            arili_scopes_look(mrun.caches[c], mrun.model.now_ns, true);
+            arili_scopes_look(mrun.caches[c]);
         }
     }
 }
