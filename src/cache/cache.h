@@ -151,10 +151,11 @@ void arili_cache_count(struct arili_policy *p, const aril_cache_item *item);
 /* One value; with a lock name the store checks that fence still holds it. */
 ARIL_MUST_USE aril_status arili_cache_write(aril_cache *cache, aril_cache_item *item,
                                             aril_bytes lock, uint64_t fence, aril_error *error);
-/* What L1 must know of a value that ends at not_after_ms. */
-struct arili_l1_meta arili_l1_meta_of(const struct arili_scope *scope, uint64_t now_ns,
-                                      uint64_t now_ms, uint64_t created_ms, uint64_t not_after_ms,
-                                      uint64_t generation);
+/* What L1 must know of a value that ends at not_after_ms. epoch: the scope's when the call began,
+ * before anything was asked; what ends values meanwhile ends this one too. */
+struct arili_l1_meta arili_l1_meta_of(const struct arili_scope *scope, uint64_t epoch,
+                                      uint64_t now_ns, uint64_t now_ms, uint64_t created_ms,
+                                      uint64_t not_after_ms, uint64_t generation);
 
 /* --- Formats of others (others.c) */
 

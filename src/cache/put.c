@@ -13,6 +13,7 @@ struct writing {
     aril_cache_item *item;
     struct arili_scope *scope;
     uint64_t now_ns, now_ms, ttl_ms, not_after_ms, generation;
+    uint64_t epoch; /* of the scope, before stamps were read */
     struct arili_place_of_value place;
     uint64_t ticket; /* of L1, taken before the store was asked */
     struct arili_stage stage;
@@ -111,6 +112,7 @@ static aril_status writing_begin(aril_cache *cache, aril_cache_item *item, struc
     w->stage = (struct arili_stage){ NULL, 0 };
     ARILI_TRY(item_check(item));
     ARILI_TRY(
+    w->epoch = atomic_load(&w->scope->epoch);
         arili_scope_find(cache, item->key.tenant, item->key.space, &w->scope, &w->now_ns, error));
     const aril_cache_policy *p = &w->scope->policy->said;
     if (item->value.len > p->value_max) {
@@ -152,8 +154,8 @@ static void keep_in_l1(aril_cache *cache, const struct writing *w)
         arili_l1_drop(cache->l1, &w->item->key);
         return;
     }
-    const struct arili_l1_meta meta =
-        arili_l1_meta_of(w->scope, w->now_ns, w->now_ms, w->now_ms, w->not_after_ms, w->generation);
+    const struct arili_l1_meta meta = arili_l1_meta_of(w->scope, w->epoch, w->now_ns, w->now_ms,
+                                                       w->now_ms, w->not_after_ms, w->generation);
     if (!arili_l1_put_if(cache->l1, &w->item->key, w->item->value, &meta, w->ticket)) {
         /* Somebody else changed it meanwhile: which of the two the store has is not known. */
         (void)arili_l1_drop(cache->l1, &w->item->key);

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a store, another tenant, or bad timing tries against a whole cache. */
+#include "cache_fixture.h"
+#include "faulty_cache_store.h"
+#include "cache/cache.h"
+#include "temp_folder.h"
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB ((size_t)1 << 20)
+
+static struct world w;
+static struct cache_home ch;
+static uint8_t big[MIB + 4096]; /* two segments: the executor is asked */
+
+static int setup(void **state)
+{
+    (void)state;
+    world_init(&w);
+    memset(&ch, 0, sizeof ch);
+    fill_pattern(big, sizeof big, 7);
+    return 0;
+}
+static int teardown(void **state)
+{
+    (void)state;
+    cache_home_done(&ch);
+    world_done(&w);
+    return 0;
+}
+
+static void start(const aril_cache_policy *policies, size_t count)
+{
+    cache_home_init(&ch, &w, "memory:", policies, count);
+}
+
+/* --- In the middle of a call */
+
+/* Does something once, when the segments of a value were sealed or opened. */
+struct meanwhile {
+    void (*then)(void);
+};
+static void run_and_then(void *state, void (*task)(void *arg, size_t index), void *arg,
+                         size_t count)
+{
+    struct meanwhile *m = state;
+    for (size_t i = 0; i < count; i++) {
+        task(arg, i);
+    }
+    void (*const then)(void) = m->then;
+    m->then = NULL;
+    if (then != NULL) {
+        then();
+    }
+}
+static struct meanwhile meanwhile;
+static const aril_executor executor = { ARIL_EXECUTOR_ABI, &meanwhile, run_and_then };
+
+static void start_with_executor(void)
+{
+    static const aril_cache_policy policy = { .l1_value_max = 4 * MIB };
+    start(&policy, 1);
+    ch.config.executor = &executor;
+    ch.config.l1_bytes = 16 * MIB;
+    ch.config.l1_shards = 1;
+    cache_home_reopen(&ch);
+}
+
+static struct key_copy first_key;
+
+static void retire_the_first_key(void)
+{
+    assert_status(aril_keyring_retire(ch.keys.kr, first_key.info.id, 0, &ch.error), ARIL_OK);
+    fake_clock_add_s(&w.clock, 1);
+    /* Another call looks at the keyring. */
+    assert_status(cache_get(&ch, cache_key("alice", "s", "other"), TEXT(""), NULL),
+                  ARIL_E_NOT_FOUND);
+}
+
+static void a_key_that_retires_during_a_read_leaves_nothing_in_l1(void **state)
+{
+    (void)state;
+    start_with_executor();
+    const aril_cache_key key = cache_key("alice", "s", "k");
+    const aril_bytes value = { big, sizeof big };
+    aril_cache_result result;
+    assert_status(cache_put(&ch, key, value), ARIL_OK);
+    keyring_key(ch.keys.kr, slot_of(ARIL_KEY_DATA, "alice", NULL), 1, &first_key);
+    assert_status(home_rotate(&ch.keys, slot_of(ARIL_KEY_DATA, "alice", NULL)), ARIL_OK);
+    cache_home_reopen(&ch);
+    assert_status(cache_get(&ch, cache_key("alice", "s", "other"), TEXT(""), NULL),
+                  ARIL_E_NOT_FOUND);
+    meanwhile.then = retire_the_first_key;
+    assert_status(cache_get(&ch, key, value, &result), ARIL_OK);
+    assert_null(meanwhile.then);
+    assert_status(cache_get(&ch, key, value, &result), ARIL_E_NOT_FOUND);
+    assert_int_equal(result.outcome, ARIL_CACHE_KEY_GONE);
+}
+
+static void end_the_tag(void)
+{
+    assert_status(
+        aril_cache_invalidate_tag(ch.cache, TEXT("alice"), TEXT("s"), TEXT("red"), &ch.error),
+        ARIL_OK);
+}
+
+static void a_tag_that_ends_during_a_call_leaves_nothing_in_l1(void **state)
+{
+    (void)state;
+    start_with_executor();
+    const aril_cache_key key = cache_key("alice", "s", "k");
+    const aril_bytes value = { big, sizeof big };
+    const aril_bytes red[] = { TEXT("red") };
+    aril_cache_item item = { .key = key, .value = value, .tags = red, .tag_count = 1 };
+    aril_cache_result result;
+    meanwhile.then = end_the_tag; /* after the put took its stamp */
+    assert_status(aril_cache_put(ch.cache, &item, 1, &ch.error), ARIL_OK);
+    assert_status(cache_get(&ch, key, value, &result), ARIL_E_NOT_FOUND);
+    assert_status(result.status, ARIL_E_REPLAY_SUPERSEDED);
+    assert_status(aril_cache_put(ch.cache, &item, 1, &ch.error), ARIL_OK);
+    cache_home_reopen(&ch);
+    meanwhile.then = end_the_tag; /* after the get looked its stamp up */
+    assert_status(cache_get(&ch, key, value, &result), ARIL_OK);
+    assert_null(meanwhile.then);
+    assert_status(cache_get(&ch, key, value, &result), ARIL_E_NOT_FOUND);
+    assert_status(result.status, ARIL_E_REPLAY_SUPERSEDED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_key_that_retires_during_a_read_leaves_nothing_in_l1),
+        TEST(a_tag_that_ends_during_a_call_leaves_nothing_in_l1),
+    };
+    return cmocka_run_group_tests_name("hostile", tests, temp_folder_make, temp_folder_remove);
+}
