@@ -52,8 +52,9 @@ static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t hash,
     struct arili_l1_meta meta;
     uint8_t *data;
     const struct arili_l1_want want = want_now(scope, now_ns);
-    const bool allocate = item->buffer.data == NULL;
-    const struct arili_l1_into into = { .buffer = item->buffer,
+    const bool allocate = item->buffer.data == NULL; /* whatever its length says */
+    const struct arili_l1_into into = { .buffer = { item->buffer.data,
+                                                    allocate ? 0 : item->buffer.len },
                                         .room = allocate ? allocate_room : NULL };
     const aril_status st = arili_l1_get_hashed(cache->l1, hash, &item->key, &want, &into, &data,
                                                &item->result.len, &meta);
@@ -81,10 +82,10 @@ static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t hash,
 
 /* --- The store ------------------------------------------------------------------------------ */
 
-/* A read that cannot even begin. */
-static void refuse(aril_cache_item *item, const struct arili_scope *scope, aril_status st)
+/* A read that cannot even begin. policy NULL: of a key that is none. */
+static void refuse(aril_cache_item *item, const struct arili_policy *policy, aril_status st)
 {
-    arili_reading_judge(item, scope != NULL ? scope->policy : NULL, st, false);
+    arili_reading_judge(item, policy, st, false);
     if (aril_status_class(st) == ARIL_E_USAGE || st == ARIL_E_FORKED) {
         item->status = st;
     }
@@ -184,7 +185,10 @@ static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct look 
         st = arili_scope_find(cache, item->key.tenant, item->key.space, &scope, &now_ns, error);
     }
     if (st != ARIL_OK) {
-        refuse(item, scope, st);
+        /* Also a tenant that has nothing to give has the policy of its namespace. */
+        *ret_policy =
+            aril_status_class(st) != ARIL_E_USAGE ? arili_policy_of(cache, item->key.space) : NULL;
+        refuse(item, *ret_policy, st);
         return true;
     }
     *ret_policy = scope->policy;
@@ -199,7 +203,7 @@ static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct look 
     }
     st = arili_reading_begin(r, cache, item, scope, now_ns, error);
     if (st != ARIL_OK) {
-        refuse(item, scope, st);
+        refuse(item, scope->policy, st);
         return true;
     }
     return false;
@@ -292,7 +296,7 @@ void arili_cache_count(struct arili_policy *p, const aril_cache_item *item)
 {
     const aril_cache_result *result = &item->result;
     if (p == NULL) {
-        return; /* no such tenant */
+        return; /* a key that is none */
     }
     if (result->outcome != ARIL_CACHE_HIT) { /* hits are counted by tier */
         arili_count(&p->outcomes[result->outcome], 1);
@@ -330,7 +334,10 @@ aril_status aril_cache_get(aril_cache *cache, aril_cache_item *items, size_t cou
     ARILI_TRY(read_many(cache, items, count, error));
     bool all = true;
     for (size_t i = 0; i < count; i++) {
-        arili_cache_count(arili_policy_of(cache, items[i].key.space), &items[i]);
+        if (aril_status_class(items[i].status) != ARIL_E_USAGE ||
+            items[i].status == ARIL_E_USAGE_TOO_SMALL) { /* else its key may be none */
+            arili_cache_count(arili_policy_of(cache, items[i].key.space), &items[i]);
+        }
         all = all && (items[i].status == ARIL_OK || items[i].status == ARIL_E_NOT_FOUND);
     }
     return all ? ARIL_OK : ARIL_E_BATCH;

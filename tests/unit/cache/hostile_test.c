@@ -127,6 +127,57 @@ static void a_tag_that_ends_during_a_call_leaves_nothing_in_l1(void **state)
     assert_status(result.status, ARIL_E_REPLAY_SUPERSEDED);
 }
 
+/* --- Policies */
+
+static void a_closed_policy_holds_for_keys_that_are_gone_and_locked(void **state)
+{
+    (void)state;
+    static const aril_cache_policy policy = { .on_key_gone = ARIL_CACHE_FAIL_CLOSED,
+                                              .on_store_down = ARIL_CACHE_FAIL_CLOSED };
+    start(&policy, 1);
+    const aril_cache_key key = cache_key("alice", "s", "k");
+    aril_cache_result result;
+    aril_cache_stats stats;
+    aril_shred_info info;
+    assert_status(cache_put(&ch, key, TEXT("value")), ARIL_OK);
+    assert_status(aril_keyring_lock(ch.keys.kr, &ch.error), ARIL_OK);
+    fake_clock_add_s(&w.clock, 1);
+    assert_status(cache_get(&ch, key, TEXT("value"), &result), ARIL_E_KEY_LOCKED);
+    assert_int_equal(result.outcome, ARIL_CACHE_DOWN);
+    assert_status(aril_keyring_unlock(ch.keys.kr, &ch.error), ARIL_OK);
+    assert_status(aril_keyring_shred(ch.keys.kr, TEXT("alice"), 0, &info, &ch.error), ARIL_OK);
+    fake_clock_add_s(&w.clock, 1);
+    assert_status(cache_get(&ch, key, TEXT("value"), &result), ARIL_E_KEY_DESTROYED);
+    assert_int_equal(result.outcome, ARIL_CACHE_KEY_GONE);
+    assert_status(aril_cache_get_stats(ch.cache, &stats), ARIL_OK);
+    assert_int_equal(stats.outcomes[ARIL_CACHE_DOWN], 1);
+    assert_int_equal(stats.outcomes[ARIL_CACHE_KEY_GONE], 1);
+}
+
+static aril_status compute(void *user, const aril_cache_key *key, aril_bytes *ret)
+{
+    (void)user;
+    (void)key;
+    *ret = TEXT("computed");
+    return ARIL_OK;
+}
+
+static void what_was_tampered_with_is_counted_when_it_is_computed_anew(void **state)
+{
+    (void)state;
+    start(NULL, 0);
+    const aril_cache_key key = cache_key("alice", "s", "k");
+    const aril_cache_compute with = { .compute = compute };
+    uint8_t room[16];
+    aril_cache_item item = { .key = key, .buffer = { room, sizeof room } };
+    aril_cache_stats stats;
+    cache_store_put(&ch, cache_name(&ch, key), TEXT("plain text in its place"));
+    assert_status(aril_cache_get_or_compute(ch.cache, &item, &with, &ch.error), ARIL_OK);
+    assert_memory_equal(room, "computed", 8);
+    assert_status(aril_cache_get_stats(ch.cache, &stats), ARIL_OK);
+    assert_int_equal(stats.outcomes[ARIL_CACHE_TAMPERED], 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -134,6 +185,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_key_that_retires_during_a_read_leaves_nothing_in_l1),
         TEST(a_tag_that_ends_during_a_call_leaves_nothing_in_l1),
+        TEST(a_closed_policy_holds_for_keys_that_are_gone_and_locked),
+        TEST(what_was_tampered_with_is_counted_when_it_is_computed_anew),
     };
     return cmocka_run_group_tests_name("hostile", tests, temp_folder_make, temp_folder_remove);
 }
