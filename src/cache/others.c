@@ -182,7 +182,8 @@ static struct arili_legacy_scope legacy_scope(aril_cache *cache, const struct ar
 static aril_status no_keys(const struct arili_scope *scope, aril_error *error)
 {
     return arili_error_set(error, ARIL_E_KEY_UNKNOWN,
-                           "cache: tenant %.*s has no keys of that format; run 'aril keys import'",
+                           "cache: tenant %.*s has no key of that format for this; run 'aril keys "
+                           "import'",
                            (int)scope->tenant.len, (const char *)scope->tenant.data);
 }
 
@@ -206,7 +207,10 @@ aril_status arili_others_seal(aril_cache *cache, struct arili_scope *scope, aril
     const aril_cache_format format = scope->policy->said.writes;
     ARILI_DEFER(arili_others_keys_done) struct arili_others_keys keys = { .pinned_count = 0 };
     ARILI_TRY(arili_others_keys(cache, scope, format, &keys, error));
-    if (keys.keys.count == 0) {
+    /* Of the keyring's, one that only opens may come first when there is no active one. */
+    const bool seals =
+        keys.pinned_count == 0 || arili_tenant_key_is_active(cache->keyring, keys.pinned[0]);
+    if (keys.keys.count == 0 || !seals) {
         return no_keys(scope, error);
     }
     const struct arili_legacy_scope ls = legacy_scope(cache, scope, format, name, &keys);
