@@ -4,8 +4,6 @@
 
 /* Values that are asked for together; bounds the ciphertext that is on its way at one time. */
 #define WINDOW 64u
-/* What formats of others add to a value, at most. */
-#define OTHER_SLACK 65536u
 
 static const char *const outcome_names[ARIL_CACHE_OUTCOMES] = { "miss", "hit", "key-gone",
                                                                 "tampered", "down" };
@@ -117,20 +115,14 @@ static void take_other(aril_cache *cache, struct arili_scope *scope, aril_cache_
     arili_reading_judge(item, policy, ARIL_OK, false);
 }
 
-/* Their values may be written as arrays of numbers, two bytes for each. */
-static uint8_t *other_room(void *user, size_t len)
-{
-    const struct arili_policy *policy = user;
-    return len <= 2 * policy->said.value_max + OTHER_SLACK ? allocate_room(NULL, len) : NULL;
-}
-
 /* What another system put under the key as its name. */
 static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_item *item,
                        aril_error *error)
 {
-    aril_span stored = { NULL, 0 };
-    aril_store_item wanted = { .name = item->key.key, .room = other_room, .user = scope->policy };
-    if (item->key.key.len > ARIL_STORE_NAME_BYTES_MAX || item->key.field.len > 0) {
+    ARILI_DEFER(arili_others_room_done)
+    struct arili_others_room room = { .policy = scope->policy };
+    aril_store_item wanted = { .name = item->key.key, .room = arili_others_room, .user = &room };
+    if (!arili_others_name(&item->key)) {
         return; /* no name of theirs: the miss stands */
     }
     aril_status st = aril_store_get(cache->store, &wanted, 1, error);
@@ -138,10 +130,9 @@ static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_
         arili_reading_judge(item, scope->policy, st != ARIL_OK ? st : wanted.status, true);
         return;
     }
-    stored = (aril_span){ wanted.data, wanted.len };
+    const aril_bytes stored = { wanted.data, wanted.len };
     struct arili_legacy_value value = { .bytes = { NULL, 0 } };
-    st = arili_others_open(cache, scope, item->key.key, (aril_bytes){ stored.data, stored.len },
-                           &value, error);
+    st = arili_others_open(cache, scope, item->key.key, stored, &value, error);
     if (st == ARIL_OK) {
         take_other(cache, scope, item, &value);
     } else {
@@ -149,13 +140,11 @@ static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_
         if (item->result.outcome == ARIL_CACHE_TAMPERED) {
             arili_cache_tell(cache, ARIL_EVENT_AUTH_FAILURE, st, "cache-get", &item->key, NULL);
             if (scope->policy->said.evidence && cache->evidence != NULL) {
-                cache->evidence(cache->user, &item->key, item->key.key,
-                                (aril_bytes){ stored.data, stored.len }, st);
+                cache->evidence(cache->user, &item->key, item->key.key, stored, st);
             }
         }
     }
     arili_legacy_value_done(&value);
-    aril_cache_value_free(&stored);
 }
 
 static void end_reading(struct arili_reading *r, const aril_store_item *stored, aril_error *error)

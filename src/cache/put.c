@@ -91,12 +91,11 @@ static aril_status seal_native(aril_cache *cache, struct writing *w, aril_error 
 static aril_status seal_other(aril_cache *cache, struct writing *w, aril_error *error)
 {
     const aril_bytes name = w->item->key.key;
-    if (name.len > ARIL_STORE_NAME_BYTES_MAX || w->item->key.field.len > 0 ||
-        w->item->tag_count > 0) {
+    if (!arili_others_name(&w->item->key) || w->item->tag_count > 0) {
         return arili_error_set(
             error, ARIL_E_USAGE_RANGE,
-            "cache: the format of this namespace has names of at most %u bytes, no "
-            "fields and no tags",
+            "cache: the format of this namespace has names of at most %u bytes that do not begin "
+            "with \"" ARILI_CACHE_LEVEL_TEXT "\", no fields and no tags",
             ARIL_STORE_NAME_BYTES_MAX);
     }
     memcpy(w->place.name, name.data, name.len);
@@ -112,8 +111,8 @@ static aril_status writing_begin(aril_cache *cache, aril_cache_item *item, struc
     w->stage = (struct arili_stage){ NULL, 0 };
     ARILI_TRY(item_check(item));
     ARILI_TRY(
-    w->epoch = atomic_load(&w->scope->epoch);
         arili_scope_find(cache, item->key.tenant, item->key.space, &w->scope, &w->now_ns, error));
+    w->epoch = atomic_load(&w->scope->epoch);
     const aril_cache_policy *p = &w->scope->policy->said;
     if (item->value.len > p->value_max) {
         return arili_error_set(error, ARIL_E_LIMIT,

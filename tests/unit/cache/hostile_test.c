@@ -178,6 +178,108 @@ static void what_was_tampered_with_is_counted_when_it_is_computed_anew(void **st
     assert_int_equal(stats.outcomes[ARIL_CACHE_TAMPERED], 1);
 }
 
+/* --- Names and keys of others */
+
+static const uint8_t master[2][32] = { { 1 }, { 2 } };
+#define OTHERS \
+    .legacy_reads = 1u << ARIL_CACHE_CACHEKIT_INTEROP, .legacy_until_s = FAKE_UNIX_S + 1000
+
+static void hand_master_to(const char *tenant)
+{
+    const aril_bytes key = { master[0], sizeof master[0] };
+    assert_status(aril_cache_legacy_keys(ch.cache, text_bytes(tenant), ARIL_CACHE_CACHEKIT_INTEROP,
+                                         &key, 1, &ch.error),
+                  ARIL_OK);
+}
+
+/* In a namespace of another format keys are names of the store; they are not those of native
+ * values, which may be another tenant's. */
+static void a_key_of_another_format_reaches_no_native_value(void **state)
+{
+    (void)state;
+    const aril_cache_policy policies[] = {
+        { .space = TEXT("reads"), OTHERS },
+        { .space = TEXT("writes"), .writes = ARIL_CACHE_CACHEKIT_INTEROP, OTHERS },
+    };
+    start(policies, 2);
+    hand_master_to("alice");
+    const aril_cache_key bobs = cache_key("bob", "s", "k");
+    char name[ARIL_CACHE_NAME_BYTES_MAX];
+    const aril_bytes stored_as = cache_name(&ch, bobs);
+    memcpy(name, stored_as.data, stored_as.len);
+    assert_status(cache_put(&ch, bobs, TEXT("bob's")), ARIL_OK);
+    for (size_t i = 0; i < 2; i++) {
+        aril_cache_item item = { .key = cache_key("alice", i == 0 ? "reads" : "writes", "k"),
+                                 .value = { (const uint8_t *)"\xa3"
+                                                             "abc",
+                                            4 } };
+        item.key.key = (aril_bytes){ (const uint8_t *)name, stored_as.len };
+        (void)!aril_cache_delete(ch.cache, &item, 1, &ch.error);
+        assert_status(cache_get_l2(&ch, bobs, TEXT("bob's"), NULL), ARIL_OK);
+        hand_master_to("alice");
+        (void)!aril_cache_put(ch.cache, &item, 1, &ch.error);
+        assert_status(cache_get_l2(&ch, bobs, TEXT("bob's"), NULL), ARIL_OK);
+        hand_master_to("alice");
+        (void)!aril_cache_exists(ch.cache, &item, 1, &ch.error);
+        assert_true(item.status != ARIL_OK || i == 0); /* of its own, put just now */
+    }
+}
+
+static void a_legacy_key_that_only_opens_seals_nothing(void **state)
+{
+    (void)state;
+    static const aril_cache_policy policy = { .writes = ARIL_CACHE_CACHEKIT_INTEROP, OTHERS };
+    start(&policy, 1);
+    const aril_bytes keys[] = { { master[0], 32 }, { master[1], 32 } };
+    const aril_cache_key key = cache_key("alice", "", "app:f:1");
+    const aril_bytes value = { (const uint8_t *)"\xa3"
+                                                "abc",
+                               4 };
+    struct key_copy newest;
+    assert_status(aril_keyring_import_cachekit(ch.keys.kr, TEXT("alice"), keys, 2, &ch.error),
+                  ARIL_OK);
+    assert_status(cache_put(&ch, key, value), ARIL_OK);
+    keyring_key(ch.keys.kr, slot_of(ARIL_KEY_LEGACY, "alice", NULL), 2, &newest);
+    assert_int_equal(newest.info.state, ARIL_KEY_ACTIVE);
+    assert_status(aril_keyring_retire(ch.keys.kr, newest.info.id, 0, &ch.error), ARIL_OK);
+    fake_clock_add_s(&w.clock, 1);
+    assert_status_class(cache_put(&ch, key, value), ARIL_E_KEY);
+}
+
+/* --- A store that fails in the middle of a value */
+
+static size_t memory_in_use(void)
+{
+    const struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+static void a_value_of_others_that_is_cut_off_takes_no_memory(void **state)
+{
+    (void)state;
+    static const aril_cache_policy policy = { OTHERS };
+    const aril_store_config config = { .uri = "memory:" };
+    struct faulty_cache_store *faulty = faulty_cache_store_new(&arili_cache_store_memory);
+    cache_home_init(&ch, &w, NULL, &policy, 1);
+    assert_status(faulty_cache_store_open(faulty, w.rt, &config, &ch.store, &ch.error), ARIL_OK);
+    cache_home_reopen(&ch);
+    hand_master_to("alice");
+    cache_store_put(&ch, TEXT("app:f:1"), (aril_bytes){ big, sizeof big });
+    size_t before = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        faulty_cache_store_arm_lost(faulty, 2, ARIL_E_IO); /* the first one asks for native */
+        assert_status(cache_get(&ch, cache_key("alice", "", "app:f:1"), TEXT(""), NULL),
+                      ARIL_E_NOT_FOUND);
+        assert_true(faulty_cache_store_fired(faulty));
+        before = i == 3 ? memory_in_use() : before;
+    }
+    assert_true(memory_in_use() < before + sizeof big); /* under ASan its leak check says it */
+    cache_home_done(&ch);
+    memset(&ch, 0, sizeof ch);
+    faulty_cache_store_free(faulty);
+    cache_home_init(&ch, &w, NULL, NULL, 0); /* for teardown() */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -187,6 +289,9 @@ int main(void)
         TEST(a_tag_that_ends_during_a_call_leaves_nothing_in_l1),
         TEST(a_closed_policy_holds_for_keys_that_are_gone_and_locked),
         TEST(what_was_tampered_with_is_counted_when_it_is_computed_anew),
+        TEST(a_key_of_another_format_reaches_no_native_value),
+        TEST(a_legacy_key_that_only_opens_seals_nothing),
+        TEST(a_value_of_others_that_is_cut_off_takes_no_memory),
     };
     return cmocka_run_group_tests_name("hostile", tests, temp_folder_make, temp_folder_remove);
 }
