@@ -280,6 +280,47 @@ static void a_value_of_others_that_is_cut_off_takes_no_memory(void **state)
     cache_home_init(&ch, &w, NULL, NULL, 0); /* for teardown() */
 }
 
+/* --- A keyring that cannot be asked once */
+
+static const struct arili_crypto_ops *sound;
+static unsigned hashes_fail;
+static aril_status hash(struct arili_provider *provider, enum arili_hash which,
+                        const aril_bytes *parts, size_t count, uint8_t *ret)
+{
+    if (hashes_fail > 0) {
+        hashes_fail--;
+        return ARIL_E_CRYPTO;
+    }
+    return sound->hash(provider, which, parts, count, ret);
+}
+
+static void a_bump_is_seen_though_the_first_look_failed(void **state)
+{
+    (void)state;
+    start(NULL, 0);
+    const aril_cache_key key = cache_key("alice", "s", "k");
+    uint8_t floor[ARILI_FLOOR_NAME_BYTES];
+    aril_cache_result result;
+    struct arili_crypto_ops ops = *w.rt->crypto.ops;
+    assert_status(cache_put(&ch, key, TEXT("value")), ARIL_OK);
+    assert_status(arili_scope_floor_name(ch.cache, TEXT("alice"), TEXT("s"), floor), ARIL_OK);
+    /* As another process would, that sends no messages. */
+    assert_status(
+        aril_keyring_floor_raise(ch.keys.kr, (aril_bytes){ floor, sizeof floor }, 1, &ch.error),
+        ARIL_OK);
+    sound = w.rt->crypto.ops;
+    ops.hash = hash;
+    w.rt->crypto.ops = &ops;
+    hashes_fail = 1;
+    fake_clock_add_s(&w.clock, 1);
+    assert_status(cache_get(&ch, key, TEXT("value"), &result), ARIL_OK);
+    assert_int_equal(hashes_fail, 0);
+    w.rt->crypto.ops = sound;
+    fake_clock_add_s(&w.clock, 1);
+    assert_status(cache_get(&ch, key, TEXT("value"), &result), ARIL_E_NOT_FOUND);
+    assert_status(result.status, ARIL_E_REPLAY_SUPERSEDED);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -292,6 +333,7 @@ int main(void)
         TEST(a_key_of_another_format_reaches_no_native_value),
         TEST(a_legacy_key_that_only_opens_seals_nothing),
         TEST(a_value_of_others_that_is_cut_off_takes_no_memory),
+        TEST(a_bump_is_seen_though_the_first_look_failed),
     };
     return cmocka_run_group_tests_name("hostile", tests, temp_folder_make, temp_folder_remove);
 }
