@@ -178,6 +178,28 @@ static void what_was_tampered_with_is_counted_when_it_is_computed_anew(void **st
     assert_int_equal(stats.outcomes[ARIL_CACHE_TAMPERED], 1);
 }
 
+/* A longer value in the place of one is tampering also to who has no room for it. */
+static void a_length_is_told_only_when_it_is_that_of_the_value(void **state)
+{
+    (void)state;
+    const aril_cache_policy policy = { .tiers = ARIL_CACHE_L2,
+                                       .on_tamper = ARIL_CACHE_FAIL_CLOSED };
+    start(&policy, 1);
+    const aril_cache_key key = cache_key("alice", "s", "k");
+    const aril_cache_key other = cache_key("alice", "s", "longer");
+    uint8_t room[16];
+    aril_cache_item item = { .key = other, .buffer = { room, sizeof room } };
+    assert_status(cache_put(&ch, other, (aril_bytes){ big, sizeof big }), ARIL_OK);
+    assert_status(aril_cache_get(ch.cache, &item, 1, &ch.error), ARIL_E_USAGE_TOO_SMALL);
+    assert_int_equal(item.result.len, sizeof big);
+    const aril_span stored = cache_stored(&ch, cache_name(&ch, other));
+    cache_store_put(&ch, cache_name(&ch, key), (aril_bytes){ stored.data, stored.len });
+    item.key = key;
+    assert_status(aril_cache_get(ch.cache, &item, 1, &ch.error), ARIL_E_AUTH);
+    assert_int_equal(item.result.outcome, ARIL_CACHE_TAMPERED);
+    free(stored.data);
+}
+
 /* --- Names and keys of others */
 
 static const uint8_t master[2][32] = { { 1 }, { 2 } };
@@ -356,6 +378,7 @@ int main(void)
         TEST(a_tag_that_ends_during_a_call_leaves_nothing_in_l1),
         TEST(a_closed_policy_holds_for_keys_that_are_gone_and_locked),
         TEST(what_was_tampered_with_is_counted_when_it_is_computed_anew),
+        TEST(a_length_is_told_only_when_it_is_that_of_the_value),
         TEST(a_key_of_another_format_reaches_no_native_value),
         TEST(a_legacy_key_that_only_opens_seals_nothing),
         TEST(a_value_of_others_that_is_cut_off_takes_no_memory),
