@@ -25,6 +25,7 @@ struct work {
     char lock[ARIL_CACHE_NAME_BYTES_MAX + sizeof LOCK_SUFFIX];
     size_t lock_len;
     uint64_t fence;
+    aril_cache_outcome why; /* of the read that made it compute; a miss unless it failed */
 };
 
 static uint64_t monotonic_ms(void)
@@ -84,6 +85,9 @@ static void compute(struct work *w, aril_bytes lock)
 {
     const aril_cache_compute *c = w->compute;
     aril_bytes value = { NULL, 0 };
+    if (w->item->result.outcome != ARIL_CACHE_HIT) {
+        w->why = w->item->result.outcome;
+    }
     const aril_status st = c->compute(c->user, &w->item->key, &value);
     if (st != ARIL_OK) {
         w->item->status = w->item->result.stale ? ARIL_OK : st;
@@ -234,6 +238,11 @@ aril_status aril_cache_get_or_compute(aril_cache *cache, aril_cache_item *item,
     if (!hit || item->result.stale) {
         work_with_others(&w, hit);
     }
-    arili_cache_count(w.scope->policy, item);
+    /* A new value in its place does not hide that one was tampered with. */
+    aril_cache_item counted = *item;
+    if (counted.result.outcome == ARIL_CACHE_MISS) {
+        counted.result.outcome = w.why;
+    }
+    arili_cache_count(w.scope->policy, &counted);
     return item->status;
 }

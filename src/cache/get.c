@@ -4,8 +4,6 @@
 
 /* Values that are asked for together; bounds the ciphertext that is on its way at one time. */
 #define WINDOW 64u
-/* What formats of others add to a value, at most. */
-#define OTHER_SLACK 65536u
 
 static const char *const outcome_names[ARIL_CACHE_OUTCOMES] = { "miss", "hit", "key-gone",
                                                                 "tampered", "down" };
@@ -52,8 +50,9 @@ static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t hash,
     struct arili_l1_meta meta;
     uint8_t *data;
     const struct arili_l1_want want = want_now(scope, now_ns);
-    const bool allocate = item->buffer.data == NULL;
-    const struct arili_l1_into into = { .buffer = item->buffer,
+    const bool allocate = item->buffer.data == NULL; /* whatever its length says */
+    const struct arili_l1_into into = { .buffer = { item->buffer.data,
+                                                    allocate ? 0 : item->buffer.len },
                                         .room = allocate ? allocate_room : NULL };
     const aril_status st = arili_l1_get_hashed(cache->l1, hash, &item->key, &want, &into, &data,
                                                &item->result.len, &meta);
@@ -81,10 +80,10 @@ static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t hash,
 
 /* --- The store ------------------------------------------------------------------------------ */
 
-/* A read that cannot even begin. */
-static void refuse(aril_cache_item *item, const struct arili_scope *scope, aril_status st)
+/* A read that cannot even begin. policy NULL: of a key that is none. */
+static void refuse(aril_cache_item *item, const struct arili_policy *policy, aril_status st)
 {
-    arili_reading_judge(item, scope != NULL ? scope->policy : NULL, st, false);
+    arili_reading_judge(item, policy, st, false);
     if (aril_status_class(st) == ARIL_E_USAGE || st == ARIL_E_FORKED) {
         item->status = st;
     }
@@ -116,20 +115,14 @@ static void take_other(aril_cache *cache, struct arili_scope *scope, aril_cache_
     arili_reading_judge(item, policy, ARIL_OK, false);
 }
 
-/* Their values may be written as arrays of numbers, two bytes for each. */
-static uint8_t *other_room(void *user, size_t len)
-{
-    const struct arili_policy *policy = user;
-    return len <= 2 * policy->said.value_max + OTHER_SLACK ? allocate_room(NULL, len) : NULL;
-}
-
 /* What another system put under the key as its name. */
 static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_item *item,
                        aril_error *error)
 {
-    aril_span stored = { NULL, 0 };
-    aril_store_item wanted = { .name = item->key.key, .room = other_room, .user = scope->policy };
-    if (item->key.key.len > ARIL_STORE_NAME_BYTES_MAX || item->key.field.len > 0) {
+    ARILI_DEFER(arili_others_room_done)
+    struct arili_others_room room = { .policy = scope->policy };
+    aril_store_item wanted = { .name = item->key.key, .room = arili_others_room, .user = &room };
+    if (!arili_others_name(&item->key)) {
         return; /* no name of theirs: the miss stands */
     }
     aril_status st = aril_store_get(cache->store, &wanted, 1, error);
@@ -137,10 +130,9 @@ static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_
         arili_reading_judge(item, scope->policy, st != ARIL_OK ? st : wanted.status, true);
         return;
     }
-    stored = (aril_span){ wanted.data, wanted.len };
+    const aril_bytes stored = { wanted.data, wanted.len };
     struct arili_legacy_value value = { .bytes = { NULL, 0 } };
-    st = arili_others_open(cache, scope, item->key.key, (aril_bytes){ stored.data, stored.len },
-                           &value, error);
+    st = arili_others_open(cache, scope, item->key.key, stored, &value, error);
     if (st == ARIL_OK) {
         take_other(cache, scope, item, &value);
     } else {
@@ -148,13 +140,11 @@ static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_
         if (item->result.outcome == ARIL_CACHE_TAMPERED) {
             arili_cache_tell(cache, ARIL_EVENT_AUTH_FAILURE, st, "cache-get", &item->key, NULL);
             if (scope->policy->said.evidence && cache->evidence != NULL) {
-                cache->evidence(cache->user, &item->key, item->key.key,
-                                (aril_bytes){ stored.data, stored.len }, st);
+                cache->evidence(cache->user, &item->key, item->key.key, stored, st);
             }
         }
     }
     arili_legacy_value_done(&value);
-    aril_cache_value_free(&stored);
 }
 
 static void end_reading(struct arili_reading *r, const aril_store_item *stored, aril_error *error)
@@ -184,7 +174,10 @@ static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct look 
         st = arili_scope_find(cache, item->key.tenant, item->key.space, &scope, &now_ns, error);
     }
     if (st != ARIL_OK) {
-        refuse(item, scope, st);
+        /* Also a tenant that has nothing to give has the policy of its namespace. */
+        *ret_policy =
+            aril_status_class(st) != ARIL_E_USAGE ? arili_policy_of(cache, item->key.space) : NULL;
+        refuse(item, *ret_policy, st);
         return true;
     }
     *ret_policy = scope->policy;
@@ -199,7 +192,7 @@ static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct look 
     }
     st = arili_reading_begin(r, cache, item, scope, now_ns, error);
     if (st != ARIL_OK) {
-        refuse(item, scope, st);
+        refuse(item, scope->policy, st);
         return true;
     }
     return false;
@@ -308,7 +301,7 @@ void arili_cache_count(struct arili_policy *p, const aril_cache_item *item)
 {
     const aril_cache_result *result = &item->result;
     if (p == NULL) {
-        return; /* no such tenant */
+        return; /* a key that is none */
     }
     if (result->outcome != ARIL_CACHE_HIT) { /* hits are counted by tier */
         arili_count(&p->outcomes[result->outcome], 1);
@@ -346,7 +339,10 @@ aril_status aril_cache_get(aril_cache *cache, aril_cache_item *items, size_t cou
     ARILI_TRY(read_many(cache, items, count, error));
     bool all = true;
     for (size_t i = 0; i < count; i++) {
-        arili_cache_count(arili_policy_of(cache, items[i].key.space), &items[i]);
+        if (aril_status_class(items[i].status) != ARIL_E_USAGE ||
+            items[i].status == ARIL_E_USAGE_TOO_SMALL) { /* else its key may be none */
+            arili_cache_count(arili_policy_of(cache, items[i].key.space), &items[i]);
+        }
         all = all && (items[i].status == ARIL_OK || items[i].status == ARIL_E_NOT_FOUND);
     }
     return all ? ARIL_OK : ARIL_E_BATCH;
