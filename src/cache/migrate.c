@@ -18,12 +18,6 @@ struct migrating {
     aril_status st;
 };
 
-static uint8_t *room(void *user, size_t len)
-{
-    const struct arili_policy *policy = user;
-    return len <= 2 * policy->said.value_max + 65536 ? arili_alloc(len > 0 ? len : 1) : NULL;
-}
-
 static aril_status put_native(struct migrating *m, aril_bytes name,
                               const struct arili_legacy_value *value)
 {
@@ -42,7 +36,7 @@ static aril_status put_native(struct migrating *m, aril_bytes name,
 /* A status other than ARIL_OK stops the work: the store is down, or nothing can be sealed. */
 static aril_status migrate_one(struct migrating *m, aril_bytes name)
 {
-    aril_store_item old = { .name = name, .room = room, .user = m->scope->policy };
+    aril_store_item old = { .name = name, .room = arili_others_room, .user = m->scope->policy };
     struct arili_legacy_value value = { .bytes = { NULL, 0 } };
     ARILI_TRY(aril_store_get(m->cache->store, &old, 1, m->error));
     m->done.seen++;

@@ -6,6 +6,8 @@
 #define LMCACHE_LABEL      ARILI_LITERAL("lmcache")
 #define MASTER_MIN         16u
 #define LMCACHE_MASTER_MAX 4096u
+/* What they add to a value, at most. */
+#define STORED_SLACK 65536u
 
 aril_cache_format arili_others_format(const struct arili_policy *policy)
 {
@@ -21,6 +23,13 @@ bool arili_others_apply(const struct arili_scope *scope, uint64_t now_ms)
 {
     const aril_cache_policy *p = &scope->policy->said;
     return p->legacy_reads != 0 && now_ms / 1000 <= p->legacy_until_s;
+}
+
+/* Their values may be written as arrays of numbers, two bytes for each. */
+uint8_t *arili_others_room(void *user, size_t len)
+{
+    const struct arili_policy *policy = user;
+    return len <= 2 * policy->said.value_max + STORED_SLACK ? arili_alloc(len > 0 ? len : 1) : NULL;
 }
 
 /* --- Keys ----------------------------------------------------------------------------------- */
