@@ -135,8 +135,10 @@ typedef struct aril_cache_config {
 
 /**
  * Open a cache. When the store has ARIL_STORE_NOTIFY it listens for what other processes
- * invalidate.
- * @retval ARIL_E_USAGE_RANGE  A policy contradicts itself; the message says which member.
+ * invalidate; only one cache can listen to one aril_store.
+ * @retval ARIL_E_USAGE_STATE  Somebody listens to this store already: open another one.
+ * @retval ARIL_E_USAGE_RANGE  A member is out of range, or a policy contradicts itself; the message
+ * says which member.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_cache_open(aril_runtime *rt,
                                                    const aril_cache_config *config,
