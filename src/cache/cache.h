@@ -110,6 +110,8 @@ ARIL_MUST_USE aril_status arili_cache_key_check(const aril_cache_key *key);
 ARIL_MUST_USE aril_status arili_scope_find(aril_cache *cache, aril_bytes tenant, aril_bytes space,
                                            struct arili_scope **ret, uint64_t *ret_now_ns,
                                            aril_error *error);
+/* Take over what changed in the keyring: generations, keys that open no more. */
+void arili_scopes_look(aril_cache *cache);
 void arili_scopes_free(aril_cache *cache);
 /* What a floor is called in the keyring. */
 #define ARILI_FLOOR_NAME_BYTES 81u
@@ -128,7 +130,7 @@ ARIL_MUST_USE aril_status arili_cache_now(const aril_cache *cache, uint64_t *ret
 /* What a value is called, and its keys. */
 struct arili_place_of_value {
     uint8_t context[ARILI_CACHE_CONTEXT_BYTES];
-    char name[ARIL_CACHE_NAME_BYTES_MAX];
+    char name[ARILI_CACHE_NAME_TEXT];
     size_t name_len;
 };
 ARIL_MUST_USE aril_status arili_cache_place(aril_cache *cache, struct arili_scope *scope,

@@ -35,30 +35,30 @@ static void ask(struct asking *a)
     a->count = 0;
 }
 
-static aril_status find_place(struct asking *a, aril_cache_item *item, struct arili_scope *scope,
-                              struct arili_place_of_value *ret)
+/* ret_name: in place, or the caller's key. */
+static aril_status find_name(struct asking *a, aril_cache_item *item, struct arili_scope *scope,
+                             struct arili_place_of_value *place, aril_bytes *ret_name)
 {
-    const bool native = scope->policy->said.writes == ARIL_CACHE_NATIVE && !a->other;
-    if (native) {
-        return arili_cache_place(a->cache, scope, &item->key, ret, a->error);
+    if (scope->policy->said.writes == ARIL_CACHE_NATIVE && !a->other) {
+        ARILI_TRY(arili_cache_place(a->cache, scope, &item->key, place, a->error));
+        *ret_name = (aril_bytes){ (const uint8_t *)place->name, place->name_len };
+        return ARIL_OK;
     }
     ARILI_ENSURE(item->key.key.len <= ARIL_STORE_NAME_BYTES_MAX && item->key.field.len == 0,
                  ARIL_E_USAGE_RANGE);
-    memcpy(ret->name, item->key.key.data, item->key.key.len);
-    ret->name_len = item->key.key.len;
+    *ret_name = item->key.key;
     return ARIL_OK;
 }
 
 static void add(struct asking *a, aril_cache_item *item, struct arili_scope *scope)
 {
-    struct arili_place_of_value *place = &a->places[a->count];
-    item->status = find_place(a, item, scope, place);
+    aril_bytes name;
+    item->status = find_name(a, item, scope, &a->places[a->count], &name);
     if (item->status != ARIL_OK) {
         return;
     }
     a->items[a->count] = item;
-    a->wanted[a->count++] =
-        (aril_store_item){ .name = { (const uint8_t *)place->name, place->name_len } };
+    a->wanted[a->count++] = (aril_store_item){ .name = name };
     if (a->count == WINDOW) {
         ask(a);
     }

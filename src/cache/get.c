@@ -263,13 +263,30 @@ struct arili_policy *arili_cache_read(aril_cache *cache, aril_cache_item *item, 
 
 /* What is read from the store at one time. */
 struct window {
-    struct arili_reading readings[WINDOW];
-    aril_store_item wanted[WINDOW];
-    size_t count;
+    size_t count, cap;
+    aril_store_item *wanted;
+    struct arili_reading readings[];
 };
+static size_t window_bytes(size_t cap)
+{
+    return sizeof(struct window) + cap * (sizeof(struct arili_reading) + sizeof(aril_store_item));
+}
 static void window_freep(struct window **w)
 {
-    arili_free(*w, sizeof **w);
+    if (*w != NULL) {
+        arili_free(*w, window_bytes((*w)->cap));
+    }
+}
+
+static aril_status window_new(size_t count, struct window **ret)
+{
+    const size_t cap = count < WINDOW ? count : WINDOW;
+    struct window *w = arili_alloc(window_bytes(cap));
+    ARILI_ENSURE(w != NULL, ARIL_E_NOMEM);
+    w->cap = cap;
+    w->wanted = (aril_store_item *)(w->readings + cap);
+    *ret = w;
+    return ARIL_OK;
 }
 
 static void window_read(aril_cache *cache, struct window *w, aril_error *error)
@@ -296,17 +313,16 @@ static aril_status read_many(aril_cache *cache, aril_cache_item *items, size_t c
     struct arili_policy *policy;
     for (size_t i = 0; i < count; i++) {
         if (w == NULL) {
-            w = arili_alloc(sizeof *w);
-            ARILI_ENSURE(w != NULL, ARIL_E_NOMEM);
+            ARILI_TRY(window_new(count - i, &w));
         }
         struct arili_reading *r = &w->readings[w->count];
-        struct look look = { .past = false };
+        struct look look = { .until_ns = UINT64_MAX };
         if (read_or_begin(cache, &items[i], &look, r, &policy, error)) {
             arili_cache_count(policy, &items[i]);
             continue;
         }
         arili_reading_item(r, &w->wanted[w->count++]);
-        if (w->count == WINDOW) {
+        if (w->count == w->cap) {
             window_read(cache, w, error);
         }
     }

@@ -161,7 +161,9 @@ static void flush_window(struct flushing *f)
         f->st = st;
     }
     for (size_t i = 0; (st == ARIL_OK || st == ARIL_E_BATCH) && i < f->count; i++) {
-        f->deleted += f->wanted[i].status == ARIL_OK;
+        const aril_status item = f->wanted[i].status;
+        f->deleted += item == ARIL_OK;
+        f->st = item == ARIL_OK || item == ARIL_E_NOT_FOUND ? f->st : item;
     }
     f->count = 0;
 }

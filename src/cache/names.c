@@ -176,6 +176,10 @@ static void listed_aad(const struct arili_naming *naming, uint32_t database, uns
 
 /* database || type || iv || body, in base64url. */
 #define LISTED_HEAD 5u
+_Static_assert(ARILI_CACHE_PREFIX_TEXT + 2 + ARILI_CACHE_PART_TEXT + 1 +
+                       (LISTED_HEAD + SIV_IV_BYTES + LISTED_MAX + 2) / 3 * 4 <=
+                   ARILI_CACHE_NAME_TEXT,
+               "the longest name has room");
 static aril_status put_listed(const struct arili_crypto *c, enum arili_hash hash,
                               const struct arili_naming *naming, const aril_tenant_key *name_key,
                               const aril_cache_key *key, char *ret, size_t *ret_len)

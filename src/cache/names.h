@@ -12,7 +12,9 @@
 #define ARILI_CACHE_CONTEXT_BYTES  32u
 #define ARILI_CACHE_PART_TEXT      12u /* base64url of 9 bytes */
 #define ARILI_CACHE_LISTED_KEY_MAX 512u
-#define ARILI_CACHE_PREFIX_TEXT    (3u + 2u * (ARILI_CACHE_PART_TEXT + 1u))
+/* The longest name that is made here: that of a listable key. */
+#define ARILI_CACHE_NAME_TEXT   832u
+#define ARILI_CACHE_PREFIX_TEXT (3u + 2u * (ARILI_CACHE_PART_TEXT + 1u))
 /* Types of our own records, beside aril_cache_type. */
 #define ARILI_CACHE_TAG_ID 0x80u
 #define ARILI_CACHE_TAG    0x81u
@@ -36,7 +38,7 @@ ARIL_MUST_USE aril_status arili_naming_init(const struct arili_crypto *c, enum a
 struct arili_name_want {
     bool listable, hash_tags;
 };
-/* The name of key, whose context was computed; ret holds ARIL_CACHE_NAME_BYTES_MAX bytes.
+/* The name of key, whose context was computed; ret holds ARILI_CACHE_NAME_TEXT bytes.
  * ARIL_E_USAGE_RANGE: too long to be listed. */
 ARIL_MUST_USE aril_status arili_cache_name(const struct arili_crypto *c, enum arili_hash hash,
                                            const struct arili_naming *naming,

@@ -14,6 +14,7 @@ struct writing {
     struct arili_scope *scope;
     uint64_t now_ns, now_ms, ttl_ms, not_after_ms, generation;
     struct arili_place_of_value place;
+    aril_bytes name; /* in the store */
     uint64_t ticket; /* of L1, taken before the store was asked */
     struct arili_stage stage;
     size_t stored_bytes;
@@ -67,6 +68,7 @@ static aril_status seal_native(aril_cache *cache, struct writing *w, aril_error 
     ARILI_DEFER(arili_tenant_key_putp) aril_tenant_key *key = NULL;
     ARILI_TRY(arili_tag_stamps(cache, w->item, tags, error));
     ARILI_TRY(arili_cache_place(cache, w->scope, &w->item->key, &w->place, error));
+    w->name = (aril_bytes){ (const uint8_t *)w->place.name, w->place.name_len };
     ARILI_TRY(
         aril_keyring_tenant_key(cache->keyring, w->scope->tenant, ARIL_KEY_DATA, &key, error));
     const struct arili_value_sealing s = {
@@ -98,8 +100,7 @@ static aril_status seal_other(aril_cache *cache, struct writing *w, aril_error *
             "fields and no tags",
             ARIL_STORE_NAME_BYTES_MAX);
     }
-    memcpy(w->place.name, name.data, name.len);
-    w->place.name_len = name.len;
+    w->name = name;
     return arili_others_seal(cache, w->scope, name, w->item->value, &w->stage, &w->stored_bytes,
                              error);
 }
@@ -133,7 +134,7 @@ static aril_status writing_begin(aril_cache *cache, aril_cache_item *item, struc
 
 static void writing_item(const struct writing *w, aril_store_item *ret)
 {
-    *ret = (aril_store_item){ .name = { (const uint8_t *)w->place.name, w->place.name_len },
+    *ret = (aril_store_item){ .name = w->name,
                               .parts = &w->part,
                               .part_count = 1,
                               .ttl_ms = w->ttl_ms,
@@ -212,13 +213,30 @@ aril_status arili_cache_write(aril_cache *cache, aril_cache_item *item, aril_byt
 /* --- Batches -------------------------------------------------------------------------------- */
 
 struct window {
-    struct writing writings[WINDOW];
-    aril_store_item wanted[WINDOW];
-    size_t count, bytes;
+    size_t count, cap, bytes;
+    aril_store_item *wanted;
+    struct writing writings[];
 };
+static size_t window_size(size_t cap)
+{
+    return sizeof(struct window) + cap * (sizeof(struct writing) + sizeof(aril_store_item));
+}
 static void window_freep(struct window **w)
 {
-    arili_free(*w, sizeof **w);
+    if (*w != NULL) {
+        arili_free(*w, window_size((*w)->cap));
+    }
+}
+
+static aril_status window_new(size_t count, struct window **ret)
+{
+    const size_t cap = count < WINDOW ? count : WINDOW;
+    struct window *w = arili_alloc(window_size(cap));
+    ARILI_ENSURE(w != NULL, ARIL_E_NOMEM);
+    w->cap = cap;
+    w->wanted = (aril_store_item *)(w->writings + cap);
+    *ret = w;
+    return ARIL_OK;
 }
 
 static void window_write(aril_cache *cache, struct window *win, aril_error *error)
@@ -246,7 +264,7 @@ static void window_add(aril_cache *cache, struct window *win, aril_cache_item *i
     }
     writing_item(w, &win->wanted[win->count++]);
     win->bytes += w->stored_bytes;
-    if (win->count == WINDOW || win->bytes >= WINDOW_BYTES) {
+    if (win->count == win->cap || win->bytes >= WINDOW_BYTES) {
         window_write(cache, win, error);
     }
 }
@@ -274,8 +292,8 @@ aril_status aril_cache_put(aril_cache *cache, aril_cache_item *items, size_t cou
         tell_others(cache, items, 1);
         return items->status;
     }
-    ARILI_DEFER(window_freep) struct window *win = arili_alloc(sizeof *win);
-    ARILI_ENSURE(win != NULL, ARIL_E_NOMEM);
+    ARILI_DEFER(window_freep) struct window *win = NULL;
+    ARILI_TRY(window_new(count > 0 ? count : 1, &win));
     for (size_t i = 0; i < count; i++) {
         window_add(cache, win, &items[i], error);
     }

@@ -245,14 +245,8 @@ static void scope_look(aril_cache *cache, struct arili_scope *s)
     }
 }
 
-/* Every refresh_ms, by whoever comes by: what changed in the keyring. */
-static void look_around(aril_cache *cache, uint64_t now_ns)
+void arili_scopes_look(aril_cache *cache)
 {
-    uint64_t due = atomic_load_explicit(&cache->look_at_ns, memory_order_relaxed);
-    if (now_ns < due ||
-        !atomic_compare_exchange_strong(&cache->look_at_ns, &due, now_ns + cache->refresh_ns)) {
-        return;
-    }
     arili_forgive(aril_keyring_refresh(cache->keyring, NULL, NULL));
     (void)pthread_mutex_lock(&cache->lock);
     struct arili_rowset *rows = arili_keyring_rows(cache->keyring);
@@ -267,6 +261,16 @@ static void look_around(aril_cache *cache, uint64_t now_ns)
     }
     cache->revision = revision;
     (void)pthread_mutex_unlock(&cache->lock);
+}
+
+/* Every refresh_ms, by whoever comes by. */
+static void look_around(aril_cache *cache, uint64_t now_ns)
+{
+    uint64_t due = atomic_load_explicit(&cache->look_at_ns, memory_order_relaxed);
+    if (now_ns >= due &&
+        atomic_compare_exchange_strong(&cache->look_at_ns, &due, now_ns + cache->refresh_ns)) {
+        arili_scopes_look(cache);
+    }
 }
 
 /* --- Finding -------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@ struct cache_store_case {
 };
 /* Each ends with a case without a name. */
 extern const struct cache_store_case cache_store_value_cases[];
+extern const struct cache_store_case cache_store_piece_cases[];
 extern const struct cache_store_case cache_store_batch_cases[];
 extern const struct cache_store_case cache_store_ttl_cases[];
 extern const struct cache_store_case cache_store_scan_cases[];

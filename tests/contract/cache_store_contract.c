@@ -216,8 +216,9 @@ int cache_store_contract_run(const struct cache_store_subject *subject,
                              struct cache_store_result *ret)
 {
     static const struct cache_store_case *const groups[] = {
-        cache_store_value_cases, cache_store_batch_cases, cache_store_ttl_cases,
-        cache_store_scan_cases,  cache_store_lock_cases,  cache_store_thread_cases,
+        cache_store_value_cases,  cache_store_piece_cases, cache_store_batch_cases,
+        cache_store_ttl_cases,    cache_store_scan_cases,  cache_store_lock_cases,
+        cache_store_thread_cases,
     };
     struct CMUnitTest tests[CASES_MAX];
     size_t count = 0;

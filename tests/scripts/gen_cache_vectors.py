@@ -235,12 +235,12 @@ def add_opening(v):
     v.opens("another database", key_of(b"user:1", space, database=0xffffffff), b"value")
     v.opens("a block", key_of(fixed("block", 32), space, kind=BLOCK), counter(300))
     for size in (0, 1, 10, 100, 1000):
-        v.opens(f"{size} bytes, Padmé", k, counter(size), "padme")
+        v.opens(f"{size} bytes, Padm\u00e9", k, counter(size), "padme")
     v.opens("to multiples of 64", k, counter(53), "64")
     v.opens("fills a multiple of 64", k, counter(52), "64")
     v.opens("one tag", k, b"value", tags=tags_of(v.profile, space, 1))
     v.opens("16 tags", k, b"value", tags=tags_of(v.profile, space, 16))
-    v.opens("two tags, Padmé", k, b"value", "padme", tags_of(v.profile, space, 2))
+    v.opens("two tags, Padm\u00e9", k, b"value", "padme", tags_of(v.profile, space, 2))
     v.opens("a tag's record", key_of(fixed("tag", 32), space, kind=TAG), fixed("stamp", 16))
 
 
@@ -256,7 +256,7 @@ def add_long(v):
     v.opens("the trailer alone in the second segment", k, counter(SEGMENT),
             tags=tags_of(v.profile, b"blobs", 1))
     v.opens("a segment of zeros", k, counter(SEGMENT // 2), str(SEGMENT))
-    v.opens("Padmé over a segment", k, counter(SEGMENT + 1), "padme")
+    v.opens("Padm\u00e9 over a segment", k, counter(SEGMENT + 1), "padme")
 
 
 def add_fields(v):
@@ -407,16 +407,20 @@ def refused_names(profile, name_key):
     start = len(prefix(profile, name_key, b"sessions"))
     other = prefix(profile, name_key, b"others") + good[start:]
     changed = good[:-4] + ("A" if good[-4] != "A" else "B") + good[-3:]
+    tagged = store_name(profile, name_key, key_of(b"{user}:1", b"sessions"), True, True)
     short = good[:start] + "{~" + b64(bytes(21)) + "}"
     cases = [("", "NOT_FOUND"), (good[:start], "NOT_FOUND"), (good[:-1], "NOT_FOUND"),
              (good + "x", "NOT_FOUND"), (store_name(profile, name_key, k), "NOT_FOUND"),
              (other, "NOT_FOUND"), (changed, "AUTH"), (good[:start] + "{~}", "FORMAT_TRUNCATED"),
-             (short, "FORMAT_TRUNCATED"), (good[:start + 2] + "=" + good[start + 3:], "FORMAT_FIELD"),
+             (short, "FORMAT_TRUNCATED"),
+             (good[:start + 2] + "=" + good[start + 3:], "FORMAT_FIELD"),
              (good[:start + 2] + "+" + good[start + 3:], "FORMAT_FIELD"),
              (good[:start] + "{~A}", "FORMAT_LENGTH"),
              (good[:start] + "{~AB}", "FORMAT_FIELD"),
              (good[:start] + "{~" + "A" * 2000 + "}", "FORMAT_LENGTH"),
-             (good[:start] + "{" + "A" * 12 + "}x" + good[start + 2:-1], "NOT_FOUND")]
+             (good[:start] + "{" + "A" * 12 + "}x" + good[start + 2:-1], "NOT_FOUND"),
+             (good[:start] + "{" + "A" * 12 + "}" + good[start + 1:-1], "AUTH"),
+             (tagged[:start + 1] + "A" * 12 + tagged[start + 13:], "AUTH")]
     return [{"name": n, "space": b"sessions".hex(), "status": "ARIL_E_" + s} for n, s in cases]
 
 
@@ -496,7 +500,8 @@ def names():
             "profile": profile, "tenant": TENANT, "name_key": name_key.hex(),
             "name_key_id": key_id(profile, name_key).hex(), "data_key": data_key.hex(),
             "data_key_id": data_id.hex(),
-            "prefixes": [{"space": s.hex(), "prefix": prefix(profile, name_key, s)} for s in spaces],
+            "prefixes": [{"space": s.hex(), "prefix": prefix(profile, name_key, s)}
+                         for s in spaces],
             "names": name_cases(profile, name_key),
             "refused_names": refused_names(profile, name_key), "blocks": blocks(profile),
             "salts": salts(profile, name_key), "floors": floors(profile),
@@ -536,7 +541,8 @@ def corpora():
         text = store_name("hybrid", name_key, key_of(b"{user}:1", b"sessions"), listable, tags)
         files["cache_open", "name-" + what] = b"\1" + text.encode()
     for i, m in enumerate(messages("hybrid")[2]):
-        files["cache_message", f"{m['status'][5:].lower().replace('e_format_', '')}-{i}"] = bytes.fromhex(m["plaintext"])
+        kind = m["status"][5:].lower().replace("e_format_", "")
+        files["cache_message", f"{kind}-{i}"] = bytes.fromhex(m["plaintext"])
     return files
 
 

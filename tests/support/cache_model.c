@@ -115,8 +115,7 @@ void cache_model_doubt_tags(struct cache_model *m, unsigned name, unsigned tags)
     }
 }
 
-/* A value was put with these tags: each has a stamp now. */
-static void stamp_tags(struct cache_model *m, unsigned name, unsigned tags)
+void cache_model_stamp(struct cache_model *m, unsigned name, unsigned tags)
 {
     for (unsigned t = 0; t < CACHE_MODEL_TAGS; t++) {
         struct cache_model_tag *tag = tag_of(m, name, t);
@@ -126,7 +125,8 @@ static void stamp_tags(struct cache_model *m, unsigned name, unsigned tags)
         if (!tag->known || m->loses) { /* it may have got a new one, which ends who had the old */
             cache_model_doubt_tags(m, name, 1u << t);
             tag->known = true;
-            tag->data_key = m->data_key[cache_model_tenant(name)];
+            tag->data_key =
+                tag->data_key != 0 ? tag->data_key : m->data_key[cache_model_tenant(name)];
         }
     }
 }
@@ -136,7 +136,7 @@ void cache_model_put(struct cache_model *m, unsigned cache, unsigned name,
 {
     struct cache_model_name *n = &m->names[name];
     const unsigned tenant = cache_model_tenant(name);
-    stamp_tags(m, name, value->tags);
+    cache_model_stamp(m, name, value->tags);
     const bool old_generation = m->now_ns <= m->bumped_ns[tenant][cache_model_space(name)][cache];
     if (done) {
         end_all(m, n, cache, m->l1_ttl_ns);
@@ -178,7 +178,7 @@ void cache_model_bump(struct cache_model *m, unsigned cache, unsigned tenant, un
         end_all(m, n, cache, m->refresh_ns);
     }
     for (unsigned t = 0; t < CACHE_MODEL_TAGS; t++) {
-        m->tags[tenant][space][t].known = false;
+        m->tags[tenant][space][t] = (struct cache_model_tag){ .known = false };
     }
     for (unsigned c = 0; c < CACHE_MODEL_CACHES; c++) {
         if (c != cache) {
@@ -237,9 +237,10 @@ void cache_model_retire(struct cache_model *m, unsigned tenant)
     }
     for (unsigned i = 0; i < CACHE_MODEL_NAMES; i++) {
         for (unsigned t = 0; cache_model_tenant(i) == tenant && t < CACHE_MODEL_TAGS; t++) {
-            const struct cache_model_tag *tag = tag_of(m, i, t);
-            if (tag->known && tag->data_key <= m->retired[tenant]) {
+            struct cache_model_tag *tag = tag_of(m, i, t);
+            if (tag->data_key != 0 && tag->data_key <= m->retired[tenant]) {
                 cache_model_doubt_tags(m, i, 1u << t);
+                tag->data_key = 0;
             }
         }
     }
@@ -344,6 +345,17 @@ enum cache_model_raw cache_model_raw(const struct cache_model *m, unsigned name)
 bool cache_model_may_be_stale(const struct cache_model *m, const struct cache_model_value *v)
 {
     return v->stale_ms > 0 && m->now_ms + v->stale_ms + STEP_MS >= v->put_ms + v->ttl_ms;
+}
+
+bool cache_model_may_hit_stale(const struct cache_model *m, unsigned cache, unsigned name)
+{
+    for (unsigned k = 0; k < CACHE_MODEL_KEPT; k++) {
+        const struct cache_model_value *v = &m->names[name].kept[k];
+        if (may_give(m, cache, v) && cache_model_may_be_stale(m, v)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool cache_model_must_be_stale(const struct cache_model *m, const struct cache_model_value *v)

@@ -45,7 +45,7 @@ struct cache_model_name {
 /* The stamp of a tag as the store has it. */
 struct cache_model_tag {
     bool known;
-    unsigned data_key;
+    unsigned data_key; /* the oldest that may have sealed it; 0: it has none that opens */
 };
 
 struct cache_model {
@@ -74,6 +74,8 @@ struct cache_model_value cache_model_next(struct cache_model *m, size_t len, uin
 /* done: the store has it. Else it has that or what it had. */
 void cache_model_put(struct cache_model *m, unsigned cache, unsigned name,
                      const struct cache_model_value *value, bool done);
+/* Only its tags have got stamps: there was something already. cache_model_put() does this too. */
+void cache_model_stamp(struct cache_model *m, unsigned name, unsigned tags);
 void cache_model_delete(struct cache_model *m, unsigned cache, unsigned name, bool done);
 void cache_model_bump(struct cache_model *m, unsigned cache, unsigned tenant, unsigned space);
 /* After a bump: the store's names are gone too. */
@@ -106,5 +108,7 @@ bool cache_model_must_hit(const struct cache_model *m, unsigned name);
 enum cache_model_raw cache_model_raw(const struct cache_model *m, unsigned name);
 /* Whether the version may be, or must be, in the stale part of its life. */
 bool cache_model_may_be_stale(const struct cache_model *m, const struct cache_model_value *v);
+/* Whether a version may be given that may be stale. */
+bool cache_model_may_hit_stale(const struct cache_model *m, unsigned cache, unsigned name);
 bool cache_model_must_be_stale(const struct cache_model *m, const struct cache_model_value *v);
 #endif

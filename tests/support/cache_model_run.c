@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache_model_run.h"
+#include "cache/cache.h"
 #include "temp_folder.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define L1_TTL_MS  UINT64_C(30000)
 #define REFRESH_MS UINT64_C(250)
 #define NS_PER_MS  UINT64_C(1000000)
-#define SETTLE_S   20 /* real time until a message has arrived at the latest */
 
 struct model_run mrun;
 
@@ -228,6 +227,15 @@ static void op_clock(void)
         fake_clock_add_ns(&mrun.w.clock, (1 + mrun_below(2 * REFRESH_MS)) * NS_PER_MS);
     } else {
         fake_clock_add_s(&mrun.w.clock, mrun_one_in(4) ? mrun_below(1200) : 1 + mrun_below(40));
+    }
+    /* One thread looks at the keyring, and the others go on meanwhile. Where that may be a thread
+     * of the store, wait for it. */
+    mrun_now();
+    for (unsigned c = 0; c < mrun.cache_count; c++) {
+        if (mrun.cache_count > 1 &&
+            (arili_store_capabilities(mrun.stores[c]) & ARIL_STORE_NOTIFY) != 0) {
+            arili_scopes_look(mrun.caches[c]);
+        }
     }
 }
 

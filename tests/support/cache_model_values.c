@@ -166,6 +166,7 @@ static void settle_put(unsigned cache, const struct asked *a, const aril_cache_i
     }
     if (item->status == ARIL_E_EXISTS) {
         mrun_demand(item->absent_only && raw != RAW_NONE, "name %u: exists already", a->name);
+        cache_model_stamp(m, a->name, a->value.tags);
         return;
     }
     mrun_demand(item->status == ARIL_OK || mrun.disturbed, "name %u: %s", a->name,
@@ -294,9 +295,8 @@ static void settle_computed(unsigned cache, unsigned name, const struct computin
                             const aril_cache_item *item)
 {
     struct cache_model *m = &mrun.model;
-    const struct cache_model_name *n = &m->names[name];
-    const bool may_stale = n->newest > 0 && cache_model_may_be_stale(m, &n->kept[n->newest - 1]);
-    mrun_demand(mrun.disturbed || may_stale || !cache_model_must_hit(m, name),
+    mrun_demand(mrun.disturbed || cache_model_may_hit_stale(m, cache, name) ||
+                    !cache_model_must_hit(m, name),
                 "name %u: computed though it is there", name);
     if (c->fails) {
         mrun_demand(item->status == (item->result.stale ? ARIL_OK : ARIL_E_IO), "name %u: %s", name,

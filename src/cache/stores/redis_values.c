@@ -53,7 +53,7 @@ static void lane_fail(struct arili_redis_lane *lane, aril_status st)
 {
     struct arili_redis_conn *const conn = lane->conn;
     const bool stale = conn != NULL && conn->used && !lane->started && st == ARIL_E_IO;
-    if (lane->in_value && lane->value_at > 0) {
+    if (lane->in_value && lane->value != NULL) { /* what was taken is the caller's already */
         arili_wipe(lane->value, lane->value_at);
     }
     if (conn != NULL) {

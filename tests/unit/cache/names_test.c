@@ -270,7 +270,7 @@ static void a_listed_name_says_its_key_to_who_has_the_secret(void **state)
                                          .type = ARIL_CACHE_HASH_FIELD };
             struct named n;
             assert_status(name_of(k, &key, true, tags != 0, &n), ARIL_OK);
-            assert_true(n.len <= 782);
+            assert_true(n.len <= 776);
             assert_status(open_name(k, key.space, n.name, n.len, &listed), ARIL_OK);
             assert_int_equal(listed.key.key.len, key.key.len);
             assert_memory_equal(listed.key.key.data, key.key.data, key.key.len);

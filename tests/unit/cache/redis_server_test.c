@@ -499,6 +499,59 @@ static void a_server_that_was_restarted_is_used_again(void **state)
     }
 }
 
+/* The server is killed when half of a value was handed over. */
+struct killer {
+    uint64_t came;
+    unsigned begun;
+    bool armed, wrong;
+};
+
+static int kill_half_way(void *user, uint64_t total, uint64_t offset, aril_bytes piece)
+{
+    struct killer *const k = user;
+    k->begun += offset == 0;
+    k->came = offset == 0 ? 0 : k->came;
+    k->wrong = k->wrong || total != 64 * MIB || offset != k->came;
+    k->came += piece.len;
+    if (k->armed && k->came >= total / 2) {
+        redis_kill(&server);
+        k->armed = false;
+    }
+    return 0;
+}
+
+static void a_server_that_dies_in_mid_value_hands_over_no_end(void **state)
+{
+    (void)state;
+    REDIS_OR_SKIP();
+    begin();
+    uint8_t *const value = calloc(1, 64 * MIB); /* more than lies between two sockets */
+    assert_non_null(value);
+    const aril_bytes part = { value, 64 * MIB };
+    struct killer k = { .armed = true };
+    aril_store_item item = { .name = client_text("long"),
+                             .parts = &part,
+                             .part_count = 1,
+                             .take = kill_half_way,
+                             .user = &k };
+    assert_status(OPS.put(store, &item, 1, client_deadline_ns(), NULL), ARIL_OK);
+    assert_status(OPS.get(store, &item, 1, client_deadline_ns(), &client_error), ARIL_E_IO);
+    assert_status(item.status, ARIL_E_IO);
+    assert_null(item.data);
+    assert_int_equal(item.len, 0);
+    assert_false(k.wrong);
+    assert_int_equal(k.begun, 1);
+    assert_true(k.came >= 32 * MIB && k.came < 64 * MIB);
+    redis_restart(&server);
+    assert_status(OPS.put(store, &item, 1, client_deadline_ns(), &client_error), ARIL_OK);
+    assert_status(OPS.get(store, &item, 1, client_deadline_ns(), &client_error), ARIL_OK);
+    assert_status(item.status, ARIL_OK);
+    assert_false(k.wrong);
+    assert_int_equal(k.begun, 2);
+    assert_int_equal(k.came, 64 * MIB);
+    free(value);
+}
+
 static void a_store_opens_while_the_server_is_down(void **state)
 {
     (void)state;
@@ -862,6 +915,7 @@ int main(void)
         cmocka_unit_test_teardown(a_name_of_another_type_is_no_value, end),
         cmocka_unit_test_teardown(tls_works_as_plain_does, end),
         cmocka_unit_test_teardown(a_server_that_was_restarted_is_used_again, end),
+        cmocka_unit_test_teardown(a_server_that_dies_in_mid_value_hands_over_no_end, end),
         cmocka_unit_test_teardown(a_store_opens_while_the_server_is_down, end),
         cmocka_unit_test_teardown(a_frozen_server_ends_at_the_deadline, end),
         cmocka_unit_test_teardown(a_lock_has_one_holder_and_tokens_grow, end),

@@ -365,6 +365,68 @@ static void every_truncation_is_a_failure_and_leaves_nothing(void **state)
     }
 }
 
+/* Pieces of one value, joined. */
+struct joined {
+    uint8_t bytes[32];
+    size_t len;
+    unsigned begun;
+    size_t refuse_at; /* 0: nothing is refused */
+    bool wrong;
+};
+
+static int join(void *user, uint64_t total, uint64_t offset, aril_bytes piece)
+{
+    struct joined *const j = user;
+    if (offset == 0) {
+        j->begun++;
+        j->len = 0;
+    }
+    if (total != 20 || offset != j->len || piece.len > 20 - j->len) {
+        j->wrong = true;
+        return 1;
+    }
+    memcpy(j->bytes + j->len, piece.data, piece.len);
+    j->len += piece.len;
+    return j->refuse_at != 0 && j->len >= j->refuse_at;
+}
+
+static void every_truncation_in_pieces_is_a_failure(void **state)
+{
+    (void)state;
+    static const char ANSWER[] = "$20\r\n01234567890123456789\r\n";
+    begin("redis");
+    for (size_t len = 1; len < sizeof ANSWER - 1; len++) {
+        for (size_t refuse_at = 0; refuse_at <= 10; refuse_at += 10) {
+            struct joined j = { .refuse_at = refuse_at };
+            aril_store_item items[2] = {
+                { .name = client_text("n"), .take = join, .user = &j },
+                { .name = client_text("o"), .take = join, .user = &j },
+            };
+            lie("GET", (aril_bytes){ (const uint8_t *)ANSWER, len }, FAKE_CLOSES, 1);
+            assert_status(OPS.get(store, items, 2, client_deadline_ns(), &client_error), ARIL_E_IO);
+            assert_string_not_equal(client_error.message, "");
+            for (size_t i = 0; i < 2; i++) {
+                assert_status(items[i].status, ARIL_E_IO);
+                assert_null(items[i].data);
+                assert_int_equal(items[i].len, 0);
+            }
+            assert_false(j.wrong);
+            assert_true(j.begun <= 1);
+            assert_memory_equal(j.bytes, ANSWER + 5, j.len);
+            /* The same item once more: it begins anew. */
+            j.refuse_at = 0;
+            lie("GET", client_text(ANSWER), FAKE_GOES_ON, 1);
+            assert_status(OPS.get(store, items, 1, client_deadline_ns(), NULL), ARIL_OK);
+            assert_status(items[0].status, ARIL_OK);
+            assert_null(items[0].data);
+            assert_int_equal(items[0].len, 20);
+            assert_false(j.wrong);
+            assert_int_equal(j.len, 20);
+            assert_memory_equal(j.bytes, ANSWER + 5, 20);
+        }
+    }
+}
+
 static void every_flipped_bit_leaves_a_store_that_works(void **state)
 {
     (void)state;
@@ -703,6 +765,7 @@ int main(void)
         cmocka_unit_test_teardown(refusals_keep_the_connection, end),
         cmocka_unit_test_teardown(lengths_beyond_the_limit_are_not_believed, end),
         cmocka_unit_test_teardown(every_truncation_is_a_failure_and_leaves_nothing, end),
+        cmocka_unit_test_teardown(every_truncation_in_pieces_is_a_failure, end),
         cmocka_unit_test_teardown(every_flipped_bit_leaves_a_store_that_works, end),
         cmocka_unit_test_teardown(silence_ends_at_the_deadline, end),
         cmocka_unit_test_teardown(a_connection_that_was_closed_meanwhile_is_replaced, end),

@@ -382,8 +382,8 @@ static void padding_is_verified_too(void **state)
 
 /* --- As it comes in ------------------------------------------------------------------------ */
 
-/* Opens a value without a trailer in pieces of `step` bytes; out has room for the value. */
-static aril_status open_in_pieces(const struct sealed *s, size_t len, size_t step, uint8_t *out)
+/* Feeds what follows the header in pieces; what _piece says, or else _done. */
+static aril_status open_in_pieces(const struct sealed *s, size_t len, size_t piece, uint8_t *out)
 {
     struct arili_value_header h;
     struct arili_value_opening o;
@@ -391,70 +391,63 @@ static aril_status open_in_pieces(const struct sealed *s, size_t len, size_t ste
     assert_status(arili_value_parse((aril_bytes){ s->bytes, s->len }, &h), ARIL_OK);
     arili_value_open_begin(&o, rt, data_key, s->bytes, &h, context);
     o.out = out;
-    for (size_t at = ARILI_VALUE_HEADER_BYTES; st == ARIL_OK && at < len; at += step) {
-        st = arili_value_open_piece(
-            &o, (aril_bytes){ s->bytes + at, step < len - at ? step : len - at });
+    for (size_t at = 96, n; st == ARIL_OK && at < len; at += n) {
+        n = piece < len - at ? piece : len - at;
+        st = arili_value_open_piece(&o, (aril_bytes){ s->bytes + at, n });
     }
-    const aril_status done = arili_value_open_done(&o);
-    assert_status(arili_value_open_done(&o), done); /* may be called again */
-    return st != ARIL_OK ? st : done;
+    const aril_status end = arili_value_open_done(&o);
+    assert_status(arili_value_open_done(&o), end); /* may be called again */
+    return st != ARIL_OK ? st : end;
 }
 
-static void a_value_opens_while_it_comes_in(void **state)
+static void a_value_opens_in_pieces_of_every_size(void **state)
 {
     (void)state;
-    static const size_t steps[] = { 1000, 4096, FULL - 1, FULL, FULL + 1, 3 * FULL };
-    struct sealed s = seal(bare(2 * SEGMENT + 5));
-    uint8_t *out = malloc(2 * SEGMENT + 5 + GUARD);
-    assert_non_null(out);
-    for (size_t i = 0; i < COUNT(steps); i++) {
-        memset(out, FILLER, 2 * SEGMENT + 5 + GUARD);
-        assert_status(open_in_pieces(&s, s.len, steps[i], out), ARIL_OK);
-        assert_memory_equal(out, s.value, 2 * SEGMENT + 5);
-        assert_true(is_filled(out + 2 * SEGMENT + 5, GUARD, FILLER));
-    }
-    sealed_done(&s);
-    s = seal(bare(5));
-    assert_status(open_in_pieces(&s, s.len, 1, out), ARIL_OK);
-    assert_memory_equal(out, s.value, 5);
-    sealed_done(&s);
-    free(out);
-}
-
-static void pieces_that_are_too_few_or_too_many_are_no_value(void **state)
-{
-    (void)state;
-    static const uint64_t lens[] = { 0, 5, SEGMENT };
+    static const uint64_t lens[] = { 0, 1, 50, SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT + 5 };
+    static const size_t pieces[] = {
+        1, 15, 16, 17, 1000, 65536, SEGMENT, FULL, FULL + 1, SIZE_MAX
+    };
     for (size_t i = 0; i < COUNT(lens); i++) {
         struct sealed s = seal(bare(lens[i]));
         uint8_t *out = malloc((size_t)lens[i] + GUARD);
         assert_non_null(out);
-        memset(out, FILLER, (size_t)lens[i] + GUARD);
-        for (size_t cut = 1; cut <= ARILI_VALUE_TAG_BYTES; cut++) {
-            assert_status(open_in_pieces(&s, s.len - cut, 2 * FULL, out), ARIL_E_FORMAT_TRUNCATED);
+        for (size_t p = lens[i] < 1000 ? 0 : 4; p < COUNT(pieces); p++) {
+            memset(out, FILLER, (size_t)lens[i] + GUARD);
+            assert_status(open_in_pieces(&s, s.len, pieces[p], out), ARIL_OK);
+            assert_memory_equal(out, s.value, (size_t)lens[i]);
+            assert_true(is_filled(out + lens[i], GUARD, FILLER));
         }
-        assert_status(open_in_pieces(&s, s.len + 1, 2 * FULL, out), ARIL_E_FORMAT_LENGTH);
-        assert_true(is_filled(out + lens[i], GUARD, FILLER));
         free(out);
         sealed_done(&s);
     }
 }
 
-static void the_tag_of_each_segment_is_checked_as_it_comes(void **state)
+static void a_value_in_pieces_that_ends_early_goes_on_or_is_wrong_does_not_open(void **state)
+{
+    (void)state;
+    static const size_t pieces[] = { 1, 7, 64 };
+    struct sealed s = seal(bare(50));
+    uint8_t out[50];
+    for (size_t p = 0; p < COUNT(pieces); p++) {
+        for (size_t len = 96; len < s.len; len++) {
+            assert_status(open_in_pieces(&s, len, pieces[p], out), ARIL_E_FORMAT_TRUNCATED);
+        }
+        assert_status(open_in_pieces(&s, s.len + 1, pieces[p], out), ARIL_E_FORMAT_LENGTH);
+        for (size_t at = 96; at < s.len; at++) {
+            s.bytes[at] ^= 1;
+            assert_status(open_in_pieces(&s, s.len, pieces[p], out), ARIL_E_AUTH);
+            s.bytes[at] ^= 1;
+        }
+    }
+    sealed_done(&s);
+}
+
+static void nothing_stays_when_a_later_segment_is_wrong(void **state)
 {
     (void)state;
     struct sealed s = seal(bare(2 * SEGMENT + 5));
-    uint8_t *out = malloc(2 * SEGMENT + 5);
-    assert_non_null(out);
-    const size_t last[] = { ARILI_VALUE_HEADER_BYTES + FULL - 1,
-                            ARILI_VALUE_HEADER_BYTES + 2 * FULL - 1, s.len - 1 };
-    for (size_t i = 0; i < COUNT(last); i++) {
-        s.bytes[last[i]] ^= 1;
-        assert_status(open_in_pieces(&s, s.len, 4096, out), ARIL_E_AUTH);
-        s.bytes[last[i]] ^= 1;
-    }
-    assert_status(open_in_pieces(&s, s.len, 4096, out), ARIL_OK);
-    free(out);
+    s.bytes[s.len - 1] ^= 1;
+    assert_status(open_all(&s), ARIL_E_AUTH); /* which looks at all of the output */
     sealed_done(&s);
 }
 
@@ -545,9 +538,9 @@ int main(void)
         cmocka_unit_test(another_key_does_not_open),
         cmocka_unit_test(segments_cannot_be_swapped_doubled_or_cut_off),
         cmocka_unit_test(padding_is_verified_too),
-        cmocka_unit_test(a_value_opens_while_it_comes_in),
-        cmocka_unit_test(pieces_that_are_too_few_or_too_many_are_no_value),
-        cmocka_unit_test(the_tag_of_each_segment_is_checked_as_it_comes),
+        cmocka_unit_test(a_value_opens_in_pieces_of_every_size),
+        cmocka_unit_test(a_value_in_pieces_that_ends_early_goes_on_or_is_wrong_does_not_open),
+        cmocka_unit_test(nothing_stays_when_a_later_segment_is_wrong),
         cmocka_unit_test(segments_may_be_opened_in_any_order),
         cmocka_unit_test(a_seal_that_fails_leaves_nothing),
     };
