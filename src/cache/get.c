@@ -50,8 +50,9 @@ static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t hash,
     struct arili_l1_meta meta;
     uint8_t *data;
     const struct arili_l1_want want = want_now(scope, now_ns);
-    const bool allocate = item->buffer.data == NULL;
-    const struct arili_l1_into into = { .buffer = allocate ? (aril_span){ NULL, 0 } : item->buffer,
+    const bool allocate = item->buffer.data == NULL; /* whatever its length says */
+    const struct arili_l1_into into = { .buffer = { item->buffer.data,
+                                                    allocate ? 0 : item->buffer.len },
                                         .room = allocate ? allocate_room : NULL };
     const aril_status st = arili_l1_get_hashed(cache->l1, hash, &item->key, &want, &into, &data,
                                                &item->result.len, &meta);
@@ -79,7 +80,7 @@ static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t hash,
 
 /* --- The store ------------------------------------------------------------------------------ */
 
-/* A read that cannot even begin. */
+/* A read that cannot even begin. policy NULL: of a key that is none. */
 static void refuse(aril_cache_item *item, const struct arili_policy *policy, aril_status st)
 {
     arili_reading_judge(item, policy, st, false);
@@ -116,11 +117,10 @@ static void take_other(const struct arili_policy *policy, aril_cache_item *item,
 static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_item *item,
                        aril_error *error)
 {
-    aril_span stored = { NULL, 0 };
-    aril_store_item wanted = { .name = item->key.key,
-                               .room = arili_others_room,
-                               .user = scope->policy };
-    if (item->key.key.len > ARIL_STORE_NAME_BYTES_MAX || item->key.field.len > 0) {
+    ARILI_DEFER(arili_others_room_done)
+    struct arili_others_room room = { .policy = scope->policy };
+    aril_store_item wanted = { .name = item->key.key, .room = arili_others_room, .user = &room };
+    if (!arili_others_name(&item->key)) {
         return; /* no name of theirs: the miss stands */
     }
     aril_status st = aril_store_get(cache->store, &wanted, 1, error);
@@ -128,10 +128,9 @@ static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_
         arili_reading_judge(item, scope->policy, st != ARIL_OK ? st : wanted.status, true);
         return;
     }
-    stored = (aril_span){ wanted.data, wanted.len };
+    const aril_bytes stored = { wanted.data, wanted.len };
     struct arili_legacy_value value = { .bytes = { NULL, 0 } };
-    st = arili_others_open(cache, scope, item->key.key, (aril_bytes){ stored.data, stored.len },
-                           &value, error);
+    st = arili_others_open(cache, scope, item->key.key, stored, &value, error);
     if (st == ARIL_OK) {
         take_other(scope->policy, item, &value);
     } else {
@@ -139,13 +138,11 @@ static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_
         if (item->result.outcome == ARIL_CACHE_TAMPERED) {
             arili_cache_tell(cache, ARIL_EVENT_AUTH_FAILURE, st, "cache-get", &item->key, NULL);
             if (scope->policy->said.evidence && cache->evidence != NULL) {
-                cache->evidence(cache->user, &item->key, item->key.key,
-                                (aril_bytes){ stored.data, stored.len }, st);
+                cache->evidence(cache->user, &item->key, item->key.key, stored, st);
             }
         }
     }
     arili_legacy_value_done(&value);
-    aril_cache_value_free(&stored);
 }
 
 static void end_reading(struct arili_reading *r, const aril_store_item *stored, aril_error *error)

@@ -36,7 +36,9 @@ static aril_status put_native(struct migrating *m, aril_bytes name,
 /* A status other than ARIL_OK stops the work: the store is down, or nothing can be sealed. */
 static aril_status migrate_one(struct migrating *m, aril_bytes name)
 {
-    aril_store_item old = { .name = name, .room = arili_others_room, .user = m->scope->policy };
+    ARILI_DEFER(arili_others_room_done)
+    struct arili_others_room room = { .policy = m->scope->policy };
+    aril_store_item old = { .name = name, .room = arili_others_room, .user = &room };
     struct arili_legacy_value value = { .bytes = { NULL, 0 } };
     ARILI_TRY(aril_store_get(m->cache->store, &old, 1, m->error));
     m->done.seen++;
@@ -48,7 +50,7 @@ static aril_status migrate_one(struct migrating *m, aril_bytes name)
     if (st == ARIL_OK) {
         st = arili_others_open(m->cache, m->scope, name, (aril_bytes){ old.data, old.len }, &value,
                                m->error);
-        arili_free(old.data, old.len);
+        arili_others_room_done(&room);
     }
     if (st != ARIL_OK) {
         m->done.failed++;
@@ -65,7 +67,8 @@ static aril_status migrate_one(struct migrating *m, aril_bytes name)
 static int visit(void *user, aril_bytes name)
 {
     struct migrating *m = user;
-    if (name.len >= 3 && memcmp(name.data, "a1:", 3) == 0) {
+    const aril_cache_key key = { .key = name };
+    if (!arili_others_name(&key)) {
         m->done.native++;
         return 0;
     }

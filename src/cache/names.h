@@ -9,6 +9,7 @@
  * What a value is bound to, and what it is called in a store: docs/CACHE-FORMAT.md sections 3
  * and 4. name = "a1:" tenant part ":" space part ":{" hash tag or own part "}" [own part]
  */
+#define ARILI_CACHE_LEVEL_TEXT     "a1:" /* all names begin so */
 #define ARILI_CACHE_CONTEXT_BYTES  32u
 #define ARILI_CACHE_PART_TEXT      12u /* base64url of 9 bytes */
 #define ARILI_CACHE_LISTED_KEY_MAX 512u

@@ -236,6 +236,7 @@ aril_status arili_reading_begin(struct arili_reading *r, aril_cache *cache, aril
     *r = (struct arili_reading){
         .cache = cache, .item = item, .scope = scope, .now_ns = now_ns, .until_ns = UINT64_MAX
     };
+    r->epoch = atomic_load(&scope->epoch);
     ARILI_TRY(arili_cache_now(cache, NULL, &r->now_ms));
     ARILI_TRY(arili_cache_place(cache, scope, &item->key, &r->place, error));
     r->ticket = arili_l1_ticket(cache->l1, &item->key);
@@ -253,9 +254,9 @@ void arili_reading_item(struct arili_reading *r, aril_store_item *ret)
                               .user = r };
 }
 
-struct arili_l1_meta arili_l1_meta_of(const struct arili_scope *scope, uint64_t now_ns,
-                                      uint64_t now_ms, uint64_t created_ms, uint64_t not_after_ms,
-                                      uint64_t generation)
+struct arili_l1_meta arili_l1_meta_of(const struct arili_scope *scope, uint64_t epoch,
+                                      uint64_t now_ns, uint64_t now_ms, uint64_t created_ms,
+                                      uint64_t not_after_ms, uint64_t generation)
 {
     const aril_cache_policy *p = &scope->policy->said;
     const uint64_t left = not_after_ms > now_ms ? not_after_ms - now_ms : 0;
@@ -268,7 +269,7 @@ struct arili_l1_meta arili_l1_meta_of(const struct arili_scope *scope, uint64_t 
                                    .until_ns = now_ns + life * NS_PER_MS,
                                    .stale_ns =
                                        p->stale_ms > 0 ? now_ns + fresh * NS_PER_MS : UINT64_MAX,
-                                   .epoch = atomic_load(&scope->epoch),
+                                   .epoch = epoch,
                                    .format = ARIL_CACHE_NATIVE };
 }
 
@@ -279,8 +280,8 @@ static void keep_in_l1(struct arili_reading *r)
     if ((p->tiers & ARIL_CACHE_L1) == 0 || r->out.len > p->l1_value_max) {
         return;
     }
-    struct arili_l1_meta meta = arili_l1_meta_of(r->scope, r->now_ns, r->now_ms, h->created_ms,
-                                                 h->not_after_ms, h->generation);
+    struct arili_l1_meta meta = arili_l1_meta_of(r->scope, r->epoch, r->now_ns, r->now_ms,
+                                                 h->created_ms, h->not_after_ms, h->generation);
     meta.old_key = r->old_key;
     meta.until_ns = r->until_ns < meta.until_ns ? r->until_ns : meta.until_ns;
     arili_l1_put_if(r->cache->l1, &r->item->key, (aril_bytes){ r->out.data, r->out.len }, &meta,
