@@ -129,7 +129,10 @@ static void delete_one(struct asking *a, aril_cache_item *item)
         const aril_status other = item->status;
         add(a, item, scope);
         ask(a);
-        item->status = item->status == ARIL_E_NOT_FOUND ? other : item->status;
+        if (item->status == ARIL_E_NOT_FOUND ||
+            (item->status == ARIL_OK && other != ARIL_E_NOT_FOUND)) {
+            item->status = other; /* what may still be there is read again */
+        }
         return;
     }
     add(a, item, scope);
@@ -151,7 +154,8 @@ aril_status aril_cache_delete(aril_cache *cache, aril_cache_item *items, size_t 
         if (arili_cache_key_check(&items[i].key) == ARIL_OK) {
             arili_l1_drop(cache->l1, &items[i].key);
         }
-        if (cache->listens && items[i].status == ARIL_OK) {
+        /* Also of what the store had no more: others may hold it. */
+        if (cache->listens && (items[i].status == ARIL_OK || items[i].status == ARIL_E_NOT_FOUND)) {
             arili_messages_tell(cache, items[i].key.tenant, items[i].key.space, &items[i], 1);
         }
     }

@@ -94,6 +94,18 @@ static aril_status check(const struct migrating *m, uint64_t now_ms)
     return ARIL_OK;
 }
 
+static aril_status check_names(const aril_bytes *names, size_t count, aril_error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (names[i].data == NULL || names[i].len < 1 || names[i].len > ARIL_STORE_NAME_BYTES_MAX) {
+            return arili_error_set(error, ARIL_E_USAGE_RANGE,
+                                   "cache: name %zu to migrate has %zu bytes; it may have 1 to %u",
+                                   i, names[i].len, ARIL_STORE_NAME_BYTES_MAX);
+        }
+    }
+    return ARIL_OK;
+}
+
 aril_status aril_cache_migrate(aril_cache *cache, aril_bytes tenant, aril_bytes space,
                                const aril_bytes *names, size_t count, aril_progress_fn *progress,
                                void *user, aril_cache_migration *ret_done, aril_error *error)
@@ -106,6 +118,7 @@ aril_status aril_cache_migrate(aril_cache *cache, aril_bytes tenant, aril_bytes 
     };
     uint64_t now_ns;
     uint64_t now_ms;
+    ARILI_TRY(check_names(names, count, error));
     ARILI_TRY(arili_cache_key_check(&some));
     ARILI_TRY(arili_scope_find(cache, tenant, space, &m.scope, &now_ns, error));
     ARILI_TRY(arili_cache_now(cache, NULL, &now_ms));
@@ -119,9 +132,6 @@ aril_status aril_cache_migrate(aril_cache *cache, aril_bytes tenant, aril_bytes 
         st = aril_store_scan(cache->store, (aril_bytes){ NULL, 0 }, visit, &m, error);
     }
     for (size_t i = 0; i < count && m.st == ARIL_OK; i++) {
-        ARILI_ENSURE(names[i].data != NULL && names[i].len >= 1 &&
-                         names[i].len <= ARIL_STORE_NAME_BYTES_MAX,
-                     ARIL_E_USAGE_RANGE);
         (void)visit(&m, names[i]);
     }
     *ret_done = m.done;

@@ -48,7 +48,7 @@ ARIL_MUST_USE aril_status arili_cache_name(const struct arili_crypto *c, enum ar
                                            const uint8_t context[ARILI_CACHE_CONTEXT_BYTES],
                                            char *ret, size_t *ret_len);
 
-/* What a listable name says; key and field point into ret_room. ARIL_E_NOT_FOUND: it is not
+/* What a listable name says; key and field point into ret->room. ARIL_E_NOT_FOUND: it is not
  * listable; ARIL_E_AUTH: not a name of this namespace. */
 struct arili_listed_name {
     uint8_t room[2 * ARILI_CACHE_LISTED_KEY_MAX];

@@ -169,7 +169,9 @@ static void writing_end(aril_cache *cache, struct writing *w, aril_status st)
     if (st == ARIL_OK) {
         keep_in_l1(cache, w);
         arili_count(&p->puts, 1);
-        arili_count(&p->bytes_sealed, w->item->value.len);
+        if (w->stage.data != NULL) {
+            arili_count(&p->bytes_sealed, w->item->value.len);
+        }
     } else if (p != NULL) {
         arili_count(&p->put_failures, 1);
         if (st != ARIL_E_EXISTS) {

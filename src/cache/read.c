@@ -267,7 +267,8 @@ struct arili_l1_meta arili_l1_meta_of(const struct arili_scope *scope, uint64_t 
 {
     const aril_cache_policy *p = &scope->policy->said;
     const uint64_t left = not_after_ms > now_ms ? not_after_ms - now_ms : 0;
-    const uint64_t life = left < p->l1_ttl_ms ? left : p->l1_ttl_ms;
+    const bool alone = (p->tiers & ARIL_CACHE_L2) == 0; /* there is no store to ask */
+    const uint64_t life = alone || left < p->l1_ttl_ms ? left : p->l1_ttl_ms;
     const uint64_t fresh = left > p->stale_ms ? left - p->stale_ms : 0;
     return (struct arili_l1_meta){ .created_ms = created_ms,
                                    .not_after_ms = not_after_ms,
