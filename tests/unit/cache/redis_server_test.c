@@ -621,7 +621,7 @@ static void a_lock_has_one_holder_and_tokens_grow(void **state)
                       ARIL_E_REPLAY_STALE);
         last = fence;
         if (i == 10) {
-            redis_expect(&server, "DEL lock:f", ":1"); /* as an eviction would */
+            redis_expect(&server, "DEL lock:aril-fence", ":1"); /* as an eviction would */
         }
     }
     client_close(other);
@@ -636,7 +636,7 @@ static void a_guarded_put_counts_for_the_holder_alone(void **state)
     uint64_t first = 0;
     uint64_t second = 0;
     assert_status(OPS.lock(store, name, 60000, client_deadline_ns(), &first, NULL), ARIL_OK);
-    assert_in_range(redis_number(&server, "PTTL lock"), 1, 60000);
+    assert_in_range(redis_number(&server, "PTTL lock:aril-lock"), 1, 60000);
     assert_status(guarded(store, "lock", first, "one", 0), ARIL_OK);
     assert_status(guarded(store, "lock", first, "two", 1), ARIL_E_EXISTS);
     assert_status(guarded(store, "none", first, "two", 0), ARIL_E_REPLAY_STALE);
