@@ -54,6 +54,8 @@ static bool server_start(struct server *s)
     BENCH_CHECK(s->pid >= 0);
     if (s->pid == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        /* This thread is pinned, and a server has a processor of its own where there are two. */
+        (void)bench_pin(bench_processors() > 1 ? 1 : 0);
         BENCH_CHECK(freopen("/dev/null", "w", stdout) != NULL);
         execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1",
                "--unixsocket", s->socket, "--save", "", "--appendonly", "no", "--dir", s->folder,

@@ -30,7 +30,8 @@
 #define ARILI_REDIS_SEEDS_MAX    16u
 #define ARILI_REDIS_NODES_MAX    256u
 #define ARILI_REDIS_PATH_BYTES   4096u
-#define ARILI_REDIS_IO_BYTES     65536u
+#define ARILI_REDIS_IN_BYTES     262144u
+#define ARILI_REDIS_OUT_BYTES    16384u
 #define ARILI_REDIS_IOV          64u
 #define ARILI_REDIS_TEXT_BYTES   8192u
 #define ARILI_REDIS_REDIRECTS    5u
@@ -151,8 +152,8 @@ struct arili_redis_conn {
     struct arili_resp_decoder decoder;
     size_t in_at, in_len; /* bytes of in that were not decoded yet: in[in_at..in_len) */
     size_t out_len;
-    uint8_t in[ARILI_REDIS_IO_BYTES];
-    uint8_t out[ARILI_REDIS_IO_BYTES];
+    uint8_t in[ARILI_REDIS_IN_BYTES];
+    uint8_t out[ARILI_REDIS_OUT_BYTES];
     uint8_t text[ARILI_REDIS_TEXT_BYTES]; /* a bulk of a small exchange, whole */
 };
 /* A part of a small reply; bulks are whole, or cut to the room and marked so. */
