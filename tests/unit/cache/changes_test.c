@@ -236,6 +236,69 @@ static void an_ended_tag_is_over_without_messages_too(void **state)
     assert_status(cache_get_l2(&ch, key, TEXT("again"), NULL), ARIL_OK);
 }
 
+/* The memory store as one without messages. */
+static aril_status open_silent(const struct arili_cache_store_options *options, const char *scheme,
+                               void **ret_state, uint32_t *ret_capabilities, aril_error *error)
+{
+    const aril_status st =
+        arili_cache_store_memory.open(options, scheme, ret_state, ret_capabilities, error);
+    *ret_capabilities &= ~(uint32_t)ARIL_STORE_NOTIFY;
+    return st;
+}
+
+static struct arili_cache_store_ops silent;
+
+static void start_silent(void)
+{
+    const aril_store_config config = { .uri = "memory:silent" };
+    silent = arili_cache_store_memory;
+    silent.open = open_silent;
+    start_faulty(NULL);
+    aril_cache_close(ch.cache);
+    aril_store_close(ch.store);
+    ch.cache = NULL;
+    ch.store = NULL;
+    assert_status(arili_store_open_over(w.rt, &silent, &config, &ch.store, &ch.error), ARIL_OK);
+    assert_status(arili_store_open_over(w.rt, &silent, &config, &store, &ch.error), ARIL_OK);
+    cache_home_reopen(&ch);
+    const aril_cache_config away = { .keyring = ch.keys.kr, .store = store };
+    assert_status(aril_cache_open(w.rt, &away, &other, &ch.error), ARIL_OK);
+}
+
+/* L1 has the stamp of before. It neither goes into a new value nor ends one. */
+static void a_stamp_in_l1_does_not_speak_for_the_store(void **state)
+{
+    (void)state;
+    start_silent();
+    const aril_bytes red = TEXT("red");
+    const aril_cache_key key = cache_key("alice", "s", "k");
+    const aril_cache_key theirs = cache_key("alice", "s", "theirs");
+    uint32_t tier;
+    aril_cache_item item = { .key = theirs, .value = TEXT("value"), .tags = &red, .tag_count = 1 };
+    assert_status(put_tagged(key, TEXT("value"), &red), ARIL_OK);
+    assert_status(cache_get_l2(&ch, key, TEXT("value"), NULL), ARIL_OK); /* and the stamp */
+    assert_status(aril_cache_invalidate_tag(other, TEXT("alice"), TEXT("s"), red, NULL), ARIL_OK);
+    assert_status(aril_cache_put(other, &item, 1, NULL), ARIL_OK);
+    assert_status(cache_get(&ch, theirs, TEXT("value"), NULL), ARIL_OK);
+    assert_status(put_tagged(key, TEXT("newer"), &red), ARIL_OK);
+    assert_status(ask_other(key, &tier), ARIL_OK);
+    assert_int_equal(tier, ARIL_CACHE_L2);
+}
+
+static void a_put_takes_its_stamp_from_the_store(void **state)
+{
+    (void)state;
+    start_silent();
+    const aril_bytes red = TEXT("red");
+    const aril_cache_key key = cache_key("alice", "s", "k");
+    uint32_t tier;
+    assert_status(put_tagged(key, TEXT("value"), &red), ARIL_OK);
+    assert_status(cache_get_l2(&ch, key, TEXT("value"), NULL), ARIL_OK); /* and the stamp */
+    assert_status(aril_cache_invalidate_tag(other, TEXT("alice"), TEXT("s"), red, NULL), ARIL_OK);
+    assert_status(put_tagged(key, TEXT("newer"), &red), ARIL_OK);
+    assert_status(ask_other(key, &tier), ARIL_OK);
+}
+
 /* The stamp that L1 has says that a tag stands for as long as it would itself be kept. */
 static void a_value_is_kept_no_longer_than_the_stamps_it_was_checked_with(void **state)
 {
@@ -408,6 +471,8 @@ int main(void)
         TEST(a_name_too_long_for_a_message_ends_its_namespace),
         TEST(a_computed_value_is_heard_and_a_block_is_not),
         TEST(an_ended_tag_is_over_without_messages_too),
+        TEST(a_stamp_in_l1_does_not_speak_for_the_store),
+        TEST(a_put_takes_its_stamp_from_the_store),
         TEST(a_value_is_kept_no_longer_than_the_stamps_it_was_checked_with),
         TEST(lives_are_bounded_and_shortened_by_the_policy),
         TEST(only_the_first_of_two_is_put_where_none_may_be_there),
