@@ -92,7 +92,8 @@ typedef struct aril_store_item {
     uint64_t ttl_ms; /* 0: until it is deleted */
     int absent_only; /* 1: only when there is none; else ARIL_E_EXISTS */
     aril_bytes lock; /* len 0, or the name of a lock that must still be held with this token; else
-                        ARIL_E_REPLAY_STALE and nothing is written */
+                        ARIL_E_REPLAY_STALE and nothing is written. In a Cluster both names have one
+                        hash tag; else ARIL_E_UNAVAILABLE */
     uint64_t fence;
 
     /* get: the value goes to buffer when it fits, else to what room gives */

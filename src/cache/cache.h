@@ -140,7 +140,7 @@ ARIL_MUST_USE aril_status arili_cache_place(aril_cache *cache, struct arili_scop
 /* --- Reading and writing (get.c, read.c, put.c) */
 
 /* One value past the policies: item->result and item->status are filled, nothing is counted. Gives
- * the policy of its namespace; NULL: the key is none. */
+ * the policy of its namespace; NULL: its key is none. */
 struct arili_policy *arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error);
 /* The same, without a look into L1 where past_l1 says so. Until when it may be used without asking
  * the store again: boot clock, UINT64_MAX when the store was asked. */

@@ -118,7 +118,11 @@ static aril_status open_begin(struct arili_reading *r, const uint8_t *stored, si
 /* The whole value is there. */
 static aril_status open_whole(struct arili_reading *r, aril_bytes stored, aril_error *error)
 {
-    ARILI_TRY(open_begin(r, stored.data, stored.len));
+    const aril_status st = open_begin(r, stored.data, stored.len);
+    if (st == ARIL_E_USAGE_TOO_SMALL) {
+        ARILI_TRY(arili_value_open_length(&r->opening, stored));
+    }
+    ARILI_TRY(st);
     if ((r->opening.header.flags & ARILI_VALUE_TRAILER) != 0) {
         ARILI_TRY(arili_value_open_trailer(&r->opening, stored));
         ARILI_TRY(
@@ -164,10 +168,13 @@ static uint8_t *stage_room(void *user, size_t len)
 }
 
 /* The header is there: is the value opened as it comes, or has it to be whole? Long ones are opened
- * by several threads where there are some; trailers are at the end; evidence is the whole value. */
+ * by several threads where there are some; trailers are at the end; evidence is the whole value; of
+ * one that has no room only the length is told, which its last segment has to prove. */
 static aril_status choose_way(struct arili_reading *r, uint64_t total)
 {
+    const uint64_t most = arili_value_stored_bytes(r->item->buffer.len);
     const bool whole = (r->header[FLAGS_AT] & ARILI_VALUE_TRAILER) != 0 ||
+                       (r->item->buffer.data != NULL && total > most) ||
                        (r->cache->executor != NULL && total > PARALLEL_BYTES) ||
                        r->scope->policy->said.evidence;
     if (!whole) {

@@ -3,6 +3,7 @@
  * and a miss has a reason. Over every store that is there; with one cache and with two; with bounds
  * that evict; with a store that fails and lies. ARIL_MODEL_SEED=n repeats a run. */
 #include "cache_model_run.h"
+#include "files_store.h"
 #include "redis.h"
 #include "temp_folder.h"
 #include <stdio.h>
@@ -129,6 +130,9 @@ static int teardown(void **state)
     (void)model_run_abandon(state);
     redis_remove(&server);
     server = (struct redis){ 0 };
+    /* What stores of files left; the folder's own end removes files alone. */
+    (void)tree_remove(temp_path("one"));
+    (void)tree_remove(temp_path("bounded"));
     return 0;
 }
 

@@ -178,6 +178,28 @@ static void what_was_tampered_with_is_counted_when_it_is_computed_anew(void **st
     assert_int_equal(stats.outcomes[ARIL_CACHE_TAMPERED], 1);
 }
 
+/* A longer value in the place of one is tampering also to who has no room for it. */
+static void a_length_is_told_only_when_it_is_that_of_the_value(void **state)
+{
+    (void)state;
+    const aril_cache_policy policy = { .tiers = ARIL_CACHE_L2,
+                                       .on_tamper = ARIL_CACHE_FAIL_CLOSED };
+    start(&policy, 1);
+    const aril_cache_key key = cache_key("alice", "s", "k");
+    const aril_cache_key other = cache_key("alice", "s", "longer");
+    uint8_t room[16];
+    aril_cache_item item = { .key = other, .buffer = { room, sizeof room } };
+    assert_status(cache_put(&ch, other, (aril_bytes){ big, sizeof big }), ARIL_OK);
+    assert_status(aril_cache_get(ch.cache, &item, 1, &ch.error), ARIL_E_USAGE_TOO_SMALL);
+    assert_int_equal(item.result.len, sizeof big);
+    const aril_span stored = cache_stored(&ch, cache_name(&ch, other));
+    cache_store_put(&ch, cache_name(&ch, key), (aril_bytes){ stored.data, stored.len });
+    item.key = key;
+    assert_status(aril_cache_get(ch.cache, &item, 1, &ch.error), ARIL_E_AUTH);
+    assert_int_equal(item.result.outcome, ARIL_CACHE_TAMPERED);
+    free(stored.data);
+}
+
 /* --- Names and keys of others */
 
 static const uint8_t master[2][32] = { { 1 }, { 2 } };
@@ -280,6 +302,32 @@ static void a_value_of_others_that_is_cut_off_takes_no_memory(void **state)
     cache_home_init(&ch, &w, NULL, NULL, 0); /* for teardown() */
 }
 
+/* Who may write one name of the store puts something there that is no value: a list, say. That is
+ * an answer, and the store of all tenants is not given up for it. */
+static void a_name_that_holds_something_else_does_not_open_the_breaker(void **state)
+{
+    (void)state;
+    const aril_store_config config = { .uri = "memory:" };
+    struct faulty_cache_store *faulty = faulty_cache_store_new(&arili_cache_store_memory);
+    aril_store_info info;
+    cache_home_init(&ch, &w, NULL, NULL, 0);
+    assert_status(faulty_cache_store_open(faulty, w.rt, &config, &ch.store, &ch.error), ARIL_OK);
+    cache_home_reopen(&ch);
+    for (unsigned i = 0; i < 20; i++) {
+        aril_cache_result result;
+        faulty_cache_store_arm_item(faulty, 1, 0, ARIL_E_FORMAT_KIND);
+        assert_status(cache_get(&ch, cache_key("alice", "s", "k"), TEXT(""), &result),
+                      ARIL_E_NOT_FOUND);
+        assert_status(result.status, ARIL_E_FORMAT_KIND);
+    }
+    assert_status(aril_store_get_info(ch.store, &info, &ch.error), ARIL_OK);
+    assert_int_equal(info.breaker, ARIL_BREAKER_CLOSED);
+    cache_home_done(&ch);
+    memset(&ch, 0, sizeof ch);
+    faulty_cache_store_free(faulty);
+    cache_home_init(&ch, &w, NULL, NULL, 0); /* for teardown() */
+}
+
 /* --- A keyring that cannot be asked once */
 
 static const struct arili_crypto_ops *sound;
@@ -330,9 +378,11 @@ int main(void)
         TEST(a_tag_that_ends_during_a_call_leaves_nothing_in_l1),
         TEST(a_closed_policy_holds_for_keys_that_are_gone_and_locked),
         TEST(what_was_tampered_with_is_counted_when_it_is_computed_anew),
+        TEST(a_length_is_told_only_when_it_is_that_of_the_value),
         TEST(a_key_of_another_format_reaches_no_native_value),
         TEST(a_legacy_key_that_only_opens_seals_nothing),
         TEST(a_value_of_others_that_is_cut_off_takes_no_memory),
+        TEST(a_name_that_holds_something_else_does_not_open_the_breaker),
         TEST(a_bump_is_seen_though_the_first_look_failed),
     };
     return cmocka_run_group_tests_name("hostile", tests, temp_folder_make, temp_folder_remove);

@@ -728,9 +728,11 @@ static void a_map_that_is_none_is_refused(void **state)
     fake_redis_start(&fake);
     (void)snprintf(uri, sizeof uri, "redis+cluster://127.0.0.1:%u", fake.port);
     for (size_t i = 0; i < COUNT(CASES); i++) {
-        lie("CLUSTER", client_text(CASES[i].answer), FAKE_CLOSES, 1);
+        /* The store of the last one is used: its connection must not just have been closed. */
+        const bool opens = CASES[i].status == ARIL_OK;
+        lie("CLUSTER", client_text(CASES[i].answer), opens ? FAKE_GOES_ON : FAKE_CLOSES, 1);
         assert_status(client_open_with(uri, NULL, &store), CASES[i].status);
-        if (CASES[i].status == ARIL_OK) {
+        if (opens) {
             the_next_call_works();
         }
     }
