@@ -218,6 +218,51 @@ static void a_computed_value_is_heard_and_a_block_is_not(void **state)
     wait_heard(1);
 }
 
+static aril_store_message_fn *listener;
+static void *listener_user;
+static aril_status note_listener(void *state, aril_bytes channel, aril_store_message_fn *fn,
+                                 void *user, aril_error *error)
+{
+    (void)state;
+    (void)channel;
+    (void)error;
+    listener = fn;
+    listener_user = user;
+    return ARIL_OK;
+}
+
+static void when_messages_were_lost_memory_is_asked_for_nothing(void **state)
+{
+    (void)state;
+    const aril_store_config config = { .uri = "memory:" };
+    struct arili_cache_store_ops ops = arili_cache_store_memory;
+    const aril_cache_key key = cache_key("alice", "s", "k");
+    aril_cache_result result;
+    ops.listen = note_listener;
+    start(NULL);
+    aril_cache_close(ch.cache);
+    aril_store_close(ch.store);
+    ch.cache = NULL;
+    ch.store = NULL;
+    assert_status(arili_store_open_over(w.rt, &ops, &config, &ch.store, &ch.error), ARIL_OK);
+    cache_home_reopen(&ch);
+    assert_status(cache_put(&ch, key, TEXT("value")), ARIL_OK);
+    assert_status(cache_get(&ch, key, TEXT("value"), &result), ARIL_OK);
+    assert_int_equal(result.tier, ARIL_CACHE_L1);
+    listener(listener_user, (aril_bytes){ NULL, 0 });
+    assert_status(cache_get(&ch, key, TEXT("value"), &result), ARIL_OK);
+    assert_int_equal(result.tier, ARIL_CACHE_L2);
+    /* What is no message of a cache changes nothing. */
+    listener(listener_user, TEXT("short"));
+    static const uint8_t noise[200] = { 0xa3, 1 };
+    listener(listener_user, (aril_bytes){ noise, sizeof noise });
+    assert_status(cache_get(&ch, key, TEXT("value"), &result), ARIL_OK);
+    assert_int_equal(result.tier, ARIL_CACHE_L1);
+    teardown(NULL); /* while ops are there */
+    setup(NULL);
+    start(NULL);
+}
+
 /* --- Tags ---------------------------------------------------------------------------------- */
 
 static void an_ended_tag_is_over_without_messages_too(void **state)
@@ -470,6 +515,7 @@ int main(void)
         TEST(a_bump_and_an_ended_tag_are_heard_at_once),
         TEST(a_name_too_long_for_a_message_ends_its_namespace),
         TEST(a_computed_value_is_heard_and_a_block_is_not),
+        TEST(when_messages_were_lost_memory_is_asked_for_nothing),
         TEST(an_ended_tag_is_over_without_messages_too),
         TEST(a_stamp_in_l1_does_not_speak_for_the_store),
         TEST(a_put_takes_its_stamp_from_the_store),
