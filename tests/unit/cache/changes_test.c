@@ -235,9 +235,10 @@ static void when_messages_were_lost_memory_is_asked_for_nothing(void **state)
 {
     (void)state;
     const aril_store_config config = { .uri = "memory:" };
-    struct arili_cache_store_ops ops = arili_cache_store_memory;
+    static struct arili_cache_store_ops ops;
     const aril_cache_key key = cache_key("alice", "s", "k");
     aril_cache_result result;
+    ops = arili_cache_store_memory;
     ops.listen = note_listener;
     start(NULL);
     aril_cache_close(ch.cache);
@@ -258,9 +259,6 @@ static void when_messages_were_lost_memory_is_asked_for_nothing(void **state)
     listener(listener_user, (aril_bytes){ noise, sizeof noise });
     assert_status(cache_get(&ch, key, TEXT("value"), &result), ARIL_OK);
     assert_int_equal(result.tier, ARIL_CACHE_L1);
-    teardown(NULL); /* while ops are there */
-    setup(NULL);
-    start(NULL);
 }
 
 /* --- Tags ---------------------------------------------------------------------------------- */
@@ -281,30 +279,17 @@ static void an_ended_tag_is_over_without_messages_too(void **state)
     assert_status(cache_get_l2(&ch, key, TEXT("again"), NULL), ARIL_OK);
 }
 
-/* The memory store as one without messages. */
-static aril_status open_silent(const struct arili_cache_store_options *options, const char *scheme,
-                               void **ret_state, uint32_t *ret_capabilities, aril_error *error)
-{
-    const aril_status st =
-        arili_cache_store_memory.open(options, scheme, ret_state, ret_capabilities, error);
-    *ret_capabilities &= ~(uint32_t)ARIL_STORE_NOTIFY;
-    return st;
-}
-
-static struct arili_cache_store_ops silent;
-
+/* Two caches that hear nothing of one another. */
 static void start_silent(void)
 {
-    const aril_store_config config = { .uri = "memory:silent" };
-    silent = arili_cache_store_memory;
-    silent.open = open_silent;
-    start_faulty(NULL);
+    static const char uri[] = "memory:silent";
+    start(NULL);
     aril_cache_close(ch.cache);
     aril_store_close(ch.store);
     ch.cache = NULL;
     ch.store = NULL;
-    assert_status(arili_store_open_over(w.rt, &silent, &config, &ch.store, &ch.error), ARIL_OK);
-    assert_status(arili_store_open_over(w.rt, &silent, &config, &store, &ch.error), ARIL_OK);
+    assert_status(cache_store_open_silent(w.rt, uri, &ch.store, &ch.error), ARIL_OK);
+    assert_status(cache_store_open_silent(w.rt, uri, &store, &ch.error), ARIL_OK);
     cache_home_reopen(&ch);
     const aril_cache_config away = { .keyring = ch.keys.kr, .store = store };
     assert_status(aril_cache_open(w.rt, &away, &other, &ch.error), ARIL_OK);
@@ -349,7 +334,7 @@ static void a_value_is_kept_no_longer_than_the_stamps_it_was_checked_with(void *
 {
     (void)state;
     const aril_cache_policy policy = { .l1_ttl_ms = 60000 };
-    start_faulty(&policy);
+    cache_home_init(&ch, &w, "memory:", &policy, 1);
     const aril_bytes red = TEXT("red");
     const aril_cache_key first = cache_key("alice", "s", "a");
     const aril_cache_key second = cache_key("alice", "s", "b");
