@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache_fixture.h"
 #include "temp_folder.h"
+#include "cache/store.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,25 @@ static void open_cache(struct cache_home *ch)
     assert_status(aril_cache_open(ch->keys.w->rt, &config, &ch->cache, &ch->error), ARIL_OK);
 }
 
+static aril_status open_silent(const struct arili_cache_store_options *options, const char *scheme,
+                               void **ret_state, uint32_t *ret_capabilities, aril_error *error)
+{
+    const aril_status st =
+        arili_cache_store_memory.open(options, scheme, ret_state, ret_capabilities, error);
+    *ret_capabilities &= ~(uint32_t)ARIL_STORE_NOTIFY;
+    return st;
+}
+
+aril_status cache_store_open_silent(aril_runtime *rt, const char *uri, aril_store **ret,
+                                    aril_error *error)
+{
+    static struct arili_cache_store_ops silent;
+    const aril_store_config config = { .uri = uri };
+    silent = arili_cache_store_memory;
+    silent.open = open_silent;
+    return arili_store_open_over(rt, &silent, &config, ret, error);
+}
+
 void cache_home_init(struct cache_home *ch, struct world *w, const char *uri,
                      const aril_cache_policy *policies, size_t count)
 {
@@ -22,7 +42,9 @@ void cache_home_init(struct cache_home *ch, struct world *w, const char *uri,
     home_make(&ch->keys, ARIL_PROFILE_HYBRID, NULL);
     home_tenant(&ch->keys, "alice");
     home_tenant(&ch->keys, "bob");
-    if (uri != NULL) {
+    if (uri != NULL && strcmp(uri, "memory:") == 0) {
+        assert_status(cache_store_open_silent(w->rt, uri, &ch->store, &ch->error), ARIL_OK);
+    } else if (uri != NULL) {
         const aril_store_config config = { .uri = uri };
         assert_status(aril_store_open(w->rt, &config, &ch->store, &ch->error), ARIL_OK);
     }

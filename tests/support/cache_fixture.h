@@ -21,9 +21,14 @@ struct cache_home {
     aril_error error;
 };
 
-/* uri NULL: no store. policies are borrowed until the cache is opened. */
+/* uri NULL: no store. "memory:" has no messages: a cache that was opened anew would hear those of
+ * the one before, whenever they come, and let its L1 go. policies are borrowed until the cache is
+ * opened. */
 void cache_home_init(struct cache_home *ch, struct world *w, const char *uri,
                      const aril_cache_policy *policies, size_t count);
+/* A memory store as one without messages. */
+aril_status cache_store_open_silent(aril_runtime *rt, const char *uri, aril_store **ret,
+                                    aril_error *error);
 /* Closes what is open, removes the keyring. */
 void cache_home_done(struct cache_home *ch);
 /* Close the cache and open it again: L1 is empty. */

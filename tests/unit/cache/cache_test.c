@@ -686,7 +686,7 @@ static void policies_that_contradict_themselves_are_refused(void **state)
 static void a_config_out_of_range_is_refused_and_named(void **state)
 {
     (void)state;
-    start(NULL, 0);
+    cache_home_init(&ch, &w, "memory:shared", NULL, 0);
     const struct {
         aril_cache_config config;
         const char *member;

@@ -218,6 +218,49 @@ static void a_computed_value_is_heard_and_a_block_is_not(void **state)
     wait_heard(1);
 }
 
+static aril_store_message_fn *listener;
+static void *listener_user;
+static aril_status note_listener(void *state, aril_bytes channel, aril_store_message_fn *fn,
+                                 void *user, aril_error *error)
+{
+    (void)state;
+    (void)channel;
+    (void)error;
+    listener = fn;
+    listener_user = user;
+    return ARIL_OK;
+}
+
+static void when_messages_were_lost_memory_is_asked_for_nothing(void **state)
+{
+    (void)state;
+    const aril_store_config config = { .uri = "memory:" };
+    static struct arili_cache_store_ops ops;
+    const aril_cache_key key = cache_key("alice", "s", "k");
+    aril_cache_result result;
+    ops = arili_cache_store_memory;
+    ops.listen = note_listener;
+    start(NULL);
+    aril_cache_close(ch.cache);
+    aril_store_close(ch.store);
+    ch.cache = NULL;
+    ch.store = NULL;
+    assert_status(arili_store_open_over(w.rt, &ops, &config, &ch.store, &ch.error), ARIL_OK);
+    cache_home_reopen(&ch);
+    assert_status(cache_put(&ch, key, TEXT("value")), ARIL_OK);
+    assert_status(cache_get(&ch, key, TEXT("value"), &result), ARIL_OK);
+    assert_int_equal(result.tier, ARIL_CACHE_L1);
+    listener(listener_user, (aril_bytes){ NULL, 0 });
+    assert_status(cache_get(&ch, key, TEXT("value"), &result), ARIL_OK);
+    assert_int_equal(result.tier, ARIL_CACHE_L2);
+    /* What is no message of a cache changes nothing. */
+    listener(listener_user, TEXT("short"));
+    static const uint8_t noise[200] = { 0xa3, 1 };
+    listener(listener_user, (aril_bytes){ noise, sizeof noise });
+    assert_status(cache_get(&ch, key, TEXT("value"), &result), ARIL_OK);
+    assert_int_equal(result.tier, ARIL_CACHE_L1);
+}
+
 /* --- Tags ---------------------------------------------------------------------------------- */
 
 static void an_ended_tag_is_over_without_messages_too(void **state)
@@ -236,12 +279,62 @@ static void an_ended_tag_is_over_without_messages_too(void **state)
     assert_status(cache_get_l2(&ch, key, TEXT("again"), NULL), ARIL_OK);
 }
 
+/* Two caches that hear nothing of one another. */
+static void start_silent(void)
+{
+    static const char uri[] = "memory:silent";
+    start(NULL);
+    aril_cache_close(ch.cache);
+    aril_store_close(ch.store);
+    ch.cache = NULL;
+    ch.store = NULL;
+    assert_status(cache_store_open_silent(w.rt, uri, &ch.store, &ch.error), ARIL_OK);
+    assert_status(cache_store_open_silent(w.rt, uri, &store, &ch.error), ARIL_OK);
+    cache_home_reopen(&ch);
+    const aril_cache_config away = { .keyring = ch.keys.kr, .store = store };
+    assert_status(aril_cache_open(w.rt, &away, &other, &ch.error), ARIL_OK);
+}
+
+/* L1 has the stamp of before. It neither goes into a new value nor ends one. */
+static void a_stamp_in_l1_does_not_speak_for_the_store(void **state)
+{
+    (void)state;
+    start_silent();
+    const aril_bytes red = TEXT("red");
+    const aril_cache_key key = cache_key("alice", "s", "k");
+    const aril_cache_key theirs = cache_key("alice", "s", "theirs");
+    uint32_t tier;
+    aril_cache_item item = { .key = theirs, .value = TEXT("value"), .tags = &red, .tag_count = 1 };
+    assert_status(put_tagged(key, TEXT("value"), &red), ARIL_OK);
+    assert_status(cache_get_l2(&ch, key, TEXT("value"), NULL), ARIL_OK); /* and the stamp */
+    assert_status(aril_cache_invalidate_tag(other, TEXT("alice"), TEXT("s"), red, NULL), ARIL_OK);
+    assert_status(aril_cache_put(other, &item, 1, NULL), ARIL_OK);
+    assert_status(cache_get(&ch, theirs, TEXT("value"), NULL), ARIL_OK);
+    assert_status(put_tagged(key, TEXT("newer"), &red), ARIL_OK);
+    assert_status(ask_other(key, &tier), ARIL_OK);
+    assert_int_equal(tier, ARIL_CACHE_L2);
+}
+
+static void a_put_takes_its_stamp_from_the_store(void **state)
+{
+    (void)state;
+    start_silent();
+    const aril_bytes red = TEXT("red");
+    const aril_cache_key key = cache_key("alice", "s", "k");
+    uint32_t tier;
+    assert_status(put_tagged(key, TEXT("value"), &red), ARIL_OK);
+    assert_status(cache_get_l2(&ch, key, TEXT("value"), NULL), ARIL_OK); /* and the stamp */
+    assert_status(aril_cache_invalidate_tag(other, TEXT("alice"), TEXT("s"), red, NULL), ARIL_OK);
+    assert_status(put_tagged(key, TEXT("newer"), &red), ARIL_OK);
+    assert_status(ask_other(key, &tier), ARIL_OK);
+}
+
 /* The stamp that L1 has says that a tag stands for as long as it would itself be kept. */
 static void a_value_is_kept_no_longer_than_the_stamps_it_was_checked_with(void **state)
 {
     (void)state;
     const aril_cache_policy policy = { .l1_ttl_ms = 60000 };
-    start_faulty(&policy);
+    cache_home_init(&ch, &w, "memory:", &policy, 1);
     const aril_bytes red = TEXT("red");
     const aril_cache_key first = cache_key("alice", "s", "a");
     const aril_cache_key second = cache_key("alice", "s", "b");
@@ -407,7 +500,10 @@ int main(void)
         TEST(a_bump_and_an_ended_tag_are_heard_at_once),
         TEST(a_name_too_long_for_a_message_ends_its_namespace),
         TEST(a_computed_value_is_heard_and_a_block_is_not),
+        TEST(when_messages_were_lost_memory_is_asked_for_nothing),
         TEST(an_ended_tag_is_over_without_messages_too),
+        TEST(a_stamp_in_l1_does_not_speak_for_the_store),
+        TEST(a_put_takes_its_stamp_from_the_store),
         TEST(a_value_is_kept_no_longer_than_the_stamps_it_was_checked_with),
         TEST(lives_are_bounded_and_shortened_by_the_policy),
         TEST(only_the_first_of_two_is_put_where_none_may_be_there),

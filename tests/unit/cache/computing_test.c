@@ -2,6 +2,7 @@
 #include "cache_fixture.h"
 #include "team.h"
 #include "temp_folder.h"
+#include "cache/store.h"
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -177,6 +178,36 @@ static void who_computes_holds_the_lock_of_the_value(void **state)
     assert_status(aril_store_unlock(ch.store, lock_name(key), fence, NULL), ARIL_OK);
 }
 
+static aril_status lock_late(void *state, aril_bytes name, uint32_t ttl_ms, uint64_t deadline_ns,
+                             uint64_t *ret_fence, aril_error *error)
+{
+    aril_cache_item item = { .key = cache_key("alice", "s", "k"), .value = TEXT("computed") };
+    assert_status(aril_cache_put(other, &item, 1, NULL), ARIL_OK);
+    return arili_cache_store_memory.lock(state, name, ttl_ms, deadline_ns, ret_fence, error);
+}
+
+static void what_came_before_the_lock_is_not_computed_again(void **state)
+{
+    (void)state;
+    const aril_store_config config = { .uri = "memory:shared" };
+    static struct arili_cache_store_ops ops;
+    struct computing c = { .answer = ARIL_OK };
+    aril_cache_result result;
+    ops = arili_cache_store_memory;
+    ops.lock = lock_late;
+    start(&in_store);
+    start_other();
+    aril_cache_close(ch.cache);
+    aril_store_close(ch.store);
+    ch.cache = NULL;
+    ch.store = NULL;
+    assert_status(arili_store_open_over(w.rt, &ops, &config, &ch.store, &ch.error), ARIL_OK);
+    cache_home_reopen(&ch);
+    assert_status(ask(&c, cache_key("alice", "s", "k"), 0, &result), ARIL_OK);
+    assert_int_equal(result.outcome, ARIL_CACHE_HIT);
+    assert_int_equal(c.calls, 0);
+}
+
 /* As if the holder had been too slow: its lock is gone, and another one's value is there. */
 static void be_overtaken(void)
 {
@@ -279,6 +310,7 @@ int main(void)
         TEST(a_locked_keyring_computes_and_keeps_nothing_where_it_fails_open),
         TEST(a_lock_that_is_too_long_is_refused),
         TEST(who_computes_holds_the_lock_of_the_value),
+        TEST(what_came_before_the_lock_is_not_computed_again),
         TEST(who_was_too_slow_gets_its_value_and_overwrites_none),
         TEST(who_waits_longer_than_the_lock_computes_too),
         TEST(of_many_threads_one_computes),
