@@ -85,7 +85,8 @@ typedef struct aril_cache_policy {
     uint32_t tiers;   /* 0: ARIL_CACHE_L1 | ARIL_CACHE_L2 */
     uint64_t ttl_ms;  /* of values that name none, 0: 3600000 */
     uint64_t ttl_max_ms;     /* none lives longer, 0: 30 days */
-    uint64_t l1_ttl_ms;      /* how long L1 keeps a value without asking the store, 0: 60000 */
+    uint64_t l1_ttl_ms;      /* how long L1 keeps a value without asking the store, 0: 60000; of no
+                                meaning without ARIL_CACHE_L2 */
     uint64_t stale_ms;       /* of its life, how long a value is stale before it ends: served by
                                 aril_cache_get_or_compute() while one caller computes it anew */
     uint32_t jitter_percent; /* lives are shortened by up to so much, 0 to 50 */
@@ -134,8 +135,10 @@ typedef struct aril_cache_config {
 
 /**
  * Open a cache. When the store has ARIL_STORE_NOTIFY it listens for what other processes
- * invalidate.
- * @retval ARIL_E_USAGE_RANGE  A policy contradicts itself; the message says which member.
+ * invalidate; only one cache can listen to one aril_store.
+ * @retval ARIL_E_USAGE_STATE  Somebody listens to this store already: open another one.
+ * @retval ARIL_E_USAGE_RANGE  A member is out of range, or a policy contradicts itself; the message
+ * says which member.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_cache_open(aril_runtime *rt,
                                                    const aril_cache_config *config,
@@ -160,7 +163,8 @@ ARIL_API ARIL_MUST_USE aril_status aril_cache_legacy_keys(aril_cache *cache, ari
 
 /** How a read ended. */
 typedef enum aril_cache_outcome {
-    ARIL_CACHE_MISS = 0, /* not there, or its time is over, or its namespace was bumped */
+    ARIL_CACHE_MISS = 0, /* not there, or its time is over, or its namespace was bumped; or there
+                            and longer than the buffer or the policy allows: status */
     ARIL_CACHE_HIT = 1,
     ARIL_CACHE_KEY_GONE = 2, /* its key was rotated out or shredded: nobody can open it */
     ARIL_CACHE_TAMPERED = 3, /* it is not what was put there under this name */
@@ -233,13 +237,20 @@ typedef struct aril_cache_compute {
     void *user;
     aril_status (*compute)(void *user, const aril_cache_key *key, aril_bytes *ret_value);
     void (*release)(void *user, aril_bytes value);
-    uint32_t lock_ms; /* how long others wait for it, also in other processes; 0: 30000 */
+    uint32_t lock_ms; /* how long others wait for it, also in other processes; at most 600000, 0:
+                         30000 */
 } aril_cache_compute;
 /**
  * Get a value, or compute and put it. Of the callers that miss at the same time one computes and
  * the others wait: threads of this cache, and where the store has locks other processes as well.
- * Who waits longer than lock_ms computes too; its put is refused if a later one was faster, and it
- * still gets its value. A stale value is served at once to all but the one that computes it anew.
+ * Who waits longer than lock_ms computes too. Who computes longer than lock_ms loses the lock: its
+ * put is refused when another process has it then, and it still gets its value. A stale value is
+ * served at once to all but the one that computes it anew. What cannot be read is computed where
+ * the policy fails open; where it fails closed the status is that of aril_cache_get().
+ *
+ * result.outcome is ARIL_CACHE_MISS for a value that was computed; its status ARIL_E_NOT_FOUND, or
+ * why it could not be put. When compute() fails the caller hears its status, or gets the stale
+ * value.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_cache_get_or_compute(aril_cache *cache,
                                                              aril_cache_item *item,
@@ -283,7 +294,7 @@ typedef struct aril_cache_migration {
  * Read the values of a namespace in the formats of legacy_reads and put them back as native ones,
  * under the tenant's names; then the old ones are deleted. Can be stopped and run again.
  * @param names  What to migrate, store names as the other system gave them; @p count 0: all that
- * the store lists and that look like it.
+ * the store lists but those that have names of ours.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_cache_migrate(aril_cache *cache, aril_bytes tenant,
                                                       aril_bytes space, const aril_bytes *names,
@@ -294,11 +305,12 @@ ARIL_API ARIL_MUST_USE aril_status aril_cache_migrate(aril_cache *cache, aril_by
 /* --- Names --------------------------------------------------------------------------------- */
 
 #define ARIL_CACHE_NAME_BYTES_MAX ARIL_STORE_NAME_BYTES_MAX
-/** The name of a value in the store. Enough is ARIL_CACHE_NAME_BYTES_MAX. */
+/** The name of a value in the store, without a NUL. Enough is ARIL_CACHE_NAME_BYTES_MAX. */
 ARIL_API ARIL_MUST_USE aril_status aril_cache_name(aril_cache *cache, const aril_cache_key *key,
                                                    char *ret_name, size_t cap, size_t *ret_len,
                                                    aril_error *error);
-/** The prefix of a tenant's names, of those of a namespace when @p space is not NULL: for ACLs. */
+/** The prefix of a tenant's names, of those of a namespace when @p space is not NULL: for ACLs.
+ * Ends with NUL, which @p ret_len does not count. */
 ARIL_API ARIL_MUST_USE aril_status aril_cache_prefix(aril_cache *cache, aril_bytes tenant,
                                                      const aril_bytes *space, char *ret_prefix,
                                                      size_t cap, size_t *ret_len,

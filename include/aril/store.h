@@ -54,8 +54,8 @@ typedef struct aril_store_config {
     uint32_t breaker_after; /* failures in a row that open the breaker, 0: 5 */
     uint32_t breaker_ms;    /* how long it stays open before one probe, 0: 5000 */
     const char *secret_path; /* file of mode 0600 with the password or bearer token; copied */
-    aril_secret_fn *ask;     /* NULL: nobody can be asked. Used when there is a USER or none of
-                                secret_path is given and the store demands one. Only in open. */
+    aril_secret_fn *ask;     /* NULL: nobody can be asked. Without secret_path, for the password of
+                                USER, or where the store demands one. Only in open. */
     void *user;              /* handed to ask */
     const char *ca_path;     /* TLS: trust anchors, PEM file; NULL: the system's. Copied. */
     const char *cert_path;   /* TLS: client certificate and key, PEM; NULL: none. Copied. */
@@ -92,7 +92,8 @@ typedef struct aril_store_item {
     uint64_t ttl_ms; /* 0: until it is deleted */
     int absent_only; /* 1: only when there is none; else ARIL_E_EXISTS */
     aril_bytes lock; /* len 0, or the name of a lock that must still be held with this token; else
-                        ARIL_E_REPLAY_STALE and nothing is written */
+                        ARIL_E_REPLAY_STALE and nothing is written. In a Cluster both names have one
+                        hash tag; else ARIL_E_UNAVAILABLE */
     uint64_t fence;
 
     /* get: the value goes to buffer when it fits, else to what room gives */
@@ -141,7 +142,9 @@ ARIL_API ARIL_MUST_USE aril_status aril_store_exists(aril_store *store, aril_sto
 typedef int aril_store_visit_fn(void *user, aril_bytes name);
 /**
  * Visit the names that begin with @p prefix (may be empty), in no order. A name that comes or goes
- * meanwhile may be missed or told twice.
+ * meanwhile may be missed or told twice. Blocks: until the deadline for each step of the store, not
+ * for all of them.
+ * @retval ARIL_E_UNAVAILABLE  The store cannot list.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_store_scan(aril_store *store, aril_bytes prefix,
                                                    aril_store_visit_fn *visit, void *user,

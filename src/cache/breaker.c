@@ -105,8 +105,9 @@ enum arili_breaker_outcome arili_breaker_judge(aril_status st)
 {
     switch (aril_status_class(st)) {
     case ARIL_E_TIMEOUT:
-    case ARIL_E_FORMAT:
         return ARILI_OUTCOME_FAILED;
+    case ARIL_E_FORMAT: /* _KIND: under that one name is something else, which anybody may put */
+        return st == ARIL_E_FORMAT_KIND ? ARILI_OUTCOME_ANSWERED : ARILI_OUTCOME_FAILED;
     case ARIL_E_IO:
         return st == ARIL_E_IO_FULL ? ARILI_OUTCOME_ANSWERED : ARILI_OUTCOME_FAILED;
     case ARIL_OK:

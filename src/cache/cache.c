@@ -21,13 +21,24 @@ void arili_cache_tell(const aril_cache *cache, aril_event_kind kind, aril_status
     arili_audit_emit(cache->rt->audit, &cache->rt->clock, &event);
 }
 
-static aril_status check_config(const aril_cache_config *config)
+static aril_status check_config(const aril_cache_config *config, aril_error *error)
 {
     const size_t shards = config->l1_shards;
     ARILI_ENSURE(config->keyring != NULL, ARIL_E_USAGE_NULL);
-    ARILI_ENSURE(config->store != NULL || config->l1_bytes > 0, ARIL_E_USAGE_RANGE);
-    ARILI_ENSURE(config->l1_bytes == 0 || config->l1_bytes >= L1_BYTES_MIN, ARIL_E_USAGE_RANGE);
-    ARILI_ENSURE(shards <= SHARDS_MAX && (shards & (shards - 1)) == 0, ARIL_E_USAGE_RANGE);
+    if (config->store == NULL && config->l1_bytes == 0) {
+        return arili_error_set(error, ARIL_E_USAGE_RANGE,
+                               "a cache without a store has to say its l1_bytes");
+    }
+    if (config->l1_bytes != 0 && config->l1_bytes < L1_BYTES_MIN) {
+        return arili_error_set(
+            error, ARIL_E_USAGE_RANGE, "l1_bytes of a cache is %llu; it is 0 or at least %llu",
+            (unsigned long long)config->l1_bytes, (unsigned long long)L1_BYTES_MIN);
+    }
+    if (shards > SHARDS_MAX || (shards & (shards - 1)) != 0) {
+        return arili_error_set(error, ARIL_E_USAGE_RANGE,
+                               "l1_shards of a cache is %zu; it is 0 or a power of two up to %u",
+                               shards, SHARDS_MAX);
+    }
     return ARIL_OK;
 }
 
@@ -58,7 +69,7 @@ aril_status aril_cache_open(aril_runtime *rt, const aril_cache_config *config,
     ARILI_ENSURE(rt != NULL && config != NULL && ret_cache != NULL, ARIL_E_USAGE_NULL);
     *ret_cache = NULL;
     ARILI_TRY(arili_runtime_check(rt));
-    ARILI_TRY(check_config(config));
+    ARILI_TRY(check_config(config, error));
     aril_cache *cache = arili_alloc(sizeof *cache);
     ARILI_ENSURE(cache != NULL, ARIL_E_NOMEM);
     if (pthread_mutex_init(&cache->lock, NULL) != 0) {

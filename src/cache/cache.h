@@ -151,15 +151,19 @@ void arili_cache_count(struct arili_policy *p, const aril_cache_item *item);
 /* One value; with a lock name the store checks that fence still holds it. */
 ARIL_MUST_USE aril_status arili_cache_write(aril_cache *cache, aril_cache_item *item,
                                             aril_bytes lock, uint64_t fence, aril_error *error);
-/* What L1 must know of a value that ends at not_after_ms. */
-struct arili_l1_meta arili_l1_meta_of(const struct arili_scope *scope, uint64_t now_ns,
-                                      uint64_t now_ms, uint64_t created_ms, uint64_t not_after_ms,
-                                      uint64_t generation);
+/* What L1 must know of a value that ends at not_after_ms. epoch: the scope's when the call began,
+ * before anything was asked; what ends values meanwhile ends this one too. */
+struct arili_l1_meta arili_l1_meta_of(const struct arili_scope *scope, uint64_t epoch,
+                                      uint64_t now_ns, uint64_t now_ms, uint64_t created_ms,
+                                      uint64_t not_after_ms, uint64_t generation);
 
 /* --- Formats of others (others.c) */
 
 /* Whether values of another format are read in that namespace now. */
 bool arili_others_apply(const struct arili_scope *scope, uint64_t now_ms);
+/* Whether the key is a name that another system may have given: not a field, not too long, and none
+ * of ours, which may be another tenant's. */
+bool arili_others_name(const aril_cache_key *key);
 struct arili_others_keys {
     struct arili_legacy_keys keys;
     aril_tenant_key *pinned[ARILI_LEGACY_KEYS_MAX];
@@ -172,6 +176,14 @@ ARIL_MUST_USE aril_status arili_others_keys(aril_cache *cache, const struct aril
 void arili_others_keys_done(struct arili_others_keys *k);
 /* The format that legacy_reads names. */
 aril_cache_format arili_others_format(const struct arili_policy *policy);
+/* Memory for a value of theirs on its way from the store: aril_store_item.room with such a user.
+ * Whoever asked ends it in any case; a store that fails half-way leaves it here. */
+struct arili_others_room {
+    const struct arili_policy *policy;
+    aril_span memory;
+};
+uint8_t *arili_others_room(void *user, size_t len);
+void arili_others_room_done(struct arili_others_room *room);
 ARIL_MUST_USE aril_status arili_others_open(aril_cache *cache, const struct arili_scope *scope,
                                             aril_bytes name, aril_bytes stored,
                                             struct arili_legacy_value *ret, aril_error *error);

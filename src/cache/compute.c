@@ -18,8 +18,8 @@ struct work {
     aril_cache_item *item;
     aril_span buffer; /* as the caller gave it */
     const aril_cache_compute *compute;
-    struct arili_scope *scope;
-    uint64_t end_ms; /* when waiting ends */
+    struct arili_policy *policy; /* of its namespace */
+    uint64_t end_ms;             /* when waiting ends */
     uint32_t lock_ms;
     aril_error *error;
     char lock[ARIL_CACHE_NAME_BYTES_MAX + sizeof LOCK_SUFFIX];
@@ -40,16 +40,16 @@ static void pause_ms(uint32_t ms)
     (void)nanosleep(&t, NULL);
 }
 
-/* Read again. True: the item has what the caller gets, be it a value or why it cannot be handed
- * out. */
+/* Read. True: the item has what the caller gets, be it a value or why the policy lets it have
+ * none. */
 static bool read_value(struct work *w)
 {
     if (w->buffer.data == NULL) {
         aril_cache_value_free(&w->item->buffer); /* of a read before */
     }
     w->item->buffer = w->buffer;
-    arili_cache_read(w->cache, w->item, w->error);
-    return w->item->result.outcome == ARIL_CACHE_HIT || w->item->status == ARIL_E_USAGE_TOO_SMALL;
+    w->policy = arili_cache_read(w->cache, w->item, w->error);
+    return w->item->status != ARIL_E_NOT_FOUND;
 }
 
 static bool read_fresh(struct work *w)
@@ -100,7 +100,7 @@ static void compute(struct work *w, aril_bytes lock)
     if (kept != ARIL_OK) {
         w->item->result.status = kept;
     }
-    arili_count(&w->scope->policy->computed, 1);
+    arili_count(&w->policy->computed, 1);
     if (c->release != NULL) {
         c->release(c->user, value);
     }
@@ -116,11 +116,15 @@ static void compute_alone(struct work *w)
 /* Whether locks can be had: the name of this one is made. It has the slot of the value. */
 static bool has_locks(struct work *w)
 {
+    const aril_cache_key *key = &w->item->key;
     struct arili_place_of_value place;
-    const aril_cache_policy *p = &w->scope->policy->said;
+    struct arili_scope *scope;
+    uint64_t now;
+    const aril_cache_policy *p = &w->policy->said;
     if (w->cache->store == NULL || (w->cache->capabilities & ARIL_STORE_LOCK) == 0 ||
         (p->tiers & ARIL_CACHE_L2) == 0 || p->writes != ARIL_CACHE_NATIVE ||
-        arili_cache_place(w->cache, w->scope, &w->item->key, &place, NULL) != ARIL_OK ||
+        arili_scope_find(w->cache, key->tenant, key->space, &scope, &now, NULL) != ARIL_OK ||
+        arili_cache_place(w->cache, scope, key, &place, NULL) != ARIL_OK ||
         place.name_len + sizeof LOCK_SUFFIX > ARIL_STORE_NAME_BYTES_MAX) {
         return false;
     }
@@ -166,7 +170,7 @@ static void work_as_leader(struct work *w, bool stale)
         }
         const aril_status seen = st == ARIL_E_EXISTS ? wait_for_other(w, &pause) : st;
         if (seen == ARIL_OK) {
-            arili_count(&w->scope->policy->waited, 1);
+            arili_count(&w->policy->waited, 1);
             return;
         }
         if (seen != ARIL_E_EXISTS) {
@@ -201,7 +205,7 @@ static void work_with_others(struct work *w, bool stale)
             return;
         }
         if (read_value(w)) {
-            arili_count(&w->scope->policy->waited, 1);
+            arili_count(&w->policy->waited, 1);
             return;
         }
         /* Who worked has failed: the next one tries. */
@@ -222,18 +226,13 @@ aril_status aril_cache_get_or_compute(aril_cache *cache, aril_cache_item *item,
                       .compute = compute_with,
                       .lock_ms = compute_with->lock_ms != 0 ? compute_with->lock_ms : LOCK_MS,
                       .error = error };
-    uint64_t now;
     w.end_ms = monotonic_ms() + w.lock_ms;
-    const aril_status found =
-        arili_scope_find(cache, item->key.tenant, item->key.space, &w.scope, &now, error);
-    if (found != ARIL_OK) {
-        item->status = found;
-        return found;
-    }
     const bool hit = read_value(&w);
+    const aril_cache_item first = *item;
     if (!hit || item->result.stale) {
         work_with_others(&w, hit);
     }
-    arili_cache_count(w.scope->policy, item);
+    /* A computed value does not hide why there was none. */
+    arili_cache_count(w.policy, hit || item->result.outcome == ARIL_CACHE_HIT ? item : &first);
     return item->status;
 }

@@ -44,8 +44,7 @@ static aril_status find_name(struct asking *a, aril_cache_item *item, struct ari
         *ret_name = (aril_bytes){ (const uint8_t *)place->name, place->name_len };
         return ARIL_OK;
     }
-    ARILI_ENSURE(item->key.key.len <= ARIL_STORE_NAME_BYTES_MAX && item->key.field.len == 0,
-                 ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE(arili_others_name(&item->key), ARIL_E_USAGE_RANGE);
     *ret_name = item->key.key;
     return ARIL_OK;
 }
@@ -121,8 +120,7 @@ static void delete_one(struct asking *a, aril_cache_item *item)
         item->status = was_there ? ARIL_OK : ARIL_E_NOT_FOUND;
         return;
     }
-    if (has_value_of_others(scope) && item->key.field.len == 0 &&
-        item->key.key.len <= ARIL_STORE_NAME_BYTES_MAX) {
+    if (has_value_of_others(scope) && arili_others_name(&item->key)) {
         ask(a); /* two names for one item: one after the other */
         a->other = true;
         add(a, item, scope);
@@ -131,7 +129,10 @@ static void delete_one(struct asking *a, aril_cache_item *item)
         const aril_status other = item->status;
         add(a, item, scope);
         ask(a);
-        item->status = item->status == ARIL_E_NOT_FOUND ? other : item->status;
+        if (item->status == ARIL_E_NOT_FOUND ||
+            (item->status == ARIL_OK && other != ARIL_E_NOT_FOUND)) {
+            item->status = other; /* what may still be there is read again */
+        }
         return;
     }
     add(a, item, scope);
@@ -153,7 +154,8 @@ aril_status aril_cache_delete(aril_cache *cache, aril_cache_item *items, size_t 
         if (arili_cache_key_check(&items[i].key) == ARIL_OK) {
             arili_l1_drop(cache->l1, &items[i].key);
         }
-        if (cache->listens && items[i].status == ARIL_OK) {
+        /* Also of what the store had no more: others may hold it. */
+        if (cache->listens && (items[i].status == ARIL_OK || items[i].status == ARIL_E_NOT_FOUND)) {
             arili_messages_tell(cache, items[i].key.tenant, items[i].key.space, &items[i], 1);
         }
     }
@@ -184,8 +186,7 @@ static void exists_one(struct asking *a, aril_cache_item *item)
     }
     add(a, item, scope);
     uint64_t now_ms;
-    if (has_value_of_others(scope) && item->key.field.len == 0 &&
-        item->key.key.len <= ARIL_STORE_NAME_BYTES_MAX &&
+    if (has_value_of_others(scope) && arili_others_name(&item->key) &&
         arili_cache_now(a->cache, NULL, &now_ms) == ARIL_OK && arili_others_apply(scope, now_ms)) {
         ask(a);
         if (item->status == ARIL_E_NOT_FOUND) {

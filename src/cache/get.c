@@ -4,8 +4,6 @@
 
 /* Values that are asked for together; bounds the ciphertext that is on its way at one time. */
 #define WINDOW 64u
-/* What formats of others add to a value, at most. */
-#define OTHER_SLACK 65536u
 
 static const char *const outcome_names[ARIL_CACHE_OUTCOMES] = { "miss", "hit", "key-gone",
                                                                 "tampered", "down" };
@@ -52,8 +50,9 @@ static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t hash,
     struct arili_l1_meta meta;
     uint8_t *data;
     const struct arili_l1_want want = want_now(scope, now_ns);
-    const bool allocate = item->buffer.data == NULL;
-    const struct arili_l1_into into = { .buffer = item->buffer,
+    const bool allocate = item->buffer.data == NULL; /* whatever its length says */
+    const struct arili_l1_into into = { .buffer = { item->buffer.data,
+                                                    allocate ? 0 : item->buffer.len },
                                         .room = allocate ? allocate_room : NULL };
     const aril_status st = arili_l1_get_hashed(cache->l1, hash, &item->key, &want, &into, &data,
                                                &item->result.len, &meta);
@@ -81,19 +80,18 @@ static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t hash,
 
 /* --- The store ------------------------------------------------------------------------------ */
 
-/* A read that cannot even begin. */
-static void refuse(aril_cache_item *item, const struct arili_scope *scope, aril_status st)
+/* A read that cannot even begin. policy NULL: of a key that is none. */
+static void refuse(aril_cache_item *item, const struct arili_policy *policy, aril_status st)
 {
-    arili_reading_judge(item, scope != NULL ? scope->policy : NULL, st, false);
+    arili_reading_judge(item, policy, st, false);
     if (aril_status_class(st) == ARIL_E_USAGE || st == ARIL_E_FORKED) {
         item->status = st;
     }
 }
 
-static void take_other(aril_cache *cache, struct arili_scope *scope, aril_cache_item *item,
-                       struct arili_legacy_value *value)
+static void take_other(const struct arili_policy *policy, aril_cache_item *item,
+                       const struct arili_legacy_value *value)
 {
-    const struct arili_policy *policy = scope->policy;
     item->result.len = value->bytes.len;
     if (item->buffer.data == NULL) {
         item->buffer.data = allocate_room(NULL, value->bytes.len);
@@ -109,27 +107,20 @@ static void take_other(aril_cache *cache, struct arili_scope *scope, aril_cache_
     if (value->bytes.len > 0) {
         memcpy(item->buffer.data, value->bytes.data, value->bytes.len);
     }
-    (void)cache;
     item->result.tier = ARIL_CACHE_L2;
     item->result.format = arili_others_format(policy);
     item->result.old_key = value->key_index > 0;
     arili_reading_judge(item, policy, ARIL_OK, false);
 }
 
-/* Their values may be written as arrays of numbers, two bytes for each. */
-static uint8_t *other_room(void *user, size_t len)
-{
-    const struct arili_policy *policy = user;
-    return len <= 2 * policy->said.value_max + OTHER_SLACK ? allocate_room(NULL, len) : NULL;
-}
-
 /* What another system put under the key as its name. */
 static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_item *item,
                        aril_error *error)
 {
-    aril_span stored = { NULL, 0 };
-    aril_store_item wanted = { .name = item->key.key, .room = other_room, .user = scope->policy };
-    if (item->key.key.len > ARIL_STORE_NAME_BYTES_MAX || item->key.field.len > 0) {
+    ARILI_DEFER(arili_others_room_done)
+    struct arili_others_room room = { .policy = scope->policy };
+    aril_store_item wanted = { .name = item->key.key, .room = arili_others_room, .user = &room };
+    if (!arili_others_name(&item->key)) {
         return; /* no name of theirs: the miss stands */
     }
     aril_status st = aril_store_get(cache->store, &wanted, 1, error);
@@ -137,24 +128,21 @@ static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_
         arili_reading_judge(item, scope->policy, st != ARIL_OK ? st : wanted.status, true);
         return;
     }
-    stored = (aril_span){ wanted.data, wanted.len };
+    const aril_bytes stored = { wanted.data, wanted.len };
     struct arili_legacy_value value = { .bytes = { NULL, 0 } };
-    st = arili_others_open(cache, scope, item->key.key, (aril_bytes){ stored.data, stored.len },
-                           &value, error);
+    st = arili_others_open(cache, scope, item->key.key, stored, &value, error);
     if (st == ARIL_OK) {
-        take_other(cache, scope, item, &value);
+        take_other(scope->policy, item, &value);
     } else {
         arili_reading_judge(item, scope->policy, st, false);
         if (item->result.outcome == ARIL_CACHE_TAMPERED) {
             arili_cache_tell(cache, ARIL_EVENT_AUTH_FAILURE, st, "cache-get", &item->key, NULL);
             if (scope->policy->said.evidence && cache->evidence != NULL) {
-                cache->evidence(cache->user, &item->key, item->key.key,
-                                (aril_bytes){ stored.data, stored.len }, st);
+                cache->evidence(cache->user, &item->key, item->key.key, stored, st);
             }
         }
     }
     arili_legacy_value_done(&value);
-    aril_cache_value_free(&stored);
 }
 
 static void end_reading(struct arili_reading *r, const aril_store_item *stored, aril_error *error)
@@ -166,6 +154,38 @@ static void end_reading(struct arili_reading *r, const aril_store_item *stored, 
     }
 }
 
+/* --- Counting ------------------------------------------------------------------------------- */
+
+void arili_cache_count(struct arili_policy *p, const aril_cache_item *item)
+{
+    const aril_cache_result *result = &item->result;
+    if (p == NULL) {
+        return; /* it was no key */
+    }
+    if (result->outcome != ARIL_CACHE_HIT) { /* hits are counted by tier */
+        arili_count(&p->outcomes[result->outcome], 1);
+    } else {
+        arili_count(result->tier == ARIL_CACHE_L1 ? &p->hits_l1 : &p->hits_l2, 1);
+        if (result->tier == ARIL_CACHE_L2) {
+            arili_count(&p->bytes_opened, result->len);
+        }
+        if (result->stale) {
+            arili_count(&p->hits_stale, 1);
+        }
+        if (result->old_key) {
+            arili_count(&p->hits_old_key, 1);
+        }
+        if (result->format != ARIL_CACHE_NATIVE) {
+            arili_count(&p->hits_legacy, 1);
+        }
+    }
+    if (result->status == ARIL_E_EXPIRED_VALUE) {
+        arili_count(&p->expired, 1);
+    } else if (result->status == ARIL_E_REPLAY_SUPERSEDED) {
+        arili_count(&p->superseded, 1);
+    }
+}
+
 /* --- Items ---------------------------------------------------------------------------------- */
 
 /* False: *r is to be read from the store. */
@@ -173,18 +193,21 @@ static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct look 
                           struct arili_reading *r, struct arili_policy **ret_policy,
                           aril_error *error)
 {
-    struct arili_scope *scope = NULL;
+    struct arili_scope *scope;
     uint64_t now_ns;
-    *ret_policy = NULL;
+    *ret_policy = NULL; /* what is no key has none */
     item->result = (aril_cache_result){ .outcome = ARIL_CACHE_MISS };
     uint64_t hash = 0;
     aril_status st = arili_cache_key_check(&item->key);
-    if (st == ARIL_OK) {
+    const bool named = st == ARIL_OK;
+    if (named) {
         hash = arili_l1_hash(cache->l1, &item->key);
         st = arili_scope_find(cache, item->key.tenant, item->key.space, &scope, &now_ns, error);
     }
     if (st != ARIL_OK) {
-        refuse(item, scope, st);
+        /* The namespace has a policy also when its tenant cannot be asked for. */
+        *ret_policy = named ? arili_policy_of(cache, item->key.space) : NULL;
+        refuse(item, *ret_policy, st);
         return true;
     }
     *ret_policy = scope->policy;
@@ -199,7 +222,7 @@ static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct look 
     }
     st = arili_reading_begin(r, cache, item, scope, now_ns, error);
     if (st != ARIL_OK) {
-        refuse(item, scope, st);
+        refuse(item, scope->policy, st);
         return true;
     }
     return false;
@@ -273,7 +296,9 @@ static void window_read(aril_cache *cache, struct window *w, aril_error *error)
         if (st != ARIL_OK && st != ARIL_E_BATCH) {
             w->wanted[i].status = st;
         }
-        end_reading(&w->readings[i], &w->wanted[i], error);
+        struct arili_reading *r = &w->readings[i];
+        end_reading(r, &w->wanted[i], error);
+        arili_cache_count(r->scope->policy, r->item);
     }
     w->count = 0;
 }
@@ -289,49 +314,19 @@ static aril_status read_many(aril_cache *cache, aril_cache_item *items, size_t c
         }
         struct arili_reading *r = &w->readings[w->count];
         struct look look = { .until_ns = UINT64_MAX };
-        if (!read_or_begin(cache, &items[i], &look, r, &policy, error)) {
-            arili_reading_item(r, &w->wanted[w->count++]);
-            if (w->count == w->cap) {
-                window_read(cache, w, error);
-            }
+        if (read_or_begin(cache, &items[i], &look, r, &policy, error)) {
+            arili_cache_count(policy, &items[i]);
+            continue;
+        }
+        arili_reading_item(r, &w->wanted[w->count++]);
+        if (w->count == w->cap) {
+            window_read(cache, w, error);
         }
     }
     if (w != NULL) {
         window_read(cache, w, error);
     }
     return ARIL_OK;
-}
-
-/* --- Counting ------------------------------------------------------------------------------- */
-
-void arili_cache_count(struct arili_policy *p, const aril_cache_item *item)
-{
-    const aril_cache_result *result = &item->result;
-    if (p == NULL) {
-        return; /* no such tenant */
-    }
-    if (result->outcome != ARIL_CACHE_HIT) { /* hits are counted by tier */
-        arili_count(&p->outcomes[result->outcome], 1);
-    } else {
-        arili_count(result->tier == ARIL_CACHE_L1 ? &p->hits_l1 : &p->hits_l2, 1);
-        if (result->tier == ARIL_CACHE_L2) {
-            arili_count(&p->bytes_opened, result->len);
-        }
-        if (result->stale) {
-            arili_count(&p->hits_stale, 1);
-        }
-        if (result->old_key) {
-            arili_count(&p->hits_old_key, 1);
-        }
-        if (result->format != ARIL_CACHE_NATIVE) {
-            arili_count(&p->hits_legacy, 1);
-        }
-    }
-    if (result->status == ARIL_E_EXPIRED_VALUE) {
-        arili_count(&p->expired, 1);
-    } else if (result->status == ARIL_E_REPLAY_SUPERSEDED) {
-        arili_count(&p->superseded, 1);
-    }
 }
 
 aril_status aril_cache_get(aril_cache *cache, aril_cache_item *items, size_t count,
@@ -346,7 +341,6 @@ aril_status aril_cache_get(aril_cache *cache, aril_cache_item *items, size_t cou
     ARILI_TRY(read_many(cache, items, count, error));
     bool all = true;
     for (size_t i = 0; i < count; i++) {
-        arili_cache_count(arili_policy_of(cache, items[i].key.space), &items[i]);
         all = all && (items[i].status == ARIL_OK || items[i].status == ARIL_E_NOT_FOUND);
     }
     return all ? ARIL_OK : ARIL_E_BATCH;

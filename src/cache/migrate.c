@@ -18,12 +18,6 @@ struct migrating {
     aril_status st;
 };
 
-static uint8_t *room(void *user, size_t len)
-{
-    const struct arili_policy *policy = user;
-    return len <= 2 * policy->said.value_max + 65536 ? arili_alloc(len > 0 ? len : 1) : NULL;
-}
-
 static aril_status put_native(struct migrating *m, aril_bytes name,
                               const struct arili_legacy_value *value)
 {
@@ -42,7 +36,9 @@ static aril_status put_native(struct migrating *m, aril_bytes name,
 /* A status other than ARIL_OK stops the work: the store is down, or nothing can be sealed. */
 static aril_status migrate_one(struct migrating *m, aril_bytes name)
 {
-    aril_store_item old = { .name = name, .room = room, .user = m->scope->policy };
+    ARILI_DEFER(arili_others_room_done)
+    struct arili_others_room room = { .policy = m->scope->policy };
+    aril_store_item old = { .name = name, .room = arili_others_room, .user = &room };
     struct arili_legacy_value value = { .bytes = { NULL, 0 } };
     ARILI_TRY(aril_store_get(m->cache->store, &old, 1, m->error));
     m->done.seen++;
@@ -54,7 +50,7 @@ static aril_status migrate_one(struct migrating *m, aril_bytes name)
     if (st == ARIL_OK) {
         st = arili_others_open(m->cache, m->scope, name, (aril_bytes){ old.data, old.len }, &value,
                                m->error);
-        arili_free(old.data, old.len);
+        arili_others_room_done(&room);
     }
     if (st != ARIL_OK) {
         m->done.failed++;
@@ -71,7 +67,8 @@ static aril_status migrate_one(struct migrating *m, aril_bytes name)
 static int visit(void *user, aril_bytes name)
 {
     struct migrating *m = user;
-    if (name.len >= 3 && memcmp(name.data, "a1:", 3) == 0) {
+    const aril_cache_key key = { .key = name };
+    if (!arili_others_name(&key)) {
         m->done.native++;
         return 0;
     }
@@ -97,6 +94,18 @@ static aril_status check(const struct migrating *m, uint64_t now_ms)
     return ARIL_OK;
 }
 
+static aril_status check_names(const aril_bytes *names, size_t count, aril_error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (names[i].data == NULL || names[i].len < 1 || names[i].len > ARIL_STORE_NAME_BYTES_MAX) {
+            return arili_error_set(error, ARIL_E_USAGE_RANGE,
+                                   "cache: name %zu to migrate has %zu bytes; it may have 1 to %u",
+                                   i, names[i].len, ARIL_STORE_NAME_BYTES_MAX);
+        }
+    }
+    return ARIL_OK;
+}
+
 aril_status aril_cache_migrate(aril_cache *cache, aril_bytes tenant, aril_bytes space,
                                const aril_bytes *names, size_t count, aril_progress_fn *progress,
                                void *user, aril_cache_migration *ret_done, aril_error *error)
@@ -109,6 +118,7 @@ aril_status aril_cache_migrate(aril_cache *cache, aril_bytes tenant, aril_bytes 
     };
     uint64_t now_ns;
     uint64_t now_ms;
+    ARILI_TRY(check_names(names, count, error));
     ARILI_TRY(arili_cache_key_check(&some));
     ARILI_TRY(arili_scope_find(cache, tenant, space, &m.scope, &now_ns, error));
     ARILI_TRY(arili_cache_now(cache, NULL, &now_ms));
@@ -122,9 +132,6 @@ aril_status aril_cache_migrate(aril_cache *cache, aril_bytes tenant, aril_bytes 
         st = aril_store_scan(cache->store, (aril_bytes){ NULL, 0 }, visit, &m, error);
     }
     for (size_t i = 0; i < count && m.st == ARIL_OK; i++) {
-        ARILI_ENSURE(names[i].data != NULL && names[i].len >= 1 &&
-                         names[i].len <= ARIL_STORE_NAME_BYTES_MAX,
-                     ARIL_E_USAGE_RANGE);
         (void)visit(&m, names[i]);
     }
     *ret_done = m.done;

@@ -11,7 +11,6 @@
 #define HASH_TAG_LABEL ARILI_LITERAL("aril cache hash tag v1")
 #define LISTING_LABEL  ARILI_LITERAL("aril cache listing v1")
 
-#define LEVEL_TEXT    "a1:"
 #define PART_BYTES    9u
 #define LISTED_MARK   '~'
 #define SIV_KEY_BYTES 64u
@@ -126,10 +125,10 @@ aril_status arili_naming_init(const struct arili_crypto *c, enum arili_hash hash
                               const aril_tenant_key *name_key, aril_bytes space,
                               struct arili_naming *ret)
 {
-    const size_t level = sizeof LEVEL_TEXT - 1;
+    const size_t level = sizeof ARILI_CACHE_LEVEL_TEXT - 1;
     struct arili_naming n = { .next = NULL };
     memcpy(n.key_id, aril_tenant_key_id(name_key), sizeof n.key_id);
-    memcpy(n.prefix, LEVEL_TEXT, level);
+    memcpy(n.prefix, ARILI_CACHE_LEVEL_TEXT, level);
     char *at = n.prefix + level;
     ARILI_TRY(put_part(c, hash, name_key, TENANT_LABEL, (aril_bytes){ NULL, 0 }, at));
     at += ARILI_CACHE_PART_TEXT;

@@ -9,6 +9,7 @@
  * What a value is bound to, and what it is called in a store: docs/CACHE-FORMAT.md sections 3
  * and 4. name = "a1:" tenant part ":" space part ":{" hash tag or own part "}" [own part]
  */
+#define ARILI_CACHE_LEVEL_TEXT     "a1:" /* all names begin so */
 #define ARILI_CACHE_CONTEXT_BYTES  32u
 #define ARILI_CACHE_PART_TEXT      12u /* base64url of 9 bytes */
 #define ARILI_CACHE_LISTED_KEY_MAX 512u
@@ -47,7 +48,7 @@ ARIL_MUST_USE aril_status arili_cache_name(const struct arili_crypto *c, enum ar
                                            const uint8_t context[ARILI_CACHE_CONTEXT_BYTES],
                                            char *ret, size_t *ret_len);
 
-/* What a listable name says; key and field point into ret_room. ARIL_E_NOT_FOUND: it is not
+/* What a listable name says; key and field point into ret->room. ARIL_E_NOT_FOUND: it is not
  * listable; ARIL_E_AUTH: not a name of this namespace. */
 struct arili_listed_name {
     uint8_t room[2 * ARILI_CACHE_LISTED_KEY_MAX];

@@ -23,6 +23,14 @@ bool arili_others_apply(const struct arili_scope *scope, uint64_t now_ms)
     return p->legacy_reads != 0 && now_ms / 1000 <= p->legacy_until_s;
 }
 
+bool arili_others_name(const aril_cache_key *key)
+{
+    const aril_bytes ours = ARILI_LITERAL(ARILI_CACHE_LEVEL_TEXT);
+    const aril_bytes name = key->key;
+    return key->field.len == 0 && name.len <= ARIL_STORE_NAME_BYTES_MAX &&
+           (name.len < ours.len || memcmp(name.data, ours.data, ours.len) != 0);
+}
+
 /* --- Keys ----------------------------------------------------------------------------------- */
 
 static aril_cache_format family_of(aril_cache_format format)
@@ -179,10 +187,32 @@ static struct arili_legacy_scope legacy_scope(aril_cache *cache, const struct ar
                                         .keys = &keys->keys };
 }
 
+/* What formats of others add to a value, at most. */
+#define SLACK 65536u
+
+/* Their values may be written as arrays of numbers, two bytes for each. */
+uint8_t *arili_others_room(void *user, size_t len)
+{
+    struct arili_others_room *room = user;
+    arili_others_room_done(room); /* a store that asks twice tries again */
+    if (len > 2 * room->policy->said.value_max + SLACK) {
+        return NULL;
+    }
+    room->memory.data = arili_alloc(len > 0 ? len : 1);
+    room->memory.len = room->memory.data != NULL ? len : 0;
+    return room->memory.data;
+}
+
+void arili_others_room_done(struct arili_others_room *room)
+{
+    aril_cache_value_free(&room->memory);
+}
+
 static aril_status no_keys(const struct arili_scope *scope, aril_error *error)
 {
     return arili_error_set(error, ARIL_E_KEY_UNKNOWN,
-                           "cache: tenant %.*s has no keys of that format; run 'aril keys import'",
+                           "cache: tenant %.*s has no key of that format for this; run 'aril keys "
+                           "import'",
                            (int)scope->tenant.len, (const char *)scope->tenant.data);
 }
 
@@ -206,7 +236,10 @@ aril_status arili_others_seal(aril_cache *cache, struct arili_scope *scope, aril
     const aril_cache_format format = scope->policy->said.writes;
     ARILI_DEFER(arili_others_keys_done) struct arili_others_keys keys = { .pinned_count = 0 };
     ARILI_TRY(arili_others_keys(cache, scope, format, &keys, error));
-    if (keys.keys.count == 0) {
+    /* Of the keyring's, one that only opens may come first when there is no active one. */
+    const bool seals =
+        keys.pinned_count == 0 || arili_tenant_key_is_active(cache->keyring, keys.pinned[0]);
+    if (keys.keys.count == 0 || !seals) {
         return no_keys(scope, error);
     }
     const struct arili_legacy_scope ls = legacy_scope(cache, scope, format, name, &keys);

@@ -13,6 +13,7 @@ struct writing {
     aril_cache_item *item;
     struct arili_scope *scope;
     uint64_t now_ns, now_ms, ttl_ms, not_after_ms, generation;
+    uint64_t epoch; /* of the scope, before stamps were read */
     struct arili_place_of_value place;
     aril_bytes name; /* in the store */
     uint64_t ticket; /* of L1, taken before the store was asked */
@@ -92,12 +93,11 @@ static aril_status seal_native(aril_cache *cache, struct writing *w, aril_error 
 static aril_status seal_other(aril_cache *cache, struct writing *w, aril_error *error)
 {
     const aril_bytes name = w->item->key.key;
-    if (name.len > ARIL_STORE_NAME_BYTES_MAX || w->item->key.field.len > 0 ||
-        w->item->tag_count > 0) {
+    if (!arili_others_name(&w->item->key) || w->item->tag_count > 0) {
         return arili_error_set(
             error, ARIL_E_USAGE_RANGE,
-            "cache: the format of this namespace has names of at most %u bytes, no "
-            "fields and no tags",
+            "cache: the format of this namespace has names of at most %u bytes that do not begin "
+            "with \"" ARILI_CACHE_LEVEL_TEXT "\", no fields and no tags",
             ARIL_STORE_NAME_BYTES_MAX);
     }
     w->name = name;
@@ -113,6 +113,7 @@ static aril_status writing_begin(aril_cache *cache, aril_cache_item *item, struc
     ARILI_TRY(item_check(item));
     ARILI_TRY(
         arili_scope_find(cache, item->key.tenant, item->key.space, &w->scope, &w->now_ns, error));
+    w->epoch = atomic_load(&w->scope->epoch);
     const aril_cache_policy *p = &w->scope->policy->said;
     if (item->value.len > p->value_max) {
         return arili_error_set(error, ARIL_E_LIMIT,
@@ -153,8 +154,8 @@ static void keep_in_l1(aril_cache *cache, const struct writing *w)
         arili_l1_drop(cache->l1, &w->item->key);
         return;
     }
-    const struct arili_l1_meta meta =
-        arili_l1_meta_of(w->scope, w->now_ns, w->now_ms, w->now_ms, w->not_after_ms, w->generation);
+    const struct arili_l1_meta meta = arili_l1_meta_of(w->scope, w->epoch, w->now_ns, w->now_ms,
+                                                       w->now_ms, w->not_after_ms, w->generation);
     if (!arili_l1_put_if(cache->l1, &w->item->key, w->item->value, &meta, w->ticket)) {
         /* Somebody else changed it meanwhile: which of the two the store has is not known. */
         (void)arili_l1_drop(cache->l1, &w->item->key);
@@ -168,7 +169,9 @@ static void writing_end(aril_cache *cache, struct writing *w, aril_status st)
     if (st == ARIL_OK) {
         keep_in_l1(cache, w);
         arili_count(&p->puts, 1);
-        arili_count(&p->bytes_sealed, w->item->value.len);
+        if (w->stage.data != NULL) {
+            arili_count(&p->bytes_sealed, w->item->value.len);
+        }
     } else if (p != NULL) {
         arili_count(&p->put_failures, 1);
         if (st != ARIL_E_EXISTS) {

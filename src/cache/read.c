@@ -118,7 +118,11 @@ static aril_status open_begin(struct arili_reading *r, const uint8_t *stored, si
 /* The whole value is there. */
 static aril_status open_whole(struct arili_reading *r, aril_bytes stored, aril_error *error)
 {
-    ARILI_TRY(open_begin(r, stored.data, stored.len));
+    const aril_status st = open_begin(r, stored.data, stored.len);
+    if (st == ARIL_E_USAGE_TOO_SMALL) {
+        ARILI_TRY(arili_value_open_length(&r->opening, stored));
+    }
+    ARILI_TRY(st);
     if ((r->opening.header.flags & ARILI_VALUE_TRAILER) != 0) {
         ARILI_TRY(arili_value_open_trailer(&r->opening, stored));
         ARILI_TRY(
@@ -164,10 +168,13 @@ static uint8_t *stage_room(void *user, size_t len)
 }
 
 /* The header is there: is the value opened as it comes, or has it to be whole? Long ones are opened
- * by several threads where there are some; trailers are at the end; evidence is the whole value. */
+ * by several threads where there are some; trailers are at the end; evidence is the whole value; of
+ * one that has no room only the length is told, which its last segment has to prove. */
 static aril_status choose_way(struct arili_reading *r, uint64_t total)
 {
+    const uint64_t most = arili_value_stored_bytes(r->item->buffer.len);
     const bool whole = (r->header[FLAGS_AT] & ARILI_VALUE_TRAILER) != 0 ||
+                       (r->item->buffer.data != NULL && total > most) ||
                        (r->cache->executor != NULL && total > PARALLEL_BYTES) ||
                        r->scope->policy->said.evidence;
     if (!whole) {
@@ -236,6 +243,7 @@ aril_status arili_reading_begin(struct arili_reading *r, aril_cache *cache, aril
     *r = (struct arili_reading){
         .cache = cache, .item = item, .scope = scope, .now_ns = now_ns, .until_ns = UINT64_MAX
     };
+    r->epoch = atomic_load(&scope->epoch);
     ARILI_TRY(arili_cache_now(cache, NULL, &r->now_ms));
     ARILI_TRY(arili_cache_place(cache, scope, &item->key, &r->place, error));
     r->ticket = arili_l1_ticket(cache->l1, &item->key);
@@ -253,13 +261,14 @@ void arili_reading_item(struct arili_reading *r, aril_store_item *ret)
                               .user = r };
 }
 
-struct arili_l1_meta arili_l1_meta_of(const struct arili_scope *scope, uint64_t now_ns,
-                                      uint64_t now_ms, uint64_t created_ms, uint64_t not_after_ms,
-                                      uint64_t generation)
+struct arili_l1_meta arili_l1_meta_of(const struct arili_scope *scope, uint64_t epoch,
+                                      uint64_t now_ns, uint64_t now_ms, uint64_t created_ms,
+                                      uint64_t not_after_ms, uint64_t generation)
 {
     const aril_cache_policy *p = &scope->policy->said;
     const uint64_t left = not_after_ms > now_ms ? not_after_ms - now_ms : 0;
-    const uint64_t life = left < p->l1_ttl_ms ? left : p->l1_ttl_ms;
+    const bool alone = (p->tiers & ARIL_CACHE_L2) == 0; /* there is no store to ask */
+    const uint64_t life = alone || left < p->l1_ttl_ms ? left : p->l1_ttl_ms;
     const uint64_t fresh = left > p->stale_ms ? left - p->stale_ms : 0;
     return (struct arili_l1_meta){ .created_ms = created_ms,
                                    .not_after_ms = not_after_ms,
@@ -267,7 +276,7 @@ struct arili_l1_meta arili_l1_meta_of(const struct arili_scope *scope, uint64_t 
                                    .until_ns = now_ns + life * NS_PER_MS,
                                    .stale_ns =
                                        p->stale_ms > 0 ? now_ns + fresh * NS_PER_MS : UINT64_MAX,
-                                   .epoch = atomic_load(&scope->epoch),
+                                   .epoch = epoch,
                                    .format = ARIL_CACHE_NATIVE };
 }
 
@@ -278,8 +287,8 @@ static void keep_in_l1(struct arili_reading *r)
     if ((p->tiers & ARIL_CACHE_L1) == 0 || r->out.len > p->l1_value_max) {
         return;
     }
-    struct arili_l1_meta meta = arili_l1_meta_of(r->scope, r->now_ns, r->now_ms, h->created_ms,
-                                                 h->not_after_ms, h->generation);
+    struct arili_l1_meta meta = arili_l1_meta_of(r->scope, r->epoch, r->now_ns, r->now_ms,
+                                                 h->created_ms, h->not_after_ms, h->generation);
     meta.old_key = r->old_key;
     meta.until_ns = r->until_ns < meta.until_ns ? r->until_ns : meta.until_ns;
     arili_l1_put_if(r->cache->l1, &r->item->key, (aril_bytes){ r->out.data, r->out.len }, &meta,

@@ -12,6 +12,7 @@ struct arili_reading {
     aril_cache_item *item;
     struct arili_scope *scope;
     uint64_t now_ns, now_ms, ticket;
+    uint64_t epoch;      /* of the scope, before the store was asked */
     uint64_t stored_max; /* what is longer is passed over */
     struct arili_place_of_value place;
     struct arili_stage stage; /* the stored value, where it has to be whole before it is opened */

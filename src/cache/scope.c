@@ -233,7 +233,8 @@ static bool ends_access(aril_status st)
     return aril_status_class(st) == ARIL_E_KEY || st == ARIL_E_NOT_FOUND;
 }
 
-static void scope_look(aril_cache *cache, struct arili_scope *s)
+/* False: it is not known now, and has to be looked at again. */
+static bool scope_look(aril_cache *cache, struct arili_scope *s)
 {
     const aril_status st = scope_read(cache, s, NULL);
     const aril_status before = (aril_status)atomic_load(&s->status);
@@ -242,7 +243,9 @@ static void scope_look(aril_cache *cache, struct arili_scope *s)
             atomic_store(&s->status, (int)st);
             atomic_fetch_add(&s->epoch, 1);
         }
+        return true;
     }
+    return false;
 }
 
 void arili_scopes_look(aril_cache *cache)
@@ -253,13 +256,16 @@ void arili_scopes_look(aril_cache *cache)
     const uint64_t revision = rows->head.revision;
     arili_rowset_drop(rows);
     struct arili_scope_table *table = atomic_load(&cache->scopes);
+    bool all = true;
     for (size_t i = 0; table != NULL && i < table->cap; i++) {
         struct arili_scope *s = atomic_load(&table->slots[i]);
         if (s != NULL && (revision != cache->revision || atomic_load(&s->status) != ARIL_OK)) {
-            scope_look(cache, s);
+            all = scope_look(cache, s) && all;
         }
     }
-    cache->revision = revision;
+    if (all) { /* else a bump or the end of a key would be missed until the next change */
+        cache->revision = revision;
+    }
     (void)pthread_mutex_unlock(&cache->lock);
 }
 

@@ -101,8 +101,8 @@ static const struct kind kinds[] = {
       OF(computed) },
     { "aril_cache_waited_total", "Values that somebody else computed meanwhile.", NULL, NULL,
       OF(waited) },
-    { "aril_cache_sealed_bytes_total", "Bytes of plaintext that were sealed.", NULL, NULL,
-      OF(bytes_sealed) },
+    { "aril_cache_sealed_bytes_total", "Bytes of plaintext that were sealed for the store.", NULL,
+      NULL, OF(bytes_sealed) },
     { "aril_cache_opened_bytes_total", "Bytes of plaintext that came from the store.", NULL, NULL,
       OF(bytes_opened) },
 };

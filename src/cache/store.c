@@ -42,8 +42,8 @@ static aril_status rejected(aril_store *s, aril_error *error)
                            s->shown);
 }
 
-/* After ARIL_OK the call ends with end(). deadline_ns 0: the store's own. */
-static aril_status begin(aril_store *s, uint64_t deadline_ns, struct call *ret, aril_error *error)
+/* After ARIL_OK the call ends with end(). */
+static aril_status begin(aril_store *s, struct call *ret, aril_error *error)
 {
     const aril_status st = arili_runtime_check(s->rt);
     if (st != ARIL_OK) {
@@ -51,16 +51,12 @@ static aril_status begin(aril_store *s, uint64_t deadline_ns, struct call *ret, 
                                aril_status_hint(st));
     }
     const uint64_t now = now_ns();
-    if (deadline_ns != 0 && deadline_ns <= now) {
-        return arili_error_set(error, arili_fail(ARIL_E_TIMEOUT),
-                               "%s: the deadline had passed before it was asked", s->shown);
-    }
     (void)atomic_fetch_add(&s->calls, 1);
     ret->pass = arili_breaker_enter(&s->breaker, now);
     if (ret->pass == ARILI_PASS_NONE) {
         return rejected(s, error);
     }
-    ret->deadline_ns = deadline_ns != 0 ? deadline_ns : now + s->deadline_ms * NS_PER_MS;
+    ret->deadline_ns = now + s->deadline_ms * NS_PER_MS;
     ret->detail.status = ARIL_OK;
     ret->detail.message[0] = '\0';
     return ARIL_OK;
@@ -109,8 +105,7 @@ static aril_status end_items(aril_store *s, struct call *c, const struct arili_i
 }
 
 static aril_status run_items(aril_store *s, items_fn *fn, enum arili_items_kind kind,
-                             aril_store_item *items, size_t count, uint64_t deadline_ns,
-                             aril_error *error)
+                             aril_store_item *items, size_t count, aril_error *error)
 {
     ARILI_ENSURE(s != NULL && (items != NULL || count == 0), ARIL_E_USAGE_NULL);
     aril_status st = arili_items_check(kind, s->capabilities, items, count, s->shown, error);
@@ -120,7 +115,7 @@ static aril_status run_items(aril_store *s, items_fn *fn, enum arili_items_kind 
     }
     arili_items_fail(items, count, ARIL_OK);
     struct call c;
-    st = begin(s, deadline_ns, &c, error);
+    st = begin(s, &c, error);
     if (st != ARIL_OK) {
         arili_items_fail(items, count, st);
         return st;
@@ -137,40 +132,28 @@ static aril_status run_items(aril_store *s, items_fn *fn, enum arili_items_kind 
 
 #define OPS(store, member) ((store) != NULL ? (store)->ops->member : NULL)
 
-aril_status arili_store_get_until(aril_store *store, aril_store_item *items, size_t count,
-                                  uint64_t deadline_ns, aril_error *error)
-{
-    return run_items(store, OPS(store, get), ARILI_ITEMS_GET, items, count, deadline_ns, error);
-}
-
-aril_status arili_store_put_until(aril_store *store, aril_store_item *items, size_t count,
-                                  uint64_t deadline_ns, aril_error *error)
-{
-    return run_items(store, OPS(store, put), ARILI_ITEMS_PUT, items, count, deadline_ns, error);
-}
-
 aril_status aril_store_get(aril_store *store, aril_store_item *items, size_t count,
                            aril_error *error)
 {
-    return arili_store_get_until(store, items, count, 0, error);
+    return run_items(store, OPS(store, get), ARILI_ITEMS_GET, items, count, error);
 }
 
 aril_status aril_store_put(aril_store *store, aril_store_item *items, size_t count,
                            aril_error *error)
 {
-    return arili_store_put_until(store, items, count, 0, error);
+    return run_items(store, OPS(store, put), ARILI_ITEMS_PUT, items, count, error);
 }
 
 aril_status aril_store_delete(aril_store *store, aril_store_item *items, size_t count,
                               aril_error *error)
 {
-    return run_items(store, OPS(store, erase), ARILI_ITEMS_NAMES, items, count, 0, error);
+    return run_items(store, OPS(store, erase), ARILI_ITEMS_NAMES, items, count, error);
 }
 
 aril_status aril_store_exists(aril_store *store, aril_store_item *items, size_t count,
                               aril_error *error)
 {
-    return run_items(store, OPS(store, exists), ARILI_ITEMS_NAMES, items, count, 0, error);
+    return run_items(store, OPS(store, exists), ARILI_ITEMS_NAMES, items, count, error);
 }
 
 /* --- The others ---------------------------------------------------------------------------- */
@@ -214,7 +197,7 @@ aril_status aril_store_scan(aril_store *store, aril_bytes prefix, aril_store_vis
     }
     struct visitor v = { prefix, visit, user };
     struct call c;
-    ARILI_TRY(begin(store, 0, &c, error));
+    ARILI_TRY(begin(store, &c, error));
     const aril_status st =
         store->ops->scan(store->state, prefix, visit_name, &v, store->deadline_ms, &c.detail);
     return end(store, &c, st, error);
@@ -234,7 +217,7 @@ aril_status aril_store_lock(aril_store *store, aril_bytes name, uint32_t ttl_ms,
         return lacks(store, "locks", error);
     }
     struct call c;
-    ARILI_TRY(begin(store, 0, &c, error));
+    ARILI_TRY(begin(store, &c, error));
     uint64_t fence = 0;
     aril_status st = store->ops->lock(store->state, name, ttl_ms, c.deadline_ns, &fence, &c.detail);
     if (st == ARIL_OK && fence == 0) {
@@ -254,7 +237,7 @@ aril_status aril_store_unlock(aril_store *store, aril_bytes name, uint64_t fence
         return lacks(store, "locks", error);
     }
     struct call c;
-    ARILI_TRY(begin(store, 0, &c, error));
+    ARILI_TRY(begin(store, &c, error));
     const aril_status st = store->ops->unlock(store->state, name, fence, c.deadline_ns, &c.detail);
     return end(store, &c, st, error);
 }
@@ -269,7 +252,7 @@ aril_status aril_store_publish(aril_store *store, aril_bytes channel, aril_bytes
         return lacks(store, "messages", error);
     }
     struct call c;
-    ARILI_TRY(begin(store, 0, &c, error));
+    ARILI_TRY(begin(store, &c, error));
     const aril_status st =
         store->ops->publish(store->state, channel, message, c.deadline_ns, &c.detail);
     return end(store, &c, st, error);
@@ -307,7 +290,7 @@ static aril_status start_listening(aril_store *store, aril_bytes channel, aril_e
     ARILI_ENSURE(copy != NULL, ARIL_E_NOMEM);
     memcpy(copy, channel.data, channel.len);
     struct call c;
-    aril_status st = begin(store, 0, &c, error);
+    aril_status st = begin(store, &c, error);
     if (st == ARIL_OK) {
         st = end(store, &c, store->ops->listen(store->state, channel, hand_over, store, &c.detail),
                  error);

@@ -12,11 +12,4 @@ ARIL_MUST_USE aril_status arili_store_open_over(aril_runtime *rt,
 uint32_t arili_store_capabilities(const aril_store *store);
 /* End aril_store_listen(): when it returns no message is being handed over, and none will be. */
 void arili_store_deafen(aril_store *store);
-/* The same calls with a deadline of the caller's: CLOCK_MONOTONIC, 0: the store's own. */
-ARIL_MUST_USE aril_status arili_store_get_until(aril_store *store, aril_store_item *items,
-                                                size_t count, uint64_t deadline_ns,
-                                                aril_error *error);
-ARIL_MUST_USE aril_status arili_store_put_until(aril_store *store, aril_store_item *items,
-                                                size_t count, uint64_t deadline_ns,
-                                                aril_error *error);
 #endif

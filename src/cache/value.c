@@ -279,20 +279,35 @@ static void open_task(void *arg, size_t index)
     }
 }
 
+/* The last segment, which is not empty, into memory that ret gets. */
+static aril_status open_last(const struct arili_value_opening *o, aril_bytes stored,
+                             struct scratch *ret)
+{
+    const uint64_t body = o->header.body_bytes;
+    const struct segment seg = segment_at(body, arili_value_segments(body) - 1);
+    ARILI_ENSURE(seg.len > 0, ARIL_E_FORMAT_TRUNCATED);
+    ret->len = (size_t)seg.len;
+    ret->data = arili_alloc(ret->len);
+    ARILI_ENSURE(ret->data != NULL, ARIL_E_NOMEM);
+    const aril_span out = { ret->data, ret->len };
+    return open_segment(o, &seg, stored.data, &out, 1);
+}
+
 aril_status arili_value_open_trailer(struct arili_value_opening *o, aril_bytes stored)
 {
     if ((o->header.flags & ARILI_VALUE_TRAILER) == 0) {
         return ARIL_OK;
     }
-    const uint64_t body = o->header.body_bytes;
-    const struct segment seg = segment_at(body, arili_value_segments(body) - 1);
-    ARILI_ENSURE(seg.len > 0, ARIL_E_FORMAT_TRUNCATED);
-    ARILI_DEFER(scratch_done) struct scratch end = { .len = (size_t)seg.len };
-    end.data = arili_alloc(end.len);
-    ARILI_ENSURE(end.data != NULL, ARIL_E_NOMEM);
-    const aril_span out = { end.data, end.len };
-    ARILI_TRY(open_segment(o, &seg, stored.data, &out, 1));
-    return arili_value_trailer_parse((aril_bytes){ end.data, end.len }, body, &o->trailer);
+    ARILI_DEFER(scratch_done) struct scratch end = { .data = NULL };
+    ARILI_TRY(open_last(o, stored, &end));
+    return arili_value_trailer_parse((aril_bytes){ end.data, end.len }, o->header.body_bytes,
+                                     &o->trailer);
+}
+
+aril_status arili_value_open_length(const struct arili_value_opening *o, aril_bytes stored)
+{
+    ARILI_DEFER(scratch_done) struct scratch end = { .data = NULL };
+    return open_last(o, stored, &end);
 }
 
 aril_status arili_value_open_end(struct arili_value_opening *o, aril_bytes stored)

@@ -69,6 +69,10 @@ void arili_value_open_begin(struct arili_value_opening *o, aril_runtime *rt,
  * whole. AUTH, FORMAT (class). */
 ARIL_MUST_USE aril_status arili_value_open_trailer(struct arili_value_opening *o,
                                                    aril_bytes stored);
+/* Whether the header, and so the length, is that of the value: all that is demanded of one that is
+ * longer than there is room. It has no trailer and is not empty. */
+ARIL_MUST_USE aril_status arili_value_open_length(const struct arili_value_opening *o,
+                                                  aril_bytes stored);
 /* Open it all. On failure out is wiped. */
 ARIL_MUST_USE aril_status arili_value_open_end(struct arili_value_opening *o, aril_bytes stored);
 /* The next bytes. More of them than the value has are ARIL_E_FORMAT_LENGTH. */

@@ -84,7 +84,9 @@ static bool seals_now(const aril_keyring *kr, const struct arili_rowset *set,
 {
     const struct arili_key *key = arili_rowset_key(set, id);
     uint64_t now = 0;
-    if (key == NULL || (key->said.purpose != ARIL_KEY_DATA && key->said.purpose != ARIL_KEY_NAME) ||
+    if (key == NULL ||
+        (key->said.purpose != ARIL_KEY_DATA && key->said.purpose != ARIL_KEY_NAME &&
+         key->said.purpose != ARIL_KEY_LEGACY) ||
         arili_keyring_now(kr, &set->head, &now) != ARIL_OK) {
         return false;
     }

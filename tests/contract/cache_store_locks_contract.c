@@ -232,32 +232,36 @@ static void one_holds_a_lock_at_a_time(void **state)
     case_close(b);
 }
 
+/* Locks and what they guard have one hash tag: over a Cluster it must be so. */
 static void who_was_too_slow_writes_nothing(void **state)
 {
     (void)state;
     aril_store *const slow = case_open();
     aril_store *const quick = case_open();
-    const uint64_t old = lock(slow, TEXT("l"), SHORT_TTL_MS);
+    const uint64_t old = lock(slow, TEXT("{g}l"), SHORT_TTL_MS);
     uint64_t now = 0;
     aril_status st = ARIL_OK;
     for (poll_begin();
-         (st = aril_store_lock(quick, TEXT("l"), LONG_TTL_MS, &now, NULL)) == ARIL_E_EXISTS;
+         (st = aril_store_lock(quick, TEXT("{g}l"), LONG_TTL_MS, &now, NULL)) == ARIL_E_EXISTS;
          poll_again()) {
     }
     assert_status(st, ARIL_OK);
     assert_true(now > old);
-    assert_status(guarded_put(slow, TEXT("l"), old, TEXT("n"), TEXT("slow")), ARIL_E_REPLAY_STALE);
-    assert_nothing(quick, TEXT("n"));
-    assert_status(guarded_put(quick, TEXT("l"), now, TEXT("n"), TEXT("quick")), ARIL_OK);
-    assert_status(guarded_put(slow, TEXT("l"), old, TEXT("n"), TEXT("slow")), ARIL_E_REPLAY_STALE);
-    assert_value(slow, TEXT("n"), TEXT("quick"));
-    assert_status(aril_store_unlock(slow, TEXT("l"), old, NULL), ARIL_E_REPLAY_STALE);
-    assert_locked(slow, TEXT("l"));
-    assert_status(guarded_put(quick, TEXT("l"), now, TEXT("n"), TEXT("again")), ARIL_OK);
-    assert_value(slow, TEXT("n"), TEXT("again"));
-    assert_status(aril_store_unlock(quick, TEXT("l"), now, NULL), ARIL_OK);
-    assert_status(guarded_put(quick, TEXT("l"), now, TEXT("n"), TEXT("late")), ARIL_E_REPLAY_STALE);
-    assert_value(slow, TEXT("n"), TEXT("again"));
+    assert_status(guarded_put(slow, TEXT("{g}l"), old, TEXT("{g}n"), TEXT("slow")),
+                  ARIL_E_REPLAY_STALE);
+    assert_nothing(quick, TEXT("{g}n"));
+    assert_status(guarded_put(quick, TEXT("{g}l"), now, TEXT("{g}n"), TEXT("quick")), ARIL_OK);
+    assert_status(guarded_put(slow, TEXT("{g}l"), old, TEXT("{g}n"), TEXT("slow")),
+                  ARIL_E_REPLAY_STALE);
+    assert_value(slow, TEXT("{g}n"), TEXT("quick"));
+    assert_status(aril_store_unlock(slow, TEXT("{g}l"), old, NULL), ARIL_E_REPLAY_STALE);
+    assert_locked(slow, TEXT("{g}l"));
+    assert_status(guarded_put(quick, TEXT("{g}l"), now, TEXT("{g}n"), TEXT("again")), ARIL_OK);
+    assert_value(slow, TEXT("{g}n"), TEXT("again"));
+    assert_status(aril_store_unlock(quick, TEXT("{g}l"), now, NULL), ARIL_OK);
+    assert_status(guarded_put(quick, TEXT("{g}l"), now, TEXT("{g}n"), TEXT("late")),
+                  ARIL_E_REPLAY_STALE);
+    assert_value(slow, TEXT("{g}n"), TEXT("again"));
     case_close(slow);
     case_close(quick);
 }
@@ -266,28 +270,35 @@ static void a_guarded_put_needs_exactly_its_lock(void **state)
 {
     (void)state;
     aril_store *const s = case_open();
-    const uint64_t a = lock(s, TEXT("a"), LONG_TTL_MS);
-    const uint64_t b = lock(s, TEXT("b"), LONG_TTL_MS);
-    assert_status(guarded_put(s, TEXT("never"), a, TEXT("n"), TEXT("x")), ARIL_E_REPLAY_STALE);
-    assert_status(guarded_put(s, TEXT("a"), a + 1000, TEXT("n"), TEXT("x")), ARIL_E_REPLAY_STALE);
-    assert_status(guarded_put(s, TEXT("a"), 0, TEXT("n"), TEXT("x")), ARIL_E_REPLAY_STALE);
-    assert_status(guarded_put(s, TEXT("a"), UINT64_MAX, TEXT("n"), TEXT("x")), ARIL_E_REPLAY_STALE);
-    assert_nothing(s, TEXT("n"));
+    const uint64_t a = lock(s, TEXT("{g}a"), LONG_TTL_MS);
+    const uint64_t b = lock(s, TEXT("{g}b"), LONG_TTL_MS);
+    assert_status(guarded_put(s, TEXT("{g}never"), a, TEXT("{g}n"), TEXT("x")),
+                  ARIL_E_REPLAY_STALE);
+    assert_status(guarded_put(s, TEXT("{g}a"), a + 1000, TEXT("{g}n"), TEXT("x")),
+                  ARIL_E_REPLAY_STALE);
+    assert_status(guarded_put(s, TEXT("{g}a"), 0, TEXT("{g}n"), TEXT("x")), ARIL_E_REPLAY_STALE);
+    assert_status(guarded_put(s, TEXT("{g}a"), UINT64_MAX, TEXT("{g}n"), TEXT("x")),
+                  ARIL_E_REPLAY_STALE);
+    assert_nothing(s, TEXT("{g}n"));
     /* In one batch each item has its own. */
     const aril_bytes v = TEXT("v");
     aril_store_item items[] = {
-        { .name = TEXT("1"), .parts = &v, .part_count = 1, .lock = TEXT("a"), .fence = a },
-        { .name = TEXT("2"), .parts = &v, .part_count = 1, .lock = TEXT("a"), .fence = a + 1000 },
-        { .name = TEXT("3"), .parts = &v, .part_count = 1, .lock = TEXT("b"), .fence = b },
-        { .name = TEXT("4"), .parts = &v, .part_count = 1 },
+        { .name = TEXT("{g}1"), .parts = &v, .part_count = 1, .lock = TEXT("{g}a"), .fence = a },
+        { .name = TEXT("{g}2"),
+          .parts = &v,
+          .part_count = 1,
+          .lock = TEXT("{g}a"),
+          .fence = a + 1000 },
+        { .name = TEXT("{g}3"), .parts = &v, .part_count = 1, .lock = TEXT("{g}b"), .fence = b },
+        { .name = TEXT("{g}4"), .parts = &v, .part_count = 1 },
     };
     assert_status(aril_store_put(s, items, COUNT(items), NULL), ARIL_OK);
     assert_status(items[0].status, ARIL_OK);
     assert_status(items[1].status, ARIL_E_REPLAY_STALE);
     assert_status(items[2].status, ARIL_OK);
     assert_status(items[3].status, ARIL_OK);
-    assert_nothing(s, TEXT("2"));
-    assert_value(s, TEXT("1"), v);
+    assert_nothing(s, TEXT("{g}2"));
+    assert_value(s, TEXT("{g}1"), v);
     case_close(s);
 }
 

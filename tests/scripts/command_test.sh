@@ -141,6 +141,9 @@ parses "what keyrings use is there or has a reason" '[p["feature"] for p in d["k
  ["TPM 2.0", "PKCS#11", "HTTP"] and all(p["detail"] for p in d["keyring_ports"]) and
  {p["feature"] for p in d["keyring_ports"] if not p["available"]} <=
  {m["feature"] for m in d["unavailable"]}'
+parses "HTTP is for bundles and stores, or has a reason" 'all(p["available"] ==
+ p["detail"].endswith("; for bundles and stores") for p in d["keyring_ports"]
+ if p["feature"] == "HTTP")'
 parses "what is missing has reasons" 'all(m["reason"] for m in d["unavailable"])'
 
 # --- demo without a llama.cpp

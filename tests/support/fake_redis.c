@@ -82,12 +82,14 @@ static void note(struct fake_redis *f, const aril_bytes *args, size_t count)
     }
 }
 
-/* Until the client has closed. */
+/* Until the client has closed. That is not seen while bytes of it wait to be read; so also until it
+ * comes anew. */
 static void wait_for_end(const struct fake_redis *f, int fd)
 {
-    struct pollfd fds[2] = { { .fd = fd, .events = POLLRDHUP },
+    struct pollfd fds[3] = { { .fd = fd, .events = POLLRDHUP },
+                             { .fd = f->fd, .events = POLLIN },
                              { .fd = f->stop[0], .events = POLLIN } };
-    (void)poll(fds, 2, -1);
+    (void)poll(fds, 3, -1);
 }
 
 /* Answers one command; false: the connection ends. */

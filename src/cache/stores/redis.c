@@ -174,6 +174,7 @@ static aril_status store_open(const struct arili_cache_store_options *options, c
 struct info {
     char kind[16];
     char version[24];
+    const char *group; /* of TLS; NULL: none */
 };
 
 /* The value of "name:" at the beginning of a line, cut; unchanged when it is not there. */
@@ -214,6 +215,16 @@ static aril_status note_info(void *user, const struct arili_redis_value *v)
     return ARIL_OK;
 }
 
+/* Nodes of a Cluster need not agree on one. */
+static void note_group(struct info *info, const struct arili_redis_socket *socket)
+{
+    if (socket->tls != NULL) {
+        const char *const group = arili_tls_group(socket->tls);
+        const bool other = info->group != NULL && strcmp(info->group, group) != 0;
+        info->group = other ? "several groups" : group;
+    }
+}
+
 /* Adds what one node has. A user without the right to ask gets less of an answer. */
 static aril_status node_stat(struct arili_redis_node *node, uint64_t deadline_ns, struct info *info,
                              uint64_t *entries, aril_error *error)
@@ -223,6 +234,7 @@ static aril_status node_stat(struct arili_redis_node *node, uint64_t deadline_ns
     ARILI_DEFER(arili_redis_pool_givep) struct arili_redis_conn *conn = NULL;
     struct arili_redis_answer a;
     ARILI_TRY(arili_redis_pool_take(node, deadline_ns, &conn, error));
+    note_group(info, &conn->socket);
     ARILI_TRY(arili_redis_conn_send(conn, size, 1, deadline_ns, error));
     ARILI_TRY(arili_redis_conn_send(conn, ask, 2, deadline_ns, error));
     ARILI_TRY(arili_redis_conn_flush(conn, deadline_ns, error));
@@ -258,9 +270,10 @@ static aril_status store_stat(void *state, uint64_t deadline_ns, struct arili_ca
     arili_redis_address_text(&s->uri.seeds[0], name);
     (void)snprintf(where, sizeof where, "a Cluster of %zu at ", count);
     *ret = (struct arili_cache_store_stat){ .entries = entries, .bytes = UINT64_MAX };
-    (void)snprintf(ret->description, sizeof ret->description, "%s %s%s%s%.48s", info.kind,
+    (void)snprintf(ret->description, sizeof ret->description, "%s %s%s%s%.48s%s%s", info.kind,
                    info.version, info.version[0] != '\0' ? " " : "", s->uri.cluster ? where : "at ",
-                   name);
+                   name, info.group != NULL ? ", TLS 1.3, " : "",
+                   info.group != NULL ? info.group : "");
     return ARIL_OK;
 }
 

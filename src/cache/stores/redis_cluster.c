@@ -143,10 +143,11 @@ static aril_status ask(struct arili_redis_node *node, uint64_t deadline_ns, stru
     return ARIL_OK;
 }
 
-/* Makes what was read the map. */
-static void publish(struct arili_redis *s, const struct loading *l)
+/* Makes what was read the map. Without memory for a node it has gaps, and is to be read again. */
+static aril_status publish(struct arili_redis *s, const struct loading *l)
 {
     uint16_t places[ARILI_REDIS_NODES_MAX];
+    aril_status failed = ARIL_OK;
     (void)pthread_mutex_lock(&s->mutex);
     for (size_t i = 0; i < s->node_count; i++) {
         struct arili_redis_node *const node = s->nodes[i];
@@ -165,19 +166,21 @@ static void publish(struct arili_redis *s, const struct loading *l)
         size_t index = 0;
         const aril_status st = arili_redis_node_find(s, &l->addresses[j], &node, &index);
         places[j] = st == ARIL_OK ? (uint16_t)index : ARILI_REDIS_NO_NODE;
+        failed = st == ARIL_E_NOMEM ? st : failed;
     }
     for (size_t slot = 0; slot < ARILI_RESP_SLOTS; slot++) {
         const uint16_t j = l->slots[slot];
         s->map.nodes[slot] = j == ARILI_REDIS_NO_NODE ? ARILI_REDIS_NO_NODE : places[j];
     }
     s->map.known = true;
-    s->map_generation++;
+    s->map_generation += failed == ARIL_OK;
     (void)pthread_mutex_unlock(&s->mutex);
     while (gone != NULL) {
         struct arili_redis_conn *const conn = gone;
         gone = conn->next;
         arili_redis_conn_close(conn);
     }
+    return failed;
 }
 
 static void drop_all(struct arili_redis_node **nodes, size_t count)
@@ -196,12 +199,12 @@ aril_status arili_redis_map_load(struct arili_redis *s, uint64_t deadline_ns, ar
     struct arili_redis_node *nodes[ARILI_REDIS_NODES_MAX + ARILI_REDIS_SEEDS_MAX];
     size_t count = 0;
     ARILI_TRY(arili_redis_masters(s, nodes, ARILI_REDIS_NODES_MAX, &count, error));
-    for (size_t i = 0; i < s->uri.seed_count; i++) {
-        if (arili_redis_node_hold(s, &s->uri.seeds[i], &nodes[count], error) == ARIL_OK) {
-            count++;
-        }
-    }
     aril_status st = ARIL_E_IO;
+    for (size_t i = 0; i < s->uri.seed_count; i++) {
+        const aril_status held = arili_redis_node_hold(s, &s->uri.seeds[i], &nodes[count], error);
+        count += held == ARIL_OK;
+        st = held == ARIL_OK ? st : held;
+    }
     for (size_t i = 0; i < count && st != ARIL_OK; i++) {
         /* One that is silent leaves time for the next. */
         const uint64_t now = arili_redis_now_ns();
@@ -209,7 +212,10 @@ aril_status arili_redis_map_load(struct arili_redis *s, uint64_t deadline_ns, ar
         st = ask(nodes[i], now + (i + 1 < count ? left / 2 : left), l, error);
     }
     if (st == ARIL_OK) {
-        publish(s, l);
+        st = publish(s, l);
+    }
+    if (st == ARIL_E_NOMEM) {
+        (void)arili_error_set(error, st, "redis: no memory for the nodes of the Cluster");
     }
     drop_all(nodes, count);
     return st;

@@ -133,6 +133,26 @@ static aril_status fill(struct arili_redis_conn *conn, uint64_t deadline_ns, ari
     }
 }
 
+/* Whoever reads what is there without a wait looks here in between: a server that never stops
+ * talking must neither outlast the deadline nor keep the listener from ending. */
+static aril_status go_on(struct arili_redis_conn *conn, bool begun, uint64_t deadline_ns,
+                         aril_error *error)
+{
+    struct pollfd stop = { .fd = conn->socket.stop_fd, .events = POLLIN };
+    if (stop.fd >= 0 && poll(&stop, 1, 0) > 0) {
+        conn->broken = true;
+        return arili_fail(ARIL_E_INTERRUPTED);
+    }
+    if (begun && arili_redis_poll_ms(deadline_ns) == 0) {
+        conn->broken = true;
+        return arili_error_set(error, arili_fail(ARIL_E_TIMEOUT),
+                               "%s: its answer had no end within the deadline; check its load, or "
+                               "raise deadline_ms",
+                               conn->node->name);
+    }
+    return ARIL_OK;
+}
+
 struct reading {
     aril_span room;
     size_t len;
@@ -180,6 +200,7 @@ aril_status arili_redis_conn_receive(struct arili_redis_conn *conn, aril_span ro
                                      aril_error *error)
 {
     struct reading r = { .room = room };
+    bool begun = false; /* something was read for it */
     if (room.len == 0) {
         r.room = (aril_span){ conn->text, sizeof conn->text };
     }
@@ -195,7 +216,9 @@ aril_status arili_redis_conn_receive(struct arili_redis_conn *conn, aril_span ro
             return ARIL_OK;
         }
         if (e.kind == ARILI_RESP_MORE) {
+            ARILI_TRY(go_on(conn, begun, deadline_ns, error));
             ARILI_TRY(fill(conn, deadline_ns, error));
+            begun = true;
             continue;
         }
         const aril_status told = tell(&r, &e, fn, user);

@@ -358,6 +358,9 @@ ARIL_MUST_USE aril_status arili_redis_erase(void *state, aril_store_item *items,
                                             uint64_t deadline_ns, aril_error *error);
 ARIL_MUST_USE aril_status arili_redis_exists(void *state, aril_store_item *items, size_t count,
                                              uint64_t deadline_ns, aril_error *error);
+/* Of the names that a lock lies under. */
+#define ARILI_REDIS_LOCK_SUFFIX  ":aril-lock"
+#define ARILI_REDIS_FENCE_SUFFIX ":aril-fence"
 ARIL_MUST_USE aril_status arili_redis_lock(void *state, aril_bytes name, uint32_t ttl_ms,
                                            uint64_t deadline_ns, uint64_t *ret_fence,
                                            aril_error *error);

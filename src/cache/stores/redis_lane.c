@@ -460,9 +460,12 @@ static aril_status fill(struct arili_redis_lane *lane, size_t *ret_len)
 
 aril_status arili_redis_lane_read(struct arili_redis_lane *lane)
 {
-    /* TLS may hold bytes that poll() does not see, so there all is read. */
+    /* TLS may hold bytes that poll() does not see, so there all is read, until the deadline. */
     const bool all = lane->conn->socket.tls != NULL;
-    for (unsigned i = 0; (all || i < STEP_READS) && !arili_redis_lane_done(lane); i++) {
+    for (unsigned i = 0; !arili_redis_lane_done(lane); i++) {
+        if (i >= STEP_READS && (!all || arili_redis_poll_ms(lane->deadline_ns) == 0)) {
+            break;
+        }
         size_t len = 0;
         ARILI_TRY(fill(lane, &len));
         if (len == 0) {

@@ -5,20 +5,23 @@
 #include <stdio.h>
 
 /*
- * A lock is a value under its name: the fencing token in decimal, with the time to live. A second
- * one, NAME:f, keeps the highest token for a day, or longer when the lock lives longer. Both change
- * in one transaction that counts only if neither changed since they were read (WATCH), so tokens
- * grow with every holder. A token is also not below the server's clock in microseconds: should the
- * second value be evicted, tokens grow all the same.
+ * A lock is a value beside its name, NAME:aril-lock: the fencing token in decimal, with the time to
+ * live. A second one, NAME:aril-fence, keeps the highest token for a day, or longer when the lock
+ * lives longer. Both change in one transaction that counts only if neither changed since they were
+ * read (WATCH), so tokens grow with every holder. A token is also not below the server's clock in
+ * microseconds: should the second value be evicted, tokens grow all the same. Scanning does not
+ * tell such names, and nobody should give them to a value.
  */
 #define KEEP_TOKEN_MS UINT64_C(86400000)
 #define TOKEN_TEXT    21u
-#define COUNTER_BYTES (ARIL_STORE_NAME_BYTES_MAX + 4u)
+#define KEY_BYTES     (ARIL_STORE_NAME_BYTES_MAX + 2u + sizeof ARILI_REDIS_FENCE_SUFFIX)
+
+_Static_assert(sizeof ARILI_REDIS_FENCE_SUFFIX >= sizeof ARILI_REDIS_LOCK_SUFFIX, "KEY_BYTES");
 
 struct turn {
     struct arili_redis *s;
-    aril_bytes name;
-    aril_store_item *item; /* guarded put */
+    aril_bytes lock, counter; /* names beside that of the lock */
+    aril_store_item *item;    /* guarded put */
     uint64_t fence;
     uint32_t ttl_ms;
     uint64_t deadline_ns;
@@ -27,6 +30,7 @@ struct turn {
     bool refused;
     struct arili_redis_verdict verdict;
     bool raced; /* somebody changed what was watched */
+    uint8_t lock_bytes[KEY_BYTES], counter_bytes[KEY_BYTES];
 };
 typedef aril_status turn_fn(struct turn *t, struct arili_redis_conn *conn);
 
@@ -95,6 +99,38 @@ static bool token(const struct arili_redis_answer *a, uint64_t *ret)
     return true;
 }
 
+/* --- Names ----------------------------------------------------------------------------------- */
+
+/* NAME and the suffix; in a Cluster in the slot of NAME, or false. */
+static bool beside(const struct arili_redis *s, aril_bytes name, aril_bytes suffix,
+                   uint8_t ret[static KEY_BYTES], aril_bytes *ret_name)
+{
+    memcpy(ret, name.data, name.len);
+    memcpy(ret + name.len, suffix.data, suffix.len);
+    *ret_name = (aril_bytes){ ret, name.len + suffix.len };
+    const uint16_t slot = arili_resp_slot(name);
+    if (!s->uri.cluster || arili_resp_slot(*ret_name) == slot) {
+        return true;
+    }
+    ret[0] = '{';
+    memcpy(ret + 1, name.data, name.len);
+    ret[1 + name.len] = '}';
+    memcpy(ret + 2 + name.len, suffix.data, suffix.len);
+    ret_name->len += 2;
+    return arili_resp_slot(*ret_name) == slot;
+}
+
+static aril_status turn_names(struct turn *t, aril_bytes name)
+{
+    if (beside(t->s, name, ARILI_LITERAL(ARILI_REDIS_LOCK_SUFFIX), t->lock_bytes, &t->lock) &&
+        beside(t->s, name, ARILI_LITERAL(ARILI_REDIS_FENCE_SUFFIX), t->counter_bytes,
+               &t->counter)) {
+        return ARIL_OK;
+    }
+    return arili_error_set(t->error, arili_fail(ARIL_E_UNAVAILABLE),
+                           "redis: in a Cluster the name of a lock has a hash tag, or no '}'");
+}
+
 /* --- Where it runs --------------------------------------------------------------------------- */
 
 /* Runs fn at the node of the slot; follows a Cluster that sends it elsewhere. */
@@ -143,24 +179,6 @@ static aril_status at_node(struct turn *t, uint16_t slot, turn_fn *fn)
 
 /* --- Taking ---------------------------------------------------------------------------------- */
 
-/* NAME:f; in a Cluster in the same slot as the lock. */
-static bool counter_name(const struct arili_redis *s, aril_bytes name,
-                         uint8_t ret[static COUNTER_BYTES], size_t *ret_len)
-{
-    memcpy(ret, name.data, name.len);
-    memcpy(ret + name.len, ":f", 2);
-    *ret_len = name.len + 2;
-    const uint16_t slot = arili_resp_slot(name);
-    if (!s->uri.cluster || arili_resp_slot((aril_bytes){ ret, *ret_len }) == slot) {
-        return true;
-    }
-    ret[0] = '{';
-    memcpy(ret + 1, name.data, name.len);
-    memcpy(ret + 1 + name.len, "}:f", 3);
-    *ret_len = name.len + 4;
-    return arili_resp_slot((aril_bytes){ ret, *ret_len }) == slot;
-}
-
 struct clock_answer {
     unsigned fields;
     uint64_t parts[2];
@@ -187,12 +205,12 @@ static aril_status note_clock(void *user, const struct arili_redis_value *v)
 }
 
 /* WATCH, GET, GET, TIME. *ret_fence: the token that would be next. */
-static aril_status look(struct turn *t, struct arili_redis_conn *conn, aril_bytes counter,
-                        bool *ret_held, uint64_t *ret_fence)
+static aril_status look(struct turn *t, struct arili_redis_conn *conn, bool *ret_held,
+                        uint64_t *ret_fence)
 {
-    const aril_bytes watch[] = { ARILI_LITERAL("WATCH"), t->name, counter };
-    const aril_bytes get_lock[] = { ARILI_LITERAL("GET"), t->name };
-    const aril_bytes get_counter[] = { ARILI_LITERAL("GET"), counter };
+    const aril_bytes watch[] = { ARILI_LITERAL("WATCH"), t->lock, t->counter };
+    const aril_bytes get_lock[] = { ARILI_LITERAL("GET"), t->lock };
+    const aril_bytes get_counter[] = { ARILI_LITERAL("GET"), t->counter };
     const aril_bytes get_time[] = { ARILI_LITERAL("TIME") };
     struct arili_redis_answer a[3];
     struct clock_answer clock = { 0 };
@@ -241,14 +259,8 @@ static aril_status executed(struct turn *t, struct arili_redis_conn *conn,
 
 static aril_status lock_turn(struct turn *t, struct arili_redis_conn *conn)
 {
-    uint8_t counter_bytes[COUNTER_BYTES];
-    aril_bytes counter = { counter_bytes, 0 };
-    if (!counter_name(t->s, t->name, counter_bytes, &counter.len)) {
-        return arili_error_set(t->error, arili_fail(ARIL_E_UNAVAILABLE),
-                               "redis: in a Cluster the name of a lock has a hash tag, or no '}'");
-    }
     bool held = false;
-    ARILI_TRY(look(t, conn, counter, &held, &t->fence));
+    ARILI_TRY(look(t, conn, &held, &t->fence));
     if (held) {
         ARILI_TRY(unwatch(t, conn));
         return ARIL_E_EXISTS;
@@ -260,9 +272,9 @@ static aril_status lock_turn(struct turn *t, struct arili_redis_conn *conn)
     const aril_bytes ttl = decimal(t->ttl_ms, ttl_text);
     const aril_bytes keep = decimal(t->ttl_ms + KEEP_TOKEN_MS, keep_text);
     const aril_bytes multi[] = { ARILI_LITERAL("MULTI") };
-    const aril_bytes set_lock[] = { ARILI_LITERAL("SET"), t->name, fence, ARILI_LITERAL("PX"),
+    const aril_bytes set_lock[] = { ARILI_LITERAL("SET"), t->lock, fence, ARILI_LITERAL("PX"),
                                     ttl };
-    const aril_bytes set_counter[] = { ARILI_LITERAL("SET"), counter, fence, ARILI_LITERAL("PX"),
+    const aril_bytes set_counter[] = { ARILI_LITERAL("SET"), t->counter, fence, ARILI_LITERAL("PX"),
                                        keep };
     const aril_bytes exec[] = { ARILI_LITERAL("EXEC") };
     struct arili_redis_answer a[4];
@@ -278,10 +290,11 @@ aril_status arili_redis_lock(void *state, aril_bytes name, uint32_t ttl_ms, uint
                              uint64_t *ret_fence, aril_error *error)
 {
     aril_error note = { 0 };
-    struct turn t = {
-        .s = state, .name = name, .ttl_ms = ttl_ms, .deadline_ns = deadline_ns, .error = &note
-    };
-    const aril_status st = at_node(&t, arili_resp_slot(name), lock_turn);
+    struct turn t = { .s = state, .ttl_ms = ttl_ms, .deadline_ns = deadline_ns, .error = &note };
+    aril_status st = turn_names(&t, name);
+    if (st == ARIL_OK) {
+        st = at_node(&t, arili_resp_slot(name), lock_turn);
+    }
     if (st == ARIL_OK) {
         *ret_fence = t.fence;
         return ARIL_OK;
@@ -296,8 +309,8 @@ aril_status arili_redis_lock(void *state, aril_bytes name, uint32_t ttl_ms, uint
 /* WATCH and GET: ARIL_E_REPLAY_STALE when it is not ours. */
 static aril_status check_held(struct turn *t, struct arili_redis_conn *conn)
 {
-    const aril_bytes watch[] = { ARILI_LITERAL("WATCH"), t->name };
-    const aril_bytes get[] = { ARILI_LITERAL("GET"), t->name };
+    const aril_bytes watch[] = { ARILI_LITERAL("WATCH"), t->lock };
+    const aril_bytes get[] = { ARILI_LITERAL("GET"), t->lock };
     struct arili_redis_answer a[2];
     ARILI_TRY(say(t, conn, watch, 2));
     ARILI_TRY(say(t, conn, get, 2));
@@ -335,7 +348,7 @@ static aril_status finish(struct turn *t, struct arili_redis_conn *conn,
 static aril_status unlock_turn(struct turn *t, struct arili_redis_conn *conn)
 {
     const aril_bytes multi[] = { ARILI_LITERAL("MULTI") };
-    const aril_bytes del[] = { ARILI_LITERAL("DEL"), t->name };
+    const aril_bytes del[] = { ARILI_LITERAL("DEL"), t->lock };
     struct arili_redis_answer a;
     ARILI_TRY(check_held(t, conn));
     ARILI_TRY(say(t, conn, multi, 1));
@@ -347,10 +360,11 @@ aril_status arili_redis_unlock(void *state, aril_bytes name, uint64_t fence, uin
                                aril_error *error)
 {
     aril_error note = { 0 };
-    struct turn t = {
-        .s = state, .name = name, .fence = fence, .deadline_ns = deadline_ns, .error = &note
-    };
-    const aril_status st = at_node(&t, arili_resp_slot(name), unlock_turn);
+    struct turn t = { .s = state, .fence = fence, .deadline_ns = deadline_ns, .error = &note };
+    aril_status st = turn_names(&t, name);
+    if (st == ARIL_OK) {
+        st = at_node(&t, arili_resp_slot(name), unlock_turn);
+    }
     return st == ARIL_OK ? ARIL_OK : arili_error_set(error, st, "%s", note.message);
 }
 
@@ -384,12 +398,9 @@ static aril_status put_turn(struct turn *t, struct arili_redis_conn *conn)
 void arili_redis_guarded_put(struct arili_redis *s, aril_store_item *item, uint64_t deadline_ns,
                              aril_error *error)
 {
-    struct turn t = { .s = s,
-                      .name = item->lock,
-                      .item = item,
-                      .fence = item->fence,
-                      .deadline_ns = deadline_ns,
-                      .error = error };
+    struct turn t = {
+        .s = s, .item = item, .fence = item->fence, .deadline_ns = deadline_ns, .error = error
+    };
     const uint16_t slot = arili_resp_slot(item->name);
     item->data = NULL;
     item->len = 0;
@@ -399,5 +410,8 @@ void arili_redis_guarded_put(struct arili_redis *s, aril_store_item *item, uint6
                                        "give both the same hash tag");
         return;
     }
-    item->status = at_node(&t, slot, put_turn);
+    item->status = turn_names(&t, item->lock);
+    if (item->status == ARIL_OK) {
+        item->status = at_node(&t, slot, put_turn);
+    }
 }

@@ -65,7 +65,9 @@ static aril_status note_message(void *user, const struct arili_redis_value *v)
         l->ours = is(v, channel);
         return ARIL_OK;
     default:
-        if (l->is_message && l->ours && v->kind == ARILI_RESP_BULK) {
+        /* Before the server has confirmed there are none; and whoever waits for that holds a lock
+         * that fn needs. */
+        if (l->subscribed && l->is_message && l->ours && v->kind == ARILI_RESP_BULK) {
             /* One that is too long cannot be told; it is as good as lost. */
             l->fn(l->user, v->cut ? (aril_bytes){ NULL, 0 } : v->text);
         }

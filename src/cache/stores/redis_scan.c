@@ -62,6 +62,12 @@ static aril_status note_cursor(struct step *step, const struct arili_redis_value
     return ARIL_OK;
 }
 
+static bool ends(aril_bytes name, aril_bytes suffix)
+{
+    return name.len > suffix.len &&
+           memcmp(name.data + name.len - suffix.len, suffix.data, suffix.len) == 0;
+}
+
 static aril_status note(void *user, const struct arili_redis_value *v)
 {
     struct step *const step = user;
@@ -82,8 +88,10 @@ static aril_status note(void *user, const struct arili_redis_value *v)
         return ARIL_OK;
     }
     ARILI_ENSURE(v->depth == 2 && v->kind == ARILI_RESP_BULK, ARIL_E_FORMAT);
-    if (v->cut || v->text.len == 0 || v->text.len > ARIL_STORE_NAME_BYTES_MAX) {
-        return ARIL_OK; /* no name of ours */
+    if (v->cut || v->text.len == 0 || v->text.len > ARIL_STORE_NAME_BYTES_MAX ||
+        ends(v->text, ARILI_LITERAL(ARILI_REDIS_LOCK_SUFFIX)) ||
+        ends(v->text, ARILI_LITERAL(ARILI_REDIS_FENCE_SUFFIX))) {
+        return ARIL_OK; /* no name of a value of ours */
     }
     ARILI_TRY(names_reserve(step, v->text.len + 2));
     arili_store16(step->names + step->len, (uint16_t)v->text.len);

@@ -137,7 +137,7 @@ static bool pump(struct batch *b, struct pollfd *fds, struct arili_redis_lane **
     for (nfds_t i = 0; i < n; i++) {
         lane_step(busy[i], fds[i].revents);
     }
-    return true;
+    return ms > 0; /* what was there at the deadline counts; what goes on after it does not */
 }
 
 static bool all_done(const struct batch *b)

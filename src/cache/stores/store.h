@@ -12,9 +12,8 @@
  *
  * Rules for every backend:
  *  - Threads. Every call from any thread, at the same time.
- *  - Time. No call takes longer than its deadline (boot clock of the runtime, nanoseconds), give or
- *    take what the kernel takes to write a page; on it the answer is ARIL_E_TIMEOUT. The clock that
- *    waits are measured with is CLOCK_MONOTONIC; deadline_ns is in that clock.
+ *  - Time. No call takes longer than its deadline (CLOCK_MONOTONIC, nanoseconds), give or take what
+ *    the kernel takes to write a page; on it the answer is ARIL_E_TIMEOUT.
  *  - Items. A call returns ARIL_OK when the store was asked; then each item has its own status.
  *    Else the items' statuses are not looked at. Items of one call may be done in any order; of two
  *    items with one name the later one wins. data, len and status are zero before the call.
@@ -55,7 +54,7 @@ struct arili_cache_store_ops {
                                        uint64_t deadline_ns, aril_error *error);
     ARIL_MUST_USE aril_status (*exists)(void *state, aril_store_item *items, size_t count,
                                         uint64_t deadline_ns, aril_error *error);
-    /* ARIL_STORE_LIST. No lock is held while visit runs. deadline_ns is for each step. */
+    /* ARIL_STORE_LIST. No lock is held while visit runs. step_ms is the deadline of each step. */
     ARIL_MUST_USE aril_status (*scan)(void *state, aril_bytes prefix, aril_store_visit_fn *visit,
                                       void *user, uint64_t step_ms, aril_error *error);
     /* ARIL_STORE_LOCK */

@@ -169,12 +169,12 @@ static void every_status_is_judged(void **state)
     (void)state;
     static const aril_status failures[] = { ARIL_E_TIMEOUT,       ARIL_E_IO,
                                             ARIL_E_IO_PERMISSION, ARIL_E_IO_READ_ONLY,
-                                            ARIL_E_FORMAT,        ARIL_E_FORMAT_LENGTH,
-                                            ARIL_E_FORMAT_KIND };
-    static const aril_status answers[] = { ARIL_OK,       ARIL_E_IO_FULL,
-                                           ARIL_E_AUTH,   ARIL_E_NOT_FOUND,
-                                           ARIL_E_EXISTS, ARIL_E_REPLAY_STALE,
-                                           ARIL_E_LIMIT,  ARIL_E_USAGE_TOO_SMALL };
+                                            ARIL_E_FORMAT,        ARIL_E_FORMAT_LENGTH };
+    static const aril_status answers[] = { ARIL_OK,           ARIL_E_IO_FULL,
+                                           ARIL_E_AUTH,       ARIL_E_NOT_FOUND,
+                                           ARIL_E_EXISTS,     ARIL_E_REPLAY_STALE,
+                                           ARIL_E_LIMIT,      ARIL_E_USAGE_TOO_SMALL,
+                                           ARIL_E_FORMAT_KIND };
     static const aril_status silent[] = { ARIL_E_NOMEM,       ARIL_E_USAGE,  ARIL_E_USAGE_RANGE,
                                           ARIL_E_UNAVAILABLE, ARIL_E_FORKED, ARIL_E_TRUST };
     for (size_t i = 0; i < COUNT(failures); i++) {

@@ -652,6 +652,31 @@ static void policies_that_contradict_themselves_are_refused(void **state)
     }
 }
 
+static void a_config_out_of_range_is_refused_and_named(void **state)
+{
+    (void)state;
+    start(NULL, 0);
+    const struct {
+        aril_cache_config config;
+        const char *member;
+    } bad[] = {
+        { { .keyring = ch.keys.kr }, "l1_bytes" },
+        { { .keyring = ch.keys.kr, .l1_bytes = 65535 }, "l1_bytes of a cache is 65535" },
+        { { .keyring = ch.keys.kr, .l1_bytes = 65536, .l1_shards = 3 },
+          "l1_shards of a cache is 3" },
+        { { .keyring = ch.keys.kr, .l1_bytes = 65536, .l1_shards = 512 }, "l1_shards" },
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        aril_cache *cache = NULL;
+        assert_status(aril_cache_open(w.rt, &bad[i].config, &cache, &ch.error), ARIL_E_USAGE_RANGE);
+        assert_non_null(strstr(ch.error.message, bad[i].member));
+    }
+    aril_cache *second = NULL;
+    const aril_cache_config same_store = { .keyring = ch.keys.kr, .store = ch.store };
+    assert_status(aril_cache_open(w.rt, &same_store, &second, &ch.error), ARIL_E_USAGE_STATE);
+    assert_null(second);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -679,6 +704,7 @@ int main(void)
         TEST(what_is_missing_is_computed_once),
         TEST(another_cache_hears_of_changes),
         TEST(policies_that_contradict_themselves_are_refused),
+        TEST(a_config_out_of_range_is_refused_and_named),
     };
     return cmocka_run_group_tests_name("cache", tests, temp_folder_make, temp_folder_remove);
 }

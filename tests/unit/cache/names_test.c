@@ -113,6 +113,10 @@ static void every_part_of_a_key_changes_the_context(void **state)
         { text("ab"), text("cd"), text("ef"), text("gh"), 1, (aril_cache_type)ARILI_CACHE_TAG_ID },
         { text("ab"), text(""), text("ef"), text("gh"), 1, ARIL_CACHE_HASH_FIELD },
         { text("ab"), text("cd"), text("e"), text("gh"), 1, ARIL_CACHE_HASH_FIELD },
+        { text("xb"), text("cd"), text("ef"), text("gh"), 1, ARIL_CACHE_HASH_FIELD },
+        { text("ab"), text("cx"), text("ef"), text("gh"), 1, ARIL_CACHE_HASH_FIELD },
+        { text("ab"), text("cd"), text("xf"), text("gh"), 1, ARIL_CACHE_HASH_FIELD },
+        { text("ab"), text("cd"), text("ef"), text("gx"), 1, ARIL_CACHE_HASH_FIELD },
     };
     uint8_t contexts[2 * COUNT(keys)][32];
     for (size_t i = 0; i < COUNT(keys); i++) {

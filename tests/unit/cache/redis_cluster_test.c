@@ -372,10 +372,11 @@ static void locks_guard_names_of_their_slot(void **state)
     const unsigned slot = arili_resp_slot(client_text("{b}lock"));
     const unsigned from = redis_cluster_owner(&cluster, slot);
     const unsigned to = (from + 1) % REDIS_NODES;
-    char line[128];
+    char line[160];
     redis_cluster_migrate(&cluster, slot, to);
     (void)snprintf(line, sizeof line,
-                   "MIGRATE 127.0.0.1 %u \"\" 0 5000 KEYS {b}lock {b}lock:f "
+                   "MIGRATE 127.0.0.1 %u \"\" 0 5000 KEYS {b}lock:aril-lock "
+                   "{b}lock:aril-fence "
                    "{b}value",
                    cluster.node[to].port);
     redis_expect(&cluster.node[from], line, "+OK");

@@ -9,6 +9,7 @@
 #include "temp_folder.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define OPS arili_cache_store_redis
 
@@ -727,9 +728,11 @@ static void a_map_that_is_none_is_refused(void **state)
     fake_redis_start(&fake);
     (void)snprintf(uri, sizeof uri, "redis+cluster://127.0.0.1:%u", fake.port);
     for (size_t i = 0; i < COUNT(CASES); i++) {
-        lie("CLUSTER", client_text(CASES[i].answer), FAKE_CLOSES, 1);
+        /* The store of the last one is used: its connection must not just have been closed. */
+        const bool opens = CASES[i].status == ARIL_OK;
+        lie("CLUSTER", client_text(CASES[i].answer), opens ? FAKE_GOES_ON : FAKE_CLOSES, 1);
         assert_status(client_open_with(uri, NULL, &store), CASES[i].status);
-        if (CASES[i].status == ARIL_OK) {
+        if (opens) {
             the_next_call_works();
         }
     }
@@ -751,6 +754,78 @@ static void a_node_may_leave_out_its_own_address(void **state)
         the_next_call_works();
         client_close(store);
         store = NULL;
+    }
+}
+
+/* --- A server that talks too much */
+
+static void count_message(void *user, aril_bytes message)
+{
+    (void)message;
+    (*(unsigned *)user)++;
+}
+
+/* The listener's caller holds a lock that messages wait for, until the server has confirmed. */
+static void messages_before_the_confirmation_are_passed_over(void **state)
+{
+    (void)state;
+    static const char ANSWER[] = ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n"
+                                 ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n";
+    unsigned heard = 0;
+    begin("redis");
+    lie("GET", client_text(""), FAKE_CLOSES, 2); /* it has one connection at a time */
+    assert_status(client_get(store, "n", "v"), ARIL_E_IO);
+    lie("SUBSCRIBE", client_text(ANSWER), FAKE_IS_SILENT, 1);
+    assert_status(OPS.listen(store, client_text("c"), count_message, &heard, &client_error),
+                  ARIL_OK);
+    assert_int_equal(fake_redis_lied(&fake), 1);
+    assert_int_equal(heard, 0);
+}
+
+static aril_status pass_over(void *user, const struct arili_redis_value *v)
+{
+    (void)user;
+    (void)v;
+    return ARIL_OK;
+}
+
+/* An answer of more bytes than are read at once, all there; only its end is not. */
+static void an_answer_without_end_ends_at_the_deadline_and_when_told_to_stop(void **state)
+{
+    (void)state;
+    static const char HEAD[] = "*1000000\r\n";
+    static uint8_t text[2 * ARILI_REDIS_IO_BYTES];
+    for (size_t i = 0; i + 4 <= sizeof text; i += 4) {
+        memcpy(text + i, ":1\r\n", 4);
+    }
+    for (unsigned stops = 0; stops < 2; stops++) {
+        struct arili_redis_node node = { .name = "a server" };
+        struct arili_redis_conn *const conn = calloc(1, sizeof *conn);
+        const int room = 4 * (int)sizeof text;
+        int ends[2];
+        int stop[2];
+        assert_non_null(conn);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+        assert_int_equal(setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room), 0);
+        assert_int_equal(pipe(stop), 0);
+        assert_int_equal(write(stop[1], "x", stops), stops);
+        conn->node = &node;
+        conn->socket = (struct arili_redis_socket){ ends[0], stop[0], NULL, node.name };
+        arili_resp_decoder_init(&conn->decoder,
+                                &(struct arili_resp_limits){ .count_max = 1000000 });
+        assert_int_equal(send(ends[1], HEAD, sizeof HEAD - 1, 0), sizeof HEAD - 1);
+        assert_int_equal(send(ends[1], text, sizeof text, 0), sizeof text);
+        assert_status(arili_redis_conn_receive(conn, (aril_span){ NULL, 0 }, pass_over, NULL,
+                                               stops ? UINT64_MAX : 1, NULL),
+                      stops ? ARIL_E_INTERRUPTED : ARIL_E_TIMEOUT);
+        assert_true(conn->broken);
+        uint8_t byte = 0; /* not all of it was read */
+        assert_int_equal(recv(ends[0], &byte, 1, MSG_PEEK), 1);
+        for (unsigned k = 0; k < 2; k++) {
+            (void)close(ends[k]);
+            (void)close(stop[k]);
+        }
+        free(conn);
     }
 }
 
@@ -778,6 +853,8 @@ int main(void)
         cmocka_unit_test_teardown(redirections_to_nowhere_are_refused, end),
         cmocka_unit_test_teardown(a_map_that_is_none_is_refused, end),
         cmocka_unit_test_teardown(a_node_may_leave_out_its_own_address, end),
+        cmocka_unit_test_teardown(messages_before_the_confirmation_are_passed_over, end),
+        cmocka_unit_test(an_answer_without_end_ends_at_the_deadline_and_when_told_to_stop),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

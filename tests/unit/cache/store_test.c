@@ -282,7 +282,7 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void deadlines_are_the_stores_or_the_callers(void **state)
+static void deadlines_are_the_stores(void **state)
 {
     (void)state;
     aril_store *s = NULL;
@@ -294,17 +294,10 @@ static void deadlines_are_the_stores_or_the_callers(void **state)
     assert_status(aril_store_put(s, &item, 1, NULL), ARIL_OK);
     assert_true(seen.deadline_ns >= before + 600000 * UINT64_C(1000000));
     assert_true(seen.deadline_ns <= now_ns() + 600000 * UINT64_C(1000000));
-    assert_status(arili_store_get_until(s, &item, 1, before + UINT64_C(900000000000), NULL),
-                  ARIL_OK);
-    assert_true(seen.deadline_ns == before + UINT64_C(900000000000));
-    seen.deadline_ns = 0;
-    assert_status(arili_store_put_until(s, &item, 1, before, &error), ARIL_E_TIMEOUT);
-    assert_status(item.status, ARIL_E_TIMEOUT);
-    assert_int_equal(seen.deadline_ns, 0); /* not asked, and nothing against it */
     aril_store_info info;
     assert_status(aril_store_get_info(s, &info, NULL), ARIL_OK);
     assert_int_equal(info.failures, 0);
-    assert_int_equal(info.calls, 2);
+    assert_int_equal(info.calls, 1);
     assert_int_equal(info.entries, 5);
     assert_string_equal(info.kind, "told");
     assert_string_equal(info.description, "a?b");
@@ -598,7 +591,7 @@ int main(void)
         TEST(a_password_in_a_uri_is_refused_and_not_shown),
         TEST(the_password_file_becomes_the_secret_path),
         TEST(a_backend_that_does_not_open_is_told),
-        TEST(deadlines_are_the_stores_or_the_callers),
+        TEST(deadlines_are_the_stores),
         TEST(what_a_store_does_not_have_is_unavailable),
         FAULTY(failures_open_the_breaker_and_calls_answer_at_once),
         FAULTY(what_is_no_failure_does_not_open_the_breaker),
