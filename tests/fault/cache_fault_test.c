@@ -138,6 +138,9 @@ static void begin_world(void)
     room = malloc(LONG + 64);
     assert_true(long_value != NULL && room != NULL);
     fill_pattern(long_value, LONG, 99);
+    assert_status(
+        cache_put(&ch, cache_key("alice", "padded", "long"), (aril_bytes){ long_value, LONG }),
+        ARIL_OK);
 }
 
 static int end_world(void **state)
@@ -179,6 +182,10 @@ static bool disarm(enum what what)
 /* One call under the fault. Its own outputs are checked here; a get leaves its result. */
 static aril_cache_result result;
 
+static bool was_put; /* and what */
+static aril_cache_key put_key;
+static aril_bytes put_value;
+
 static aril_status put_to(const char *space, aril_bytes value, size_t tag_count)
 {
     const aril_bytes tags[] = { TEXT("red"), TEXT("blue") };
@@ -188,6 +195,9 @@ static aril_status put_to(const char *space, aril_bytes value, size_t tag_count)
                              .tag_count = tag_count };
     const aril_status st = aril_cache_put(ch.cache, &item, 1, NULL);
     assert_status(item.status, st);
+    was_put = st == ARIL_OK;
+    put_key = item.key;
+    put_value = value;
     return st;
 }
 
@@ -404,8 +414,8 @@ static aril_status migrate(void)
     aril_cache_migration done;
     const aril_status st = aril_cache_migrate(ch.cache, TEXT("alice"), TEXT("lmcache"), &name, 1,
                                               NULL, NULL, &done, NULL);
-    assert_true(st != ARIL_OK || done.migrated + done.failed == 1);
-    return st == ARIL_OK && done.failed == 1 ? ARIL_E_BATCH : st; /* it stays as it is */
+    assert_true(st != ARIL_OK || done.seen == 1); /* what could not be opened stays as it is */
+    return st;
 }
 
 static aril_status share(void)
@@ -437,7 +447,9 @@ static aril_status tell_prefix(void)
 static aril_status tell_block(void)
 {
     uint8_t key[ARIL_CACHE_BLOCK_KEY_BYTES];
-    const aril_cache_block block = { .model = TEXT("m"), .chain = TEXT("0123456789abcdef") };
+    const aril_cache_block block = { .model = TEXT("m"),
+                                     .layer_count = 1,
+                                     .chain = TEXT("0123456789abcdef") };
     memset(key, 0xa7, sizeof key);
     const aril_status st = aril_cache_block_name(ch.cache, &block, key);
     assert_true(st == ARIL_OK || is_filled(key, sizeof key, 0xa7) || is_filled(key, sizeof key, 0));
@@ -541,6 +553,9 @@ static void demand_status(const struct call *call, enum what what, unsigned n, a
 /* What was there is there, and the call works now. */
 static void demand_state(const struct call *call)
 {
+    if (was_put) {
+        assert_status(cache_get(&ch, put_key, put_value, NULL), ARIL_OK);
+    }
     for (size_t i = 0; i < 4; i++) {
         aril_cache_key key = cache_key("alice", "", "kept");
         key.space = said[i].space;
@@ -558,6 +573,7 @@ static void sweep(const struct call *call, enum what what)
         assert_true(n < MET_MAX);
         prepare(call->warm);
         result = (aril_cache_result){ .status = ARIL_OK };
+        was_put = false;
         arm(what, n);
         const aril_status st = call->run();
         if (!disarm(what)) {
