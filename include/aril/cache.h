@@ -104,7 +104,8 @@ typedef struct aril_cache_policy {
     uint32_t legacy_reads;       /* bit (1u << aril_cache_format) */
     uint64_t legacy_until_s;     /* none is read after it (seconds since 1970); demanded with
                                     legacy_reads */
-    aril_cache_format writes;    /* ARIL_CACHE_NATIVE, _CACHEKIT_INTEROP or _LMCACHE */
+    aril_cache_format writes;    /* ARIL_CACHE_NATIVE, _CACHEKIT_INTEROP or _LMCACHE: then nothing
+                                    native is read either */
     aril_bytes legacy_tenant;    /* cachekit: its tenant string; LMCache: cache_salt; copied */
     uint32_t lmcache_key_bits;   /* 128 or 256; 0: 128 */
     uint64_t lmcache_writes_max; /* demanded to write LMCache frames: 1 to 2^32 in all under one

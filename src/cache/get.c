@@ -146,6 +146,21 @@ static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_
     arili_legacy_value_done(&value);
 }
 
+/* A namespace that writes the format of others has no native values: one of former times would hide
+ * what was put since. */
+static void read_foreign(aril_cache *cache, struct arili_scope *scope, aril_cache_item *item,
+                         aril_error *error)
+{
+    uint64_t now_ms;
+    arili_reading_judge(item, scope->policy, ARIL_E_NOT_FOUND, true);
+    const aril_status st = arili_cache_now(cache, NULL, &now_ms);
+    if (st != ARIL_OK) {
+        refuse(item, scope->policy, st);
+    } else if (arili_others_apply(scope, now_ms)) {
+        read_other(cache, scope, item, error);
+    }
+}
+
 static void end_reading(struct arili_reading *r, const aril_store_item *stored, aril_error *error)
 {
     arili_reading_end(r, stored, error);
@@ -219,6 +234,10 @@ static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct look 
     }
     if ((tiers & ARIL_CACHE_L2) == 0) {
         arili_reading_judge(item, scope->policy, ARIL_E_NOT_FOUND, true);
+        return true;
+    }
+    if (scope->policy->said.writes != ARIL_CACHE_NATIVE) {
+        read_foreign(cache, scope, item, error);
         return true;
     }
     st = arili_reading_begin(r, cache, item, scope, now_ns, error);

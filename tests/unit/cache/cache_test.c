@@ -617,6 +617,37 @@ static void another_cache_hears_of_changes(void **state)
     aril_store_close(store);
 }
 
+static void a_namespace_of_another_format_has_no_native_values(void **state)
+{
+    (void)state;
+    const aril_cache_policy native = { .space = TEXT("s") };
+    const aril_cache_policy other = { .space = TEXT("s"),
+                                      .legacy_reads = 1u << ARIL_CACHE_CACHEKIT_INTEROP,
+                                      .legacy_until_s = FAKE_UNIX_S + 1000,
+                                      .writes = ARIL_CACHE_CACHEKIT_INTEROP };
+    const aril_bytes master = TEXT("0123456789abcdef0123456789abcdef");
+    const aril_cache_key key = cache_key("alice", "s", "users:get:1");
+    start(&native, 1);
+    assert_status(cache_put(&ch, key, TEXT("native")), ARIL_OK);
+    ch.config.policies = &other;
+    cache_home_reopen(&ch);
+    assert_status(aril_cache_legacy_keys(ch.cache, TEXT("alice"), ARIL_CACHE_CACHEKIT_INTEROP,
+                                         &master, 1, &ch.error),
+                  ARIL_OK);
+    assert_status(cache_get(&ch, key, TEXT("native"), NULL), ARIL_E_NOT_FOUND);
+    assert_status(cache_put(&ch, key, TEXT("\xa3new")), ARIL_OK);
+    aril_cache_result result;
+    assert_status(cache_get(&ch, key, TEXT("\xa3new"), &result), ARIL_OK);
+    assert_int_equal(result.format, ARIL_CACHE_CACHEKIT_INTEROP);
+    aril_cache_item item = { .key = key };
+    assert_status(aril_cache_delete(ch.cache, &item, 1, &ch.error), ARIL_OK);
+    assert_status(cache_get(&ch, key, TEXT("native"), NULL), ARIL_E_NOT_FOUND);
+    /* Nothing of it is accepted after its day. */
+    assert_status(cache_put(&ch, key, TEXT("\xa3new")), ARIL_OK);
+    fake_clock_add_s(&w.clock, 1001);
+    assert_status(cache_get(&ch, key, TEXT("\xa3new"), NULL), ARIL_E_NOT_FOUND);
+}
+
 static void policies_that_contradict_themselves_are_refused(void **state)
 {
     (void)state;
@@ -703,6 +734,7 @@ int main(void)
         TEST(names_can_be_listed_where_the_policy_says_so),
         TEST(what_is_missing_is_computed_once),
         TEST(another_cache_hears_of_changes),
+        TEST(a_namespace_of_another_format_has_no_native_values),
         TEST(policies_that_contradict_themselves_are_refused),
         TEST(a_config_out_of_range_is_refused_and_named),
     };
