@@ -181,7 +181,10 @@ aril_cache_format arili_others_format(const struct arili_policy *policy);
 struct arili_others_room {
     const struct arili_policy *policy;
     aril_span memory;
+    bool no_memory; /* why ARIL_E_LIMIT */
 };
+/* What an item that was asked for with it ended with. */
+aril_status arili_others_room_status(const struct arili_others_room *room, aril_status st);
 uint8_t *arili_others_room(void *user, size_t len);
 void arili_others_room_done(struct arili_others_room *room);
 ARIL_MUST_USE aril_status arili_others_open(aril_cache *cache, const struct arili_scope *scope,
@@ -192,8 +195,6 @@ ARIL_MUST_USE aril_status arili_others_seal(aril_cache *cache, struct arili_scop
                                             aril_bytes name, aril_bytes value,
                                             struct arili_stage *ret_stage, size_t *ret_len,
                                             aril_error *error);
-/* aril_store_room_fn for a stored value of others; user is the policy of its namespace. */
-uint8_t *arili_others_room(void *user, size_t len);
 void arili_handed_keys_free(aril_cache *cache);
 void arili_shared_chains_free(aril_cache *cache);
 

@@ -124,8 +124,9 @@ static void read_other(aril_cache *cache, struct arili_scope *scope, aril_cache_
         return; /* no name of theirs: the miss stands */
     }
     aril_status st = aril_store_get(cache->store, &wanted, 1, error);
-    if (st != ARIL_OK || wanted.status != ARIL_OK) {
-        arili_reading_judge(item, scope->policy, st != ARIL_OK ? st : wanted.status, true);
+    st = st != ARIL_OK ? st : arili_others_room_status(&room, wanted.status);
+    if (st != ARIL_OK) {
+        arili_reading_judge(item, scope->policy, st, true);
         return;
     }
     const aril_bytes stored = { wanted.data, wanted.len };

@@ -87,6 +87,7 @@ struct listing {
     const aril_tenant_key *key;
     const struct arili_naming *naming;
     struct arili_listed_name name;
+    aril_status st;
 };
 
 /* Locks and fences lie beside the values. */
@@ -106,6 +107,11 @@ static int visit_name(void *user, aril_bytes name)
     const struct arili_crypto *c = &l->cache->rt->crypto;
     const aril_status st =
         arili_cache_name_open(c, l->cache->hash, l->naming, l->key, l->space, name, &l->name);
+    const aril_status class = aril_status_class(st);
+    if (st != ARIL_OK && st != ARIL_E_NOT_FOUND && class != ARIL_E_AUTH && class != ARIL_E_FORMAT) {
+        l->st = st; /* whether it can be listed is not known */
+        return 1;
+    }
     l->name.key.tenant = l->tenant;
     return l->visit(l->user, st == ARIL_OK ? &l->name.key : NULL, name);
 }
@@ -129,9 +135,10 @@ aril_status aril_cache_list(aril_cache *cache, aril_bytes tenant, aril_bytes spa
         return arili_error_set(error, ARIL_E_UNAVAILABLE,
                                "cache: this store cannot list its names");
     }
-    return aril_store_scan(
+    ARILI_TRY(aril_store_scan(
         cache->store, (aril_bytes){ (const uint8_t *)l.naming->prefix, ARILI_CACHE_PREFIX_TEXT },
-        visit_name, &l, error);
+        visit_name, &l, error));
+    return l.st;
 }
 
 /* --- Flush ---------------------------------------------------------------------------------- */

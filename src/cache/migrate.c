@@ -46,7 +46,7 @@ static aril_status migrate_one(struct migrating *m, aril_bytes name)
         m->done.expired++;
         return ARIL_OK;
     }
-    aril_status st = old.status;
+    aril_status st = arili_others_room_status(&room, old.status);
     if (st == ARIL_OK) {
         st = arili_others_open(m->cache, m->scope, name, (aril_bytes){ old.data, old.len }, &value,
                                m->error);

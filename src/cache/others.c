@@ -200,7 +200,13 @@ uint8_t *arili_others_room(void *user, size_t len)
     }
     room->memory.data = arili_alloc(len > 0 ? len : 1);
     room->memory.len = room->memory.data != NULL ? len : 0;
+    room->no_memory = room->memory.data == NULL;
     return room->memory.data;
+}
+
+aril_status arili_others_room_status(const struct arili_others_room *room, aril_status st)
+{
+    return st == ARIL_E_LIMIT && room->no_memory ? ARIL_E_NOMEM : st;
 }
 
 void arili_others_room_done(struct arili_others_room *room)

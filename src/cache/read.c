@@ -164,7 +164,8 @@ static uint8_t *stage_room(void *user, size_t len)
     struct arili_reading *r = user;
     forget(r); /* a store that asks twice tries again */
     arili_staging_give(r->cache->staging, &r->stage);
-    return take_stage(r, len) == ARIL_OK ? r->stage.data : NULL;
+    r->refused = take_stage(r, len);
+    return r->refused == ARIL_OK ? r->stage.data : NULL;
 }
 
 /* The header is there: is the value opened as it comes, or has it to be whole? Long ones are opened
@@ -337,7 +338,7 @@ static void release(struct arili_reading *r)
 
 void arili_reading_end(struct arili_reading *r, const aril_store_item *stored, aril_error *error)
 {
-    const bool ours = stored->status == ARIL_E_LIMIT && r->refused != ARIL_OK; /* of take() */
+    const bool ours = stored->status == ARIL_E_LIMIT && r->refused != ARIL_OK;
     const bool from_store = stored->status != ARIL_OK && !ours;
     const bool has_header = r->in_pieces && !r->staged && r->came >= sizeof r->header;
     aril_status st = ours ? r->refused : stored->status;

@@ -323,10 +323,11 @@ static aril_status scope_make(aril_cache *cache, uint64_t hash, aril_bytes tenan
     if (*ret != NULL) {
         return ARIL_OK;
     }
-    if (table_grow(cache) != ARIL_OK) {
+    const aril_status grown = table_grow(cache);
+    ARILI_ENSURE(grown != ARIL_E_NOMEM, grown);
+    if (grown != ARIL_OK) {
         return arili_error_set(
-            error, ARIL_E_LIMIT,
-            "the cache knows %zu pairs of tenant and namespace, and takes no more",
+            error, grown, "the cache knows %zu pairs of tenant and namespace, and takes no more",
             cache->scope_count);
     }
     ARILI_DEFER(scope_freep) struct arili_scope *fresh = NULL;
