@@ -794,7 +794,7 @@ static void an_answer_without_end_ends_at_the_deadline_and_when_told_to_stop(voi
 {
     (void)state;
     static const char HEAD[] = "*1000000\r\n";
-    static uint8_t text[2 * ARILI_REDIS_IO_BYTES];
+    static uint8_t text[2 * ARILI_REDIS_IN_BYTES];
     for (size_t i = 0; i + 4 <= sizeof text; i += 4) {
         memcpy(text + i, ":1\r\n", 4);
     }
