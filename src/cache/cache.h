@@ -104,6 +104,8 @@ void arili_count(_Atomic uint64_t *figure, uint64_t n);
 /* Checks pointers, lengths and the fork. */
 ARIL_MUST_USE aril_status arili_cache_enter(const aril_cache *cache);
 ARIL_MUST_USE aril_status arili_cache_key_check(const aril_cache_key *key);
+/* The same of a key that may be one of our own records, which no caller may name. */
+ARIL_MUST_USE aril_status arili_cache_record_check(const aril_cache_key *key);
 
 /* The scope of a tenant and namespace; made when it is new. NOT_FOUND: no such tenant; KEY (class);
  * LIMIT. Also does the looking when it is due. */
@@ -142,15 +144,18 @@ ARIL_MUST_USE aril_status arili_cache_place(aril_cache *cache, struct arili_scop
 /* One value past the policies: item->result and item->status are filled, nothing is counted. Gives
  * the policy of its namespace; NULL: its key is none. */
 struct arili_policy *arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error);
-/* The same, without a look into L1 where past_l1 says so. Until when it may be used without asking
- * the store again: boot clock, UINT64_MAX when the store was asked. */
-struct arili_policy *arili_cache_read_until(aril_cache *cache, aril_cache_item *item, bool past_l1,
-                                            uint64_t *ret_until_ns, aril_error *error);
+/* The same of one of our own records, without a look into L1 where past_l1 says so. Until when it
+ * may be used without asking the store again: boot clock, UINT64_MAX when the store was asked. */
+struct arili_policy *arili_cache_read_record(aril_cache *cache, aril_cache_item *item, bool past_l1,
+                                             uint64_t *ret_until_ns, aril_error *error);
 /* Count how a read ended. p may be NULL. */
 void arili_cache_count(struct arili_policy *p, const aril_cache_item *item);
 /* One value; with a lock name the store checks that fence still holds it. */
 ARIL_MUST_USE aril_status arili_cache_write(aril_cache *cache, aril_cache_item *item,
                                             aril_bytes lock, uint64_t fence, aril_error *error);
+/* One of our own records. */
+ARIL_MUST_USE aril_status arili_cache_write_record(aril_cache *cache, aril_cache_item *item,
+                                                   aril_error *error);
 /* What L1 must know of a value that ends at not_after_ms. epoch: the scope's when the call began,
  * before anything was asked; what ends values meanwhile ends this one too. */
 struct arili_l1_meta arili_l1_meta_of(const struct arili_scope *scope, uint64_t epoch,

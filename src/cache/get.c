@@ -39,6 +39,7 @@ static struct arili_l1_want want_now(const struct arili_scope *scope, uint64_t n
 
 /* How L1 is used, and what it said. */
 struct look {
+    bool own;          /* it is for one of our own records */
     bool past;         /* not at all, where there is a store */
     uint64_t until_ns; /* of what it gave */
 };
@@ -214,7 +215,8 @@ static bool read_or_begin(aril_cache *cache, aril_cache_item *item, struct look 
     *ret_policy = NULL; /* what is no key has none */
     item->result = (aril_cache_result){ .outcome = ARIL_CACHE_MISS };
     uint64_t hash = 0;
-    aril_status st = arili_cache_key_check(&item->key);
+    aril_status st =
+        look->own ? arili_cache_record_check(&item->key) : arili_cache_key_check(&item->key);
     const bool named = st == ARIL_OK;
     if (named) {
         hash = arili_l1_hash(cache->l1, &item->key);
@@ -259,23 +261,30 @@ static void read_from_store(aril_cache *cache, struct arili_reading *r, aril_err
     end_reading(r, &wanted, error);
 }
 
-struct arili_policy *arili_cache_read_until(aril_cache *cache, aril_cache_item *item, bool past_l1,
-                                            uint64_t *ret_until_ns, aril_error *error)
+static struct arili_policy *read_one(aril_cache *cache, aril_cache_item *item, struct look *look,
+                                     aril_error *error)
 {
     struct arili_reading r; /* filled only when the store has to be asked */
     struct arili_policy *policy;
-    struct look look = { .past = past_l1, .until_ns = UINT64_MAX };
-    if (!read_or_begin(cache, item, &look, &r, &policy, error)) {
+    if (!read_or_begin(cache, item, look, &r, &policy, error)) {
         read_from_store(cache, &r, error);
     }
+    return policy;
+}
+
+struct arili_policy *arili_cache_read_record(aril_cache *cache, aril_cache_item *item, bool past_l1,
+                                             uint64_t *ret_until_ns, aril_error *error)
+{
+    struct look look = { .own = true, .past = past_l1, .until_ns = UINT64_MAX };
+    struct arili_policy *policy = read_one(cache, item, &look, error);
     *ret_until_ns = look.until_ns;
     return policy;
 }
 
 struct arili_policy *arili_cache_read(aril_cache *cache, aril_cache_item *item, aril_error *error)
 {
-    uint64_t until_ns;
-    return arili_cache_read_until(cache, item, false, &until_ns, error);
+    struct look look = { .past = false };
+    return read_one(cache, item, &look, error);
 }
 
 /* What is read from the store at one time. */

@@ -11,6 +11,7 @@
 /* One value on its way to the store. */
 struct writing {
     aril_cache_item *item;
+    bool own; /* it is one of our own records */
     struct arili_scope *scope;
     uint64_t now_ns, now_ms, ttl_ms, not_after_ms, generation;
     uint64_t epoch; /* of the scope, before stamps were read */
@@ -29,9 +30,9 @@ static void writing_done(aril_cache *cache, struct writing *w)
 
 /* --- Sealing -------------------------------------------------------------------------------- */
 
-static aril_status item_check(const aril_cache_item *item)
+static aril_status item_check(const aril_cache_item *item, bool own)
 {
-    ARILI_TRY(arili_cache_key_check(&item->key));
+    ARILI_TRY(own ? arili_cache_record_check(&item->key) : arili_cache_key_check(&item->key));
     ARILI_ENSURE(item->value.data != NULL || item->value.len == 0, ARIL_E_USAGE_NULL);
     ARILI_ENSURE(item->tags != NULL || item->tag_count == 0, ARIL_E_USAGE_NULL);
     ARILI_ENSURE(item->tag_count <= ARIL_CACHE_TAGS_MAX, ARIL_E_USAGE_RANGE);
@@ -110,7 +111,7 @@ static aril_status writing_begin(aril_cache *cache, aril_cache_item *item, struc
 {
     w->item = item;
     w->stage = (struct arili_stage){ NULL, 0 };
-    ARILI_TRY(item_check(item));
+    ARILI_TRY(item_check(item, w->own));
     ARILI_TRY(
         arili_scope_find(cache, item->key.tenant, item->key.space, &w->scope, &w->now_ns, error));
     w->epoch = atomic_load(&w->scope->epoch);
@@ -192,10 +193,10 @@ static aril_status put_in_l1(aril_cache *cache, const struct writing *w)
     return ARIL_OK;
 }
 
-aril_status arili_cache_write(aril_cache *cache, aril_cache_item *item, aril_bytes lock,
-                              uint64_t fence, aril_error *error)
+static aril_status write_one(aril_cache *cache, aril_cache_item *item, bool own, aril_bytes lock,
+                             uint64_t fence, aril_error *error)
 {
-    struct writing w = { .item = item };
+    struct writing w = { .item = item, .own = own };
     aril_status st = writing_begin(cache, item, &w, error);
     if (st == ARIL_OK && w.stage.data == NULL) {
         st = put_in_l1(cache, &w);
@@ -209,6 +210,17 @@ aril_status arili_cache_write(aril_cache *cache, aril_cache_item *item, aril_byt
     }
     writing_end(cache, &w, st);
     return st;
+}
+
+aril_status arili_cache_write(aril_cache *cache, aril_cache_item *item, aril_bytes lock,
+                              uint64_t fence, aril_error *error)
+{
+    return write_one(cache, item, false, lock, fence, error);
+}
+
+aril_status arili_cache_write_record(aril_cache *cache, aril_cache_item *item, aril_error *error)
+{
+    return write_one(cache, item, true, (aril_bytes){ NULL, 0 }, 0, error);
 }
 
 /* --- Batches -------------------------------------------------------------------------------- */

@@ -26,13 +26,20 @@ static bool is_span(aril_bytes b)
     return b.data != NULL || b.len == 0;
 }
 
+aril_status arili_cache_key_check(const aril_cache_key *key)
+{
+    ARILI_TRY(arili_cache_record_check(key));
+    ARILI_ENSURE((unsigned)key->type <= ARIL_CACHE_BLOCK, ARIL_E_USAGE_RANGE);
+    return ARIL_OK;
+}
+
 /* A type is one byte of the context: a longer one would be another value of the same name. */
 static bool is_type(unsigned type)
 {
     return type <= ARIL_CACHE_BLOCK || type == ARILI_CACHE_TAG;
 }
 
-aril_status arili_cache_key_check(const aril_cache_key *key)
+aril_status arili_cache_record_check(const aril_cache_key *key)
 {
     ARILI_ENSURE(is_span(key->tenant) && is_span(key->space) && is_span(key->key) &&
                      is_span(key->field),

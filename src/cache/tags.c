@@ -41,7 +41,7 @@ static aril_status read_stamp(aril_cache *cache, const struct tag_key *t, bool p
 {
     uint8_t stamp[ARILI_VALUE_STAMP_BYTES];
     aril_cache_item item = { .key = t->key, .buffer = { stamp, sizeof stamp } };
-    arili_cache_read_until(cache, &item, past_l1, ret_until_ns, error);
+    arili_cache_read_record(cache, &item, past_l1, ret_until_ns, error);
     ARILI_ENSURE(item.result.outcome != ARIL_CACHE_DOWN, item.result.status);
     ARILI_ENSURE(item.result.outcome == ARIL_CACHE_HIT && item.result.len == sizeof stamp,
                  ARIL_E_NOT_FOUND);
@@ -59,7 +59,7 @@ static aril_status write_stamp(aril_cache *cache, const struct tag_key *t, bool 
                              .value = { stamp, sizeof stamp },
                              .absent_only = absent_only,
                              .ttl_ms = UINT64_MAX };
-    ARILI_TRY(arili_cache_write(cache, &item, (aril_bytes){ NULL, 0 }, 0, error));
+    ARILI_TRY(arili_cache_write_record(cache, &item, error));
     memcpy(ret, stamp, sizeof stamp);
     return ARIL_OK;
 }

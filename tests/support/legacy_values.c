@@ -91,8 +91,8 @@ static void fill_lmcache(const json_t *t, struct legacy_case *ret)
     ret->scope.tenant = text_of(t, "salt");
     ret->scope.name = (aril_bytes){ (const uint8_t *)"name", 4 };
     ret->scope.lmcache_key_bits = (uint32_t)vectors_number(t, "key_bits");
-    assert_status(arili_lmcache_prk(provider(), vectors_hex(&file, t, "master_hex"), ret->prk),
-                  ARIL_OK);
+    ret->master = vectors_hex(&file, t, "master_hex");
+    assert_status(arili_lmcache_prk(provider(), ret->master, ret->prk), ARIL_OK);
     ret->keys.count = 1;
     ret->keys.key[0] = (aril_bytes){ ret->prk, sizeof ret->prk };
 }

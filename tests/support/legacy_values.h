@@ -18,6 +18,7 @@ struct legacy_case {
                                         or _each() filled it: do not copy it */
     struct arili_legacy_keys keys;   /* cachekit: all four masters; LMCache: the PRK */
     uint8_t prk[32];
+    aril_bytes master;        /* LMCache: the content of its master file */
     aril_bytes stored, value; /* borrowed from the file */
     size_t key_index;
 };
