@@ -101,7 +101,7 @@ done
 members=$(sed -n 's/^    { "\([a-z0-9_]*\)", AT(.*/\1/p' "$ARIL_SOURCE_DIR/cmd/aril/cache_policy.c")
 check "policies have members" test "$(wc -w <<<"$members")" == 23
 for member in $members; do
-    check "$member is in aril-cache(1)" grep -qE "^$member	" "$page"
+    check "$member is in aril-cache(1)" grep -q "^$member"$'\t' "$page"
 done
 
 # --- mistakes in the command line

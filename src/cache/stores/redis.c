@@ -270,10 +270,11 @@ static aril_status store_stat(void *state, uint64_t deadline_ns, struct arili_ca
     arili_redis_address_text(&s->uri.seeds[0], name);
     (void)snprintf(where, sizeof where, "a Cluster of %zu at ", count);
     *ret = (struct arili_cache_store_stat){ .entries = entries, .bytes = UINT64_MAX };
-    (void)snprintf(ret->description, sizeof ret->description, "%s %s%s%s%.48s%s%s", info.kind,
-                   info.version, info.version[0] != '\0' ? " " : "", s->uri.cluster ? where : "at ",
-                   name, info.group != NULL ? ", TLS 1.3, " : "",
-                   info.group != NULL ? info.group : "");
+    const int len = snprintf(
+        ret->description, sizeof ret->description, "%s %s%s%s%.48s%s%s", info.kind, info.version,
+        info.version[0] != '\0' ? " " : "", s->uri.cluster ? where : "at ", name,
+        info.group != NULL ? ", TLS 1.3, " : "", info.group != NULL ? info.group : "");
+    ARILI_ENSURE(len > 0, ARIL_E_FORMAT); /* what is longer is cut */
     return ARIL_OK;
 }
 

@@ -415,8 +415,8 @@ static void labels_are_printable_and_for_data_name_and_legacy_keys(void **state)
     for (unsigned purpose = 1; purpose <= 9; purpose++) {
         struct arili_key_row k = plain_key(purpose, 3);
         k.label = TEXT("x");
-        const bool may = purpose == ARIL_KEY_DATA || purpose == ARIL_KEY_NAME ||
-                         purpose == ARIL_KEY_LEGACY;
+        const bool may =
+            purpose == ARIL_KEY_DATA || purpose == ARIL_KEY_NAME || purpose == ARIL_KEY_LEGACY;
         assert_status(write_key(&k), may ? ARIL_OK : ARIL_E_USAGE_RANGE);
     }
 }
