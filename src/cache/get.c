@@ -22,10 +22,12 @@ void aril_cache_value_free(aril_span *value)
 
 /* --- L1 ------------------------------------------------------------------------------------- */
 
+/* user: an aril_span that keeps what was given, for when nothing comes of it. */
 static uint8_t *allocate_room(void *user, size_t len)
 {
-    (void)user;
-    return arili_alloc(len > 0 ? len : 1);
+    aril_span *given = user;
+    *given = (aril_span){ arili_alloc(len > 0 ? len : 1), len };
+    return given->data;
 }
 
 static struct arili_l1_want want_now(const struct arili_scope *scope, uint64_t now_ns)
@@ -50,13 +52,18 @@ static bool read_l1(aril_cache *cache, struct arili_scope *scope, uint64_t hash,
 {
     struct arili_l1_meta meta;
     uint8_t *data;
+    aril_span given = { NULL, 0 };
     const struct arili_l1_want want = want_now(scope, now_ns);
     const bool allocate = item->buffer.data == NULL; /* whatever its length says */
     const struct arili_l1_into into = { .buffer = { item->buffer.data,
                                                     allocate ? 0 : item->buffer.len },
-                                        .room = allocate ? allocate_room : NULL };
+                                        .room = allocate ? allocate_room : NULL,
+                                        .user = &given };
     const aril_status st = arili_l1_get_hashed(cache->l1, hash, &item->key, &want, &into, &data,
                                                &item->result.len, &meta);
+    if (st != ARIL_OK) {
+        aril_cache_value_free(&given);
+    }
     if (st == ARIL_E_USAGE_TOO_SMALL) {
         arili_reading_judge(item, scope->policy, st, false);
         return true;
@@ -95,7 +102,7 @@ static void take_other(const struct arili_policy *policy, aril_cache_item *item,
 {
     item->result.len = value->bytes.len;
     if (item->buffer.data == NULL) {
-        item->buffer.data = allocate_room(NULL, value->bytes.len);
+        (void)allocate_room(&item->buffer, value->bytes.len);
         item->buffer.len = item->buffer.data != NULL ? value->bytes.len : 0;
         if (item->buffer.data == NULL) {
             arili_reading_judge(item, policy, ARIL_E_NOMEM, false);
