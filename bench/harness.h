@@ -150,14 +150,17 @@ struct bench_ours {
 bench_pass_fn bench_ours_seal, bench_ours_open, bench_ours_seal_batch, bench_ours_open_batch;
 
 /* --- Topics */
-void bench_memory(void);     /* raw.c */
-void bench_kv(void);         /* kv.c */
-void bench_kv_threads(void); /* kv_threads.c */
-void bench_kv_parts(void);   /* kv_parts.c */
-void bench_python(void);     /* python.c */
-void bench_session(void);    /* session.c */
-void bench_tenants(void);    /* tenants.c */
-void bench_keyring(void);    /* keyring.c */
+void bench_memory(void);      /* raw.c */
+void bench_kv(void);          /* kv.c */
+void bench_kv_threads(void);  /* kv_threads.c */
+void bench_kv_parts(void);    /* kv_parts.c */
+void bench_python(void);      /* python.c */
+void bench_session(void);     /* session.c */
+void bench_tenants(void);     /* tenants.c */
+void bench_keyring(void);     /* keyring.c */
+void bench_cache_l1(void);    /* cache_l1.c */
+void bench_cache_redis(void); /* cache_redis.c */
+void bench_cache_async(void); /* cache_async.c */
 /* In a child: make count tenants and print what that took. */
 void bench_tenants_child(size_t count);
 #endif

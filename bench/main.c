@@ -102,6 +102,10 @@ int main(int argc, char **argv)
     bench_python();
     bench_session();
     bench_keyring();
+    bench_cache_l1();
+    bench_cache_redis();
+    bench_cache_async();
+
     bench_tenants();
     bench_results_end();
     return 0;

@@ -27,6 +27,11 @@ static const struct target {
     { "keyring.tenant_key.cached.ns", false, 300 },
     { "keyring.rewrap.10000.ratio_raw", true, 0.5 },
     { "keyring.open.10000.ms", false, 500 },
+    { "cache.l1.get.1KiB.ns", false, 600 },
+    { "cache.l1.get.1KiB.ratio_raw", true, 0.55 },
+    { "cache.l2.redis.get.64KiB.ratio_plain", true, 0.85 },
+    { "cache.l2.redis.get.4MiB.ratio_plain", true, 0.85 },
+    { "cache.async.put.4MiB.ratio_raw_io", true, 0.8 },
 };
 #define TARGETS (sizeof targets / sizeof targets[0])
 

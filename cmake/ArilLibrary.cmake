@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # One set of objects, three libraries:
-#   aril           libaril.so; libcrypto inside, only the names of tools/exports.txt visible
+#   aril           libaril.so; OpenSSL inside, only the names of tools/exports.txt visible
 #   aril_static    libaril.a; the same as one object file
 #   aril_test_lib  libaril_test.a; everything visible, for tests and benchmarks
 
@@ -13,10 +13,12 @@ add_library(aril_objects OBJECT ${library_sources})
 target_include_directories(aril_objects PRIVATE "${source_dir}/include" "${source_dir}/src")
 target_link_libraries(aril_objects PRIVATE aril_flags)
 
-# The keyring's file is SQLite's; it is the one library besides libc that is linked. Those of
-# TPM 2.0 and PKCS#11 modules are loaded when a keystore asks for them, so only headers count.
+# The keyring's file is SQLite's, and cachekit's values are LZ4 blocks; nothing else besides libc is
+# linked. xxHash is headers alone. The libraries of TPM 2.0 and PKCS#11 modules are loaded when a
+# keystore asks for them, so only headers count.
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
 pkg_check_modules(P11KIT IMPORTED_TARGET p11-kit-1)
 if(P11KIT_FOUND)
     target_include_directories(aril_objects SYSTEM PRIVATE ${P11KIT_INCLUDE_DIRS})
@@ -31,7 +33,8 @@ endif()
 
 add_library(aril_test_lib STATIC $<TARGET_OBJECTS:aril_objects>)
 set_target_properties(aril_test_lib PROPERTIES OUTPUT_NAME aril_test LINKER_LANGUAGE C)
-target_link_libraries(aril_test_lib PUBLIC aril_libcrypto PkgConfig::SQLITE dl m pthread)
+target_link_libraries(aril_test_lib PUBLIC
+    aril_libssl PkgConfig::SQLITE PkgConfig::LZ4 dl m pthread)
 
 # A sanitizer's runtime belongs to the program, so these builds have no libraries
 # to install.
@@ -58,7 +61,8 @@ add_library(aril SHARED $<TARGET_OBJECTS:aril_objects>)
 set_target_properties(aril PROPERTIES
     VERSION ${PROJECT_VERSION} SOVERSION 0 LINKER_LANGUAGE C
     LINK_DEPENDS "${generated_dir}/aril.map")
-target_link_libraries(aril PRIVATE aril_flags aril_libcrypto PkgConfig::SQLITE dl m pthread)
+target_link_libraries(aril PRIVATE
+    aril_flags aril_libssl PkgConfig::SQLITE PkgConfig::LZ4 dl m pthread)
 target_link_options(aril PRIVATE
     -Wl,--exclude-libs,ALL -Wl,-Bsymbolic -Wl,--no-undefined -Wl,--as-needed
     "-Wl,--version-script=${generated_dir}/aril.map")
@@ -68,12 +72,13 @@ add_custom_command(
     OUTPUT "${static_lib}"
     # -d: common symbols get their place here, or objcopy could not hide them.
     COMMAND "${CMAKE_LINKER}" -r -d -o "${generated_dir}/aril_all.o"
-            "$<TARGET_OBJECTS:aril_objects>" "${openssl_libcrypto}"
+            "$<TARGET_OBJECTS:aril_objects>" "${openssl_libssl}" "${openssl_libcrypto}"
     COMMAND "${CMAKE_OBJCOPY}" "--keep-global-symbols=${generated_dir}/aril.keep"
             "${generated_dir}/aril_all.o" "${generated_dir}/aril.o"
     COMMAND "${CMAKE_COMMAND}" -E rm -f "${static_lib}" "${generated_dir}/aril_all.o"
     COMMAND "${CMAKE_AR}" rcs "${static_lib}" "${generated_dir}/aril.o"
-    DEPENDS aril_objects "$<TARGET_OBJECTS:aril_objects>" "${openssl_libcrypto}"
+    DEPENDS aril_objects "$<TARGET_OBJECTS:aril_objects>" "${openssl_libssl}"
+            "${openssl_libcrypto}"
             "${generated_dir}/aril.keep"
     COMMENT "Linking libaril.a"
     COMMAND_EXPAND_LISTS VERBATIM)
@@ -83,4 +88,4 @@ add_library(aril_static STATIC IMPORTED)
 add_dependencies(aril_static aril_static_file)
 set_target_properties(aril_static PROPERTIES
     IMPORTED_LOCATION "${static_lib}"
-    INTERFACE_LINK_LIBRARIES "${openssl_private};PkgConfig::SQLITE;m")
+    INTERFACE_LINK_LIBRARIES "${openssl_private};PkgConfig::SQLITE;PkgConfig::LZ4;m")

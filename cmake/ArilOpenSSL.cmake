@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# Finds OpenSSL >= 3.5 and makes two targets:
+# Finds OpenSSL >= 3.5 and makes three targets:
 #   aril_openssl_headers  the include folder
 #   aril_libcrypto        the static libcrypto with what it needs
+#   aril_libssl           the static libssl, and libcrypto
 
 set(openssl_root "${ARIL_OPENSSL_ROOT}")
 if(NOT openssl_root)
@@ -24,6 +25,12 @@ find_library(openssl_libcrypto libcrypto.a
 if(NOT openssl_include OR NOT openssl_libcrypto)
     message(FATAL_ERROR "${openssl_root} holds no openssl/opensslv.h or no libcrypto.a")
 endif()
+# Of the same folder: two versions in one library would not fit.
+cmake_path(GET openssl_libcrypto PARENT_PATH openssl_libdir)
+set(openssl_libssl "${openssl_libdir}/libssl.a")
+if(NOT EXISTS "${openssl_libssl}")
+    message(FATAL_ERROR "${openssl_libdir} holds libcrypto.a and no libssl.a")
+endif()
 
 file(STRINGS "${openssl_include}/openssl/opensslv.h" openssl_lines
      REGEX "^# *define +OPENSSL_VERSION_(MAJOR|MINOR|PATCH) ")
@@ -36,7 +43,6 @@ message(STATUS "OpenSSL ${openssl_version} in ${openssl_root}")
 
 # A distribution's libcrypto.a may need zlib and zstd; its .pc file says so.
 set(openssl_private -ldl -pthread)
-cmake_path(GET openssl_libcrypto PARENT_PATH openssl_libdir)
 if(EXISTS "${openssl_libdir}/pkgconfig/libcrypto.pc")
     file(STRINGS "${openssl_libdir}/pkgconfig/libcrypto.pc" pc_line REGEX "^Libs.private:")
     string(REGEX MATCHALL "-l[a-z0-9]+|-pthread" openssl_private "${pc_line}")
@@ -53,3 +59,8 @@ add_library(aril_libcrypto STATIC IMPORTED)
 set_target_properties(aril_libcrypto PROPERTIES
     IMPORTED_LOCATION "${openssl_libcrypto}"
     INTERFACE_LINK_LIBRARIES "${openssl_private}")
+
+add_library(aril_libssl STATIC IMPORTED)
+set_target_properties(aril_libssl PROPERTIES
+    IMPORTED_LOCATION "${openssl_libssl}"
+    INTERFACE_LINK_LIBRARIES aril_libcrypto)

@@ -140,6 +140,13 @@ target_link_libraries(oracle_helper PRIVATE aril_test_support aril_test_lib)
 set_target_properties(oracle_helper PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/tools")
 
+# --- what tests/scripts/format_cache_test.py opens the values of
+
+add_executable(cache_maker "${tests_dir}/tools/cache_maker.c")
+target_link_libraries(cache_maker PRIVATE aril_test_support aril_test_lib)
+set_target_properties(cache_maker PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/tools")
+
 # --- fuzz targets: the corpus is replayed in every build, fuzzers need clang
 
 file(GLOB fuzz_sources CONFIGURE_DEPENDS "${tests_dir}/fuzz/*_fuzz.c")

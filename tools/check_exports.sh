@@ -38,13 +38,13 @@ a=$build/libaril.a
 compare libaril.so "$(nm -D --defined-only "$so" | awk '{ print $NF }' | sort)"
 compare libaril.a "$(nm --defined-only --extern-only "$a" | awk 'NF == 3 { print $3 }' | sort)"
 
-# All of libcrypto that is used must be inside.
+# All of libcrypto and libssl that is used must be inside.
 undefined=$({ nm -D --undefined-only "$so"; nm --undefined-only "$a"; } |
     awk '$1 ~ /^[Uw]$/ { print $2 }' |
-    grep -E '^(EVP|OSSL|OPENSSL|CRYPTO|ERR|BIO|BN)_' | head) || true
+    grep -E '^(EVP|OSSL|OPENSSL|CRYPTO|ERR|BIO|BN|PEM|SSL|TLS|X509)_' | head) || true
 status=0
 [[ -z $undefined ]] || status=1
-result "$status" "no undefined symbol of libcrypto: $undefined"
+result "$status" "no undefined symbol of OpenSSL: $undefined"
 
 libraries=$(readelf -d "$so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' |
     grep -E 'crypto|ssl') || true

@@ -23,16 +23,20 @@ LAYERS = {
     "keyring": ["identity", "audit", "record", "crypto", "format", "base"],
     "session": ["identity", "audit", "record", "crypto", "format", "base"],
     "kv": ["session", "identity", "audit", "record", "crypto", "format", "base"],
+    "resp": ["format", "base"],
+    "cache": ["keyring", "identity", "audit", "record", "resp", "crypto", "format", "base"],
     "tenants": ["kv", "session", "identity", "audit", "record", "crypto", "format", "base"],
 }
 
 # A library of others is included only by files that start with one of these.
 LIBRARIES = {
     "openssl/": ["src/crypto/openssl_", "bench/", "tests/"],
-    "sqlite3.h": ["src/keyring/database.c", "bench/", "tests/"],
+    "sqlite3.h": ["src/keyring/database.c", "src/cache/stores/sqlite", "bench/", "tests/"],
     "tss2/": ["src/keyring/stores/tpm2", "tests/"],
     "p11-kit/": ["src/keyring/stores/pkcs11", "tests/"],
-    "curl/": ["cmd/aril/fetch"],
+    "curl/": ["cmd/aril/fetch", "src/cache/stores/http"],
+    "lz4.h": ["src/cache/envelope.c", "tests/"],
+    "xxhash.h": ["src/cache/envelope.c", "tests/"],
     "jansson.h": ["cmd/", "bench/", "tests/"],
     "cmocka.h": ["tests/"],
 }
@@ -40,7 +44,7 @@ LIBRARIES = {
 # What counts as the C library and the kernel.
 SYSTEM = re.compile(
     r"^((sys|linux|asm|arpa|net|netinet|bits)/\w+\.h|\w*intrin\.h|cpuid\.h|"
-    r"(assert|complex|ctype|dirent|dlfcn|elf|endian|errno|fcntl|fenv|float|fnmatch|getopt|glob|"
+    r"(assert|complex|ctype|dirent|dlfcn|elf|endian|errno|fcntl|fenv|float|fnmatch|ftw|getopt|glob|"
     r"grp|inttypes|iso646|libgen|limits|link|locale|malloc|math|netdb|poll|pthread|pwd|regex|"
     r"sched|semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|"
     r"stdlib|stdnoreturn|string|strings|syslog|termios|time|unistd|wchar)\.h)$")

@@ -96,10 +96,13 @@ openssl_is_new_enough() {
     ((major > 3 || (major == 3 && minor >= 5)))
 }
 
-has_libcrypto_a() {
-    local found
-    found=$(compgen -G "$1/lib*/libcrypto.a" || compgen -G "$1/lib/*/libcrypto.a" || true)
-    [[ -n $found ]]
+# libcrypto.a with libssl.a beside it.
+has_static_libs() {
+    local crypto
+    while read -r crypto; do
+        [[ -e ${crypto%/*}/libssl.a ]] && return
+    done < <(compgen -G "$1/lib*/libcrypto.a" || compgen -G "$1/lib/*/libcrypto.a" || true)
+    return 1
 }
 
 # Prints the prefix to build with; fails when there is none yet.
@@ -115,7 +118,7 @@ openssl_where() {
     fi
     for prefix in /usr /usr/local; do
         version=$(openssl_header_version "$prefix") || continue
-        if openssl_is_new_enough "$version" && has_libcrypto_a "$prefix"; then
+        if openssl_is_new_enough "$version" && has_static_libs "$prefix"; then
             printf '%s\n' "$prefix"
             return
         fi
@@ -147,13 +150,16 @@ libjansson-dev|build||JSON in configuration and reports
 libsqlite3-dev|build||the file of the keyring
 libtss2-dev|build||keystores in a TPM 2.0; loaded when one is used
 libp11-kit-dev|build||headers of PKCS#11, for keystores in an HSM
-libcurl4-openssl-dev|build||fetches key bundles by HTTP; loaded when a URL is used
+libcurl4-openssl-dev|build||key bundles and cache stores by HTTP; loaded when a URL is used
+liblz4-dev|build||reads what cachekit compressed
+libxxhash-dev|build||checks what cachekit compressed
 libcmocka-dev|test||the unit tests
 g++|test|g++|checks that the public headers are C++
 python3|test|python3|scripts of the build and test oracles
 python3-cryptography|test||an independent implementation to test against
 swtpm|test|swtpm|a TPM 2.0 in software
 softhsm2|test|softhsm2-util|a PKCS#11 token in software
+redis-server|test|redis-server|the store that the cache is tested with
 npm|test demo|npm|fetches test oracles and the demo's llama.cpp
 clang|check|clang|the second compiler, sanitizers and libFuzzer
 libclang-rt-dev|check||the runtime of clang's sanitizers
@@ -165,7 +171,7 @@ TABLE
     case $openssl_plan in
     package)
         cat <<'TABLE'
-libssl-dev|build||OpenSSL 3.5: all cryptographic primitives
+libssl-dev|build||OpenSSL 3.5: all cryptographic primitives, TLS
 zlib1g-dev|build||needed by the distribution's static libcrypto
 libzstd-dev|build||needed by the distribution's static libcrypto
 TABLE

@@ -19,7 +19,7 @@ openssl_fail() {
         tail -n 15 "$openssl_log" >&2
     fi
     fail "$1" "the log is $openssl_log" "${@:2}" \
-        "or set ARIL_OPENSSL_ROOT to the prefix of an OpenSSL 3.5 or newer with libcrypto.a"
+        "or set ARIL_OPENSSL_ROOT to the prefix of an OpenSSL 3.5 or newer with its .a files"
 }
 
 # Prints "SUITE URI" for each enabled binary package source of the system, from

@@ -4,6 +4,7 @@
 
 /* The subcommands. argv[0] is the name of the command; the result is the exit code. */
 int command_bench(int argc, char **argv);
+int command_cache(int argc, char **argv);
 int command_demo(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_identity(int argc, char **argv);

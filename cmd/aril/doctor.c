@@ -145,7 +145,7 @@ static void print_memory(const struct findings *f)
 
 static void print_ports(const struct findings *f)
 {
-    printf("\n%sFor keyrings%s\n", out_on(OUT_BOLD), out_off());
+    printf("\n%sFor keyrings and caches%s\n", out_on(OUT_BOLD), out_off());
     for (size_t i = 0; i < DOCTOR_PORTS; i++) {
         const struct doctor_port *p = &f->ports[i];
         print_line(p->works ? OUT_GOOD : OUT_DIM, p->works ? "ok" : "-", p->feature,

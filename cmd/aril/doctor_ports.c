@@ -2,6 +2,7 @@
 #include "doctor_ports.h"
 #include "fetch.h"
 #include <aril/keystore.h>
+#include <aril/store.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
@@ -78,11 +79,29 @@ static void look_at_pkcs11(aril_runtime *rt, struct doctor_port *p)
     }
 }
 
+/* Bundles come through what the command loads of libcurl, stores through what the library loads,
+ * which is more of it. A store opens while nobody answers, so nothing is asked of anybody. */
+static void look_at_http(aril_runtime *rt, struct doctor_port *p)
+{
+    const aril_store_config config = { .uri = "http://127.0.0.1:1/", .deadline_ms = DEADLINE_MS };
+    aril_store *store = NULL;
+    aril_error error = { .status = ARIL_OK };
+    p->feature = "HTTP";
+    p->works = fetch_http_works(p->text, sizeof p->text);
+    if (!p->works) {
+        return;
+    }
+    const aril_status st = aril_store_open(rt, &config, &store, &error);
+    aril_store_close(store);
+    const size_t len = strlen(p->text);
+    snprintf(p->text + len, sizeof p->text - len, "; for bundles%s%s",
+             st == ARIL_OK ? " and stores" : " alone: ", st == ARIL_OK ? "" : error.message);
+}
+
 void doctor_look_at_ports(aril_runtime *rt, struct doctor_port ret[DOCTOR_PORTS])
 {
     memset(ret, 0, DOCTOR_PORTS * sizeof *ret);
     look_at_tpm(rt, &ret[0]);
     look_at_pkcs11(rt, &ret[1]);
-    ret[2].feature = "HTTP";
-    ret[2].works = fetch_http_works(ret[2].text, sizeof ret[2].text);
+    look_at_http(rt, &ret[2]);
 }

@@ -4,7 +4,8 @@
 #include <aril/runtime.h>
 #include <stdbool.h>
 
-/* What keyrings use of this machine when a user asks for it: a TPM, tokens, HTTP. */
+/* What keyrings and caches use of this machine when a user asks for it: a TPM, tokens, HTTP (for
+ * bundles and for stores). */
 
 #define DOCTOR_PORTS 3u
 

@@ -89,6 +89,27 @@ int file_read(const char *command, const char *path, size_t max, struct file_con
     return 0;
 }
 
+int file_check_secret(const char *command, const char *path)
+{
+    struct stat st;
+    if (is_standard(path)) {
+        return 0;
+    }
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        const int error = errno;
+        if (fd >= 0) {
+            close(fd);
+        }
+        return failure_errno(command, path, error);
+    }
+    close(fd);
+    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0 || st.st_uid != geteuid()) {
+        return failure_report(command, ARIL_E_IO_PERMISSION, "%s", path);
+    }
+    return 0;
+}
+
 bool file_begins(const char *path, const char *text)
 {
     char head[64] = { 0 };

@@ -27,6 +27,9 @@ static inline aril_bytes file_bytes(const struct file_contents *contents)
     return (aril_bytes){ contents->data, contents->len };
 }
 
+/* A file of secrets is nobody else's: its mode and its owner. Standard input is anybody's. */
+int file_check_secret(const char *command, const char *path);
+
 /* Whether the file begins with text. False also when it cannot be read: the reader that
  * comes next reports that. */
 bool file_begins(const char *path, const char *text);

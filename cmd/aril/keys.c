@@ -18,7 +18,7 @@ static const struct subcommand subcommands[] = {
     { "recovery-key", "make a recovery key on an offline machine", keys_recovery_key },
     { "recover", "bring a keyring under a new keystore", keys_recover },
     { "verify", "check every key, or a recovery key", keys_verify },
-    { "import", "take keys over from cachekit", keys_import },
+    { "import", "take keys over from cachekit or LMCache", keys_import },
     { "lock", "make all processes forget the keys", keys_lock },
     { "unlock", "end a lock", keys_unlock },
     { "seal", "encrypt a small file for a tenant", keys_seal },

@@ -25,6 +25,10 @@ struct keys_options {
     bool without_json; /* set before parsing: the command prints bytes or PEM */
 };
 
+/* The shared options; --json is the last one. */
+#define KEYS_SHARED_OPTIONS 4u
+void keys_shared_options(struct keys_options *options, struct args_option ret[KEYS_SHARED_OPTIONS]);
+
 /* args_parse() with the shared options below those of spec. */
 int keys_parse(const struct args_spec *spec, struct keys_options *options, int argc, char **argv,
                const char *ret_operands[ARGS_OPERANDS_MAX], size_t *ret_count);
@@ -84,11 +88,17 @@ int keys_confirm(const char *command, bool yes, const char *what, const char *wo
 aril_bytes keys_bytes(const char *text);
 /* Lower case hexadecimal; cap is at least 2 * len + 1. */
 void keys_hex(const uint8_t *bytes, size_t len, char *ret, size_t cap);
+/* What 2 * count hexadecimal digits say. False when one of them is none. */
+bool keys_unhex(const char *digits, size_t count, uint8_t *ret);
 /* "2026-01-31T23:59:59Z" */
 const char *keys_date(uint64_t unix_s, char ret[KEYS_DATE_TEXT]);
 /* Bytes as text that is safe on a terminal: what is not printable UTF-8 becomes \xNN. */
 const char *keys_safe(aril_bytes bytes, char *ret, size_t cap);
+/* Printable UTF-8, without a line's end. */
+bool keys_is_text(aril_bytes bytes);
 /* How users name the slot of a key: "root", "data:acme/label". */
+/* Whether keys of that purpose may have a label, behind a slash. */
+bool keys_has_label(aril_key_purpose purpose);
 const char *keys_name(const aril_key_info *info, char ret[KEYS_NAME_TEXT]);
 const char *keys_due_name(aril_key_due due);
 uint64_t keys_now_s(void);

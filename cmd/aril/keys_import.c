@@ -3,14 +3,11 @@
 #include "files.h"
 #include "keys.h"
 #include "subcommand.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define COMMAND         "aril keys import cachekit"
+#define LMCACHE         "aril keys import lmcache"
 #define KEY_BYTES       32u
 #define KEY_DIGITS      (2 * KEY_BYTES)
 #define FILE_BYTES_MAX  4096u
@@ -28,27 +25,12 @@ static void masters_wipe(struct masters *m)
     explicit_bzero(m, sizeof *m);
 }
 
-static int digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    const char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* Exactly 64 digits. Messages say where, and never what. */
 static int add_key(struct masters *m, const char *where, size_t number, const char *text,
                    size_t len)
 {
     uint8_t key[KEY_BYTES];
-    bool good = len == KEY_DIGITS;
-    for (size_t i = 0; good && i < KEY_BYTES; i++) {
-        const int high = digit(text[2 * i]);
-        const int low = digit(text[2 * i + 1]);
-        good = high >= 0 && low >= 0;
-        key[i] = (uint8_t)((unsigned)(high & 15) << 4 | (unsigned)(low & 15));
-    }
+    const bool good = len == KEY_DIGITS && keys_unhex(text, KEY_BYTES, key);
     int rc = 0;
     if (!good) {
         rc = failure_explain(COMMAND, ARIL_E_FORMAT_FIELD,
@@ -79,32 +61,10 @@ static int add_keys(struct masters *m, const char *where, const char *text, size
     return 0;
 }
 
-/* A file of secrets is nobody else's. */
-static int check_mode(const char *path)
-{
-    struct stat st;
-    if (strcmp(path, "-") == 0) {
-        return 0;
-    }
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        const int error = errno;
-        if (fd >= 0) {
-            close(fd);
-        }
-        return failure_errno(COMMAND, path, error);
-    }
-    close(fd);
-    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0 || st.st_uid != geteuid()) {
-        return failure_report(COMMAND, ARIL_E_IO_PERMISSION, "%s", path);
-    }
-    return 0;
-}
-
 static int add_file(struct masters *m, const char *path)
 {
     DEFER(file_contents_free) struct file_contents text = { .data = NULL };
-    int rc = check_mode(path);
+    int rc = file_check_secret(COMMAND, path);
     if (rc == 0) {
         rc = file_read(COMMAND, path, FILE_BYTES_MAX, &text);
     }
@@ -220,10 +180,81 @@ static int import_cachekit(int argc, char **argv)
     return rc != 0 ? rc : import(&options, tenant, &masters);
 }
 
+/* --- LMCache ------------------------------------------------------------------------------- */
+
+static int import_master(const struct keys_options *options, const char *tenant, const char *path,
+                         aril_bytes master)
+{
+    DEFER(keys_close) struct keys_session s = { .command = LMCACHE };
+    if (master.len < ARIL_LMCACHE_MASTER_BYTES_MIN) {
+        return failure_explain(LMCACHE, ARIL_E_FORMAT_TRUNCATED,
+                               "give the file that LMCache reads its master key from",
+                               "%s: %zu bytes; a master key has %u at least", path, master.len,
+                               ARIL_LMCACHE_MASTER_BYTES_MIN);
+    }
+    const int rc = keys_open(&s, options);
+    if (rc != 0) {
+        return rc;
+    }
+    aril_error error = { .status = ARIL_OK };
+    const aril_status st =
+        aril_keyring_import_lmcache(s.keyring, keys_bytes(tenant), master, &error);
+    if (st != ARIL_OK) {
+        return failure_error(LMCACHE, st, &error, tenant);
+    }
+    if (options->json) {
+        return keys_print_json(LMCACHE,
+                               json_pack("{s:o, s:I}", "tenant", keys_json_text(keys_bytes(tenant)),
+                                         "imported", (json_int_t)1));
+    }
+    char safe[KEYS_OWNER_TEXT];
+    printf("imported the master key for %s, label lmcache\n",
+           keys_safe(keys_bytes(tenant), safe, sizeof safe));
+    return EXIT_DONE;
+}
+
+static int import_lmcache(int argc, char **argv)
+{
+    struct keys_options options = { .keyring = NULL };
+    const char *tenant = NULL;
+    const char *key_file = NULL;
+    const struct args_option own[] = {
+        { "tenant", ARGS_TEXT, &tenant, "NAME", "whose key it is", 0, 0 },
+        { "key-file", ARGS_TEXT, &key_file, "FILE", "the master key; - is standard input", 0, 0 },
+    };
+    const struct args_spec spec = {
+        .command = LMCACHE,
+        .operands = "",
+        .summary =
+            "Take the master key of LMCache's aesgcm serde over, so that what it sealed can\n"
+            "be opened. The file is taken as it is, 16 to 4096 bytes, and its owner alone\n"
+            "can read it.",
+        .options = own,
+        .option_count = sizeof own / sizeof own[0],
+    };
+    int rc = keys_parse(&spec, &options, argc, argv, NULL, NULL);
+    if (rc != ARGS_RUN) {
+        return rc;
+    }
+    if (tenant == NULL || tenant[0] == '\0') {
+        return failure_usage(LMCACHE, "missing option: --tenant");
+    }
+    if (key_file == NULL) {
+        return failure_usage(LMCACHE, "missing option: --key-file");
+    }
+    DEFER(file_contents_free) struct file_contents file = { .data = NULL };
+    rc = file_check_secret(LMCACHE, key_file);
+    if (rc == 0) {
+        rc = file_read(LMCACHE, key_file, ARIL_LMCACHE_MASTER_BYTES_MAX, &file);
+    }
+    return rc != 0 ? rc : import_master(&options, tenant, key_file, file_bytes(&file));
+}
+
 int keys_import(int argc, char **argv)
 {
     static const struct subcommand subcommands[] = {
         { "cachekit", "master keys of cachekit, for a tenant", import_cachekit },
+        { "lmcache", "the master key of LMCache, for a tenant", import_lmcache },
     };
     static const struct subcommand_family family = {
         .command = "aril keys import",

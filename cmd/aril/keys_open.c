@@ -10,18 +10,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SYSTEM_KEYRING     "/var/lib/aril/keyring"
-#define USER_KEYRING       "aril/keyring" /* below $XDG_DATA_HOME */
-#define THREADS_MAX        15
-#define PROGRESS_NS        100000000u
-#define NS_PER_S           1000000000u
-#define CREDENTIAL         "credential:"
-#define SHARED_OPTIONS_MAX 4u
+#define SYSTEM_KEYRING "/var/lib/aril/keyring"
+#define USER_KEYRING   "aril/keyring" /* below $XDG_DATA_HOME */
+#define THREADS_MAX    15
+#define PROGRESS_NS    100000000u
+#define NS_PER_S       1000000000u
+#define CREDENTIAL     "credential:"
 
-int keys_parse(const struct args_spec *spec, struct keys_options *options, int argc, char **argv,
-               const char *ret_operands[ARGS_OPERANDS_MAX], size_t *ret_count)
+void keys_shared_options(struct keys_options *options, struct args_option ret[KEYS_SHARED_OPTIONS])
 {
-    const struct args_option shared[SHARED_OPTIONS_MAX] = {
+    const struct args_option shared[KEYS_SHARED_OPTIONS] = {
         { "keyring", ARGS_TEXT, &options->keyring, "FILE", "the keyring; default $ARIL_KEYRING", 0,
           0 },
         { "keystore", ARGS_TEXT, &options->keystore, "URI",
@@ -30,9 +28,17 @@ int keys_parse(const struct args_spec *spec, struct keys_options *options, int a
           "wait so long for the keystore and for others", 1, KEYS_TIMEOUT_MS_MAX },
         { "json", ARGS_FLAG, &options->json, NULL, "print one JSON object", 0, 0 },
     };
+    memcpy(ret, shared, sizeof shared);
+}
+
+int keys_parse(const struct args_spec *spec, struct keys_options *options, int argc, char **argv,
+               const char *ret_operands[ARGS_OPERANDS_MAX], size_t *ret_count)
+{
+    struct args_option shared[KEYS_SHARED_OPTIONS];
     struct args_spec whole = *spec;
+    keys_shared_options(options, shared);
     whole.common = shared;
-    whole.common_count = SHARED_OPTIONS_MAX - (options->without_json ? 1 : 0);
+    whole.common_count = KEYS_SHARED_OPTIONS - (options->without_json ? 1 : 0);
     return args_parse(&whole, argc, argv, ret_operands, ret_count);
 }
 

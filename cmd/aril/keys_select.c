@@ -125,8 +125,8 @@ static int unknown_selector(const char *command, const char *text)
 {
     return failure_usage(command,
                          "%s: not a key; write root, authority, tenant:NAME, model:NAME, "
-                         "api:NAME, data:TENANT[/LABEL], name:TENANT[/LABEL] or at least %u "
-                         "digits of a key id",
+                         "api:NAME, data:TENANT[/LABEL], name:TENANT[/LABEL], "
+                         "legacy:TENANT[/LABEL] or at least %u digits of a key id",
                          text, PREFIX_DIGITS_MIN);
 }
 
@@ -160,7 +160,7 @@ static int parse(const char *command, const char *text, size_t len, struct keys_
     }
     const char *owner = colon + 1;
     size_t owner_len = len - word - 1;
-    if (purpose == ARIL_KEY_DATA || purpose == ARIL_KEY_NAME) {
+    if (keys_has_label(purpose)) {
         split_label(owner, &owner_len, &ret->slot.label);
     }
     ret->slot.owner = (aril_bytes){ (const uint8_t *)owner, owner_len };

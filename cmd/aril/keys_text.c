@@ -23,6 +23,27 @@ void keys_hex(const uint8_t *bytes, size_t len, char *ret, size_t cap)
     ret[at] = '\0';
 }
 
+static int digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    const char lower = (char)(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+bool keys_unhex(const char *digits, size_t count, uint8_t *ret)
+{
+    bool good = true;
+    for (size_t i = 0; good && i < count; i++) {
+        const int high = digit(digits[2 * i]);
+        const int low = digit(digits[2 * i + 1]);
+        good = high >= 0 && low >= 0;
+        ret[i] = (uint8_t)((unsigned)(high & 15) << 4 | (unsigned)(low & 15));
+    }
+    return good;
+}
+
 const char *keys_date(uint64_t unix_s, char ret[KEYS_DATE_TEXT])
 {
     const time_t t = (time_t)unix_s;
@@ -59,7 +80,7 @@ static size_t character(const uint8_t *at, size_t left)
     return in_range ? len : 0;
 }
 
-static bool is_text(aril_bytes bytes)
+bool keys_is_text(aril_bytes bytes)
 {
     size_t at = 0;
     while (at < bytes.len) {
@@ -95,11 +116,16 @@ const char *keys_safe(aril_bytes bytes, char *ret, size_t cap)
     return ret;
 }
 
+bool keys_has_label(aril_key_purpose purpose)
+{
+    return purpose == ARIL_KEY_DATA || purpose == ARIL_KEY_NAME || purpose == ARIL_KEY_LEGACY;
+}
+
 const char *keys_name(const aril_key_info *info, char ret[KEYS_NAME_TEXT])
 {
     char owner[KEYS_OWNER_TEXT];
     char label[KEYS_LABEL_TEXT];
-    const bool labels = info->purpose == ARIL_KEY_DATA || info->purpose == ARIL_KEY_NAME;
+    const bool labels = keys_has_label(info->purpose);
     /* The last slash ends the owner, so an owner with a slash is followed by one. */
     const bool slash =
         labels && (info->label.len > 0 ||
@@ -167,7 +193,7 @@ void keys_print_padded(const char *text, size_t width)
 json_t *keys_json_text(aril_bytes bytes)
 {
     char safe[KEYS_OWNER_TEXT];
-    if (is_text(bytes)) {
+    if (keys_is_text(bytes)) {
         return json_stringn(bytes.len == 0 ? "" : (const char *)bytes.data, bytes.len);
     }
     return json_string(keys_safe(bytes, safe, sizeof safe));

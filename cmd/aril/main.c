@@ -22,6 +22,7 @@ static const struct command {
     { "doctor", "check this machine and the cryptography", command_doctor },
     { "identity", "make, show and use signing keys", command_identity },
     { "keys", "keep, rotate and destroy the keys of tenants", command_keys },
+    { "cache", "keep values in stores that cannot read them", command_cache },
     { "bench", "measure this machine", command_bench },
     { "help", "explain a command", command_help },
 };

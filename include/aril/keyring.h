@@ -58,7 +58,7 @@ typedef enum aril_key_purpose {
     ARIL_KEY_NODE = 6,      /* HPKE KEM and ML-DSA: opens bundles, signs receipts */
     ARIL_KEY_DATA = 7,      /* 32 bytes, XAES-256-GCM: seals */
     ARIL_KEY_NAME = 8,      /* 32 bytes, HMAC: names of cached values */
-    ARIL_KEY_LEGACY = 9     /* 32 bytes: a cachekit master key; opens what cachekit sealed */
+    ARIL_KEY_LEGACY = 9     /* 32 bytes, of cachekit or LMCache; opens what they sealed */
 } aril_key_purpose;
 #define ARIL_KEY_PURPOSES 10u
 
@@ -263,7 +263,7 @@ ARIL_API ARIL_MUST_USE aril_status aril_keyring_verify(aril_keyring *keyring,
 typedef struct aril_key_slot {
     aril_key_purpose purpose;
     aril_bytes owner; /* 1 to ARIL_KEY_OWNER_BYTES_MAX, no NUL; empty for ROOT and AUTHORITY */
-    aril_bytes label; /* 0 to ARIL_KEY_LABEL_BYTES_MAX printable characters; DATA, NAME only */
+    aril_bytes label; /* 0 to ARIL_KEY_LABEL_BYTES_MAX printable characters; DATA, NAME, LEGACY */
 } aril_key_slot;
 
 /**
@@ -338,7 +338,9 @@ ARIL_API ARIL_MUST_USE aril_status aril_keyring_shreds(aril_keyring *keyring,
 
 /**
  * A named number that only goes up, guarded against rollback like the keys: the lowest version of
- * a model that may load, the generation of a namespace. get gives 0 for a name that was never set.
+ * a model that may load, the generation of a namespace. get gives 0 for a name that was never set,
+ * and what another process did refresh_ms ago or earlier. Floors of an authority reach its nodes in
+ * bundles, where they only go up as well; a node may raise its own further.
  * @param name  1 to 255 bytes.
  * @retval ARIL_E_REPLAY_ROLLBACK  raise: @p value is below the floor.
  */
@@ -570,6 +572,24 @@ ARIL_API ARIL_MUST_USE aril_status aril_keyring_import_cachekit(aril_keyring *ke
                                                                 aril_bytes tenant,
                                                                 const aril_bytes *keys,
                                                                 size_t count, aril_error *error);
+
+#define ARIL_LMCACHE_MASTER_BYTES_MIN 16u
+#define ARIL_LMCACHE_MASTER_BYTES_MAX 4096u
+
+/**
+ * Import the master key of LMCache's aesgcm serde for a tenant, as a LEGACY key with the label
+ * "lmcache": the 32 bytes of HKDF-Extract (SHA-256, no salt) over it, from which LMCache's keys
+ * derive. It becomes the current one; one that was imported before still opens.
+ * @param master  The content of the key file as it is: 16 to 4096 bytes.
+ * @retval ARIL_E_EXISTS         It was imported before; nothing was changed.
+ * @retval ARIL_E_NOT_FOUND      No such tenant: create it first.
+ * @retval ARIL_E_KEY_DESTROYED  It was shredded.
+ * @retval ARIL_E_USAGE_STATE    This is the keyring of a node.
+ * Since: 0.3
+ */
+ARIL_API ARIL_MUST_USE aril_status aril_keyring_import_lmcache(aril_keyring *keyring,
+                                                               aril_bytes tenant, aril_bytes master,
+                                                               aril_error *error);
 
 #ifdef __cplusplus
 }

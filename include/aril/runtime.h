@@ -79,8 +79,9 @@ ARIL_API ARIL_MUST_USE aril_status aril_runtime_get_info(const aril_runtime *rt,
 typedef void aril_self_test_fn(void *user, const char *name, aril_status st);
 
 /**
- * Run a known-answer test of each primitive: AES-256-GCM, XAES-256-GCM, SHA-2,
- * SHA-3, HKDF, HMAC, Argon2id, X25519, ML-KEM-768 and -1024, X-Wing, HPKE, ML-DSA-65 and -87.
+ * Run a known-answer test of each primitive: AES-256-GCM and AES-128-GCM, XAES-256-GCM,
+ * AES-256-SIV, SHA-2, SHA-3, BLAKE2b, HKDF, HMAC, Argon2id, X25519, ML-KEM-768 and -1024, X-Wing,
+ * HPKE, ML-DSA-65 and -87.
  *
  * @param report  Called for each test, in order; may be NULL.
  * @retval ARIL_OK        Every test gave the expected bytes.

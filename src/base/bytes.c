@@ -130,3 +130,40 @@ aril_status arili_writer_end(const struct arili_writer *w, size_t *ret_len)
     *ret_len = w->len;
     return ARIL_OK;
 }
+
+size_t arili_utf8_length(const uint8_t *p, size_t len)
+{
+    if (p[0] < 0x80) {
+        return 1;
+    }
+    if (p[0] < 0xc2 || p[0] > 0xf4) {
+        return 0;
+    }
+    const size_t need = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    if (len < need) {
+        return 0;
+    }
+    const uint8_t second_min = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
+    const uint8_t second_max = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
+    if (p[1] < second_min || p[1] > second_max) {
+        return 0;
+    }
+    for (size_t i = 2; i < need; i++) {
+        if ((p[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return need;
+}
+
+bool arili_utf8_is_valid(aril_bytes text)
+{
+    for (size_t i = 0; i < text.len;) {
+        const size_t n = arili_utf8_length(text.data + i, text.len - i);
+        if (n == 0) {
+            return false;
+        }
+        i += n;
+    }
+    return true;
+}

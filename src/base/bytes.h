@@ -86,6 +86,12 @@ void arili_write_vec16(struct arili_writer *w, aril_bytes b);
 /* ARIL_OK and the length, or ARIL_E_USAGE_TOO_SMALL. */
 ARIL_MUST_USE aril_status arili_writer_end(const struct arili_writer *w, size_t *ret_len);
 
+/* Bytes of the well-formed UTF-8 character at the start of p (RFC 3629 section 4),
+ * or 0: no overlong forms, no surrogates, nothing above U+10FFFF. len is at least 1. */
+size_t arili_utf8_length(const uint8_t *p, size_t len);
+/* Whether all of text is well-formed UTF-8. */
+bool arili_utf8_is_valid(aril_bytes text);
+
 /* A string literal as bytes, without its NUL. */
 #define ARILI_LITERAL(s) ((aril_bytes){ (const uint8_t *)("" s), sizeof(s) - 1 })
 #endif

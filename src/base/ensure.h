@@ -19,6 +19,12 @@
         }                                   \
     } while (0)
 
+/* A failure that changes nothing for the caller: say why beside the call. */
+static inline void arili_forgive(aril_status st)
+{
+    (void)st;
+}
+
 /* Run fn(&var) whenever var leaves its scope, on every path. */
 #define ARILI_DEFER(fn) __attribute__((cleanup(fn)))
 /* Hand a deferred pointer out: list->head = ARILI_TAKE(node). The variable

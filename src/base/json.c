@@ -62,33 +62,6 @@ void arili_json_array_end(struct arili_json *j)
     end(j, "]");
 }
 
-/* Bytes of the well-formed UTF-8 character at the start of p (RFC 3629 section 4),
- * or 0: no overlong forms, no surrogates, nothing above U+10FFFF. */
-static size_t utf8_length(const uint8_t *p, size_t len)
-{
-    if (p[0] < 0x80) {
-        return 1;
-    }
-    if (p[0] < 0xc2 || p[0] > 0xf4) {
-        return 0;
-    }
-    const size_t need = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (len < need) {
-        return 0;
-    }
-    const uint8_t second_min = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
-    const uint8_t second_max = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
-    if (p[1] < second_min || p[1] > second_max) {
-        return 0;
-    }
-    for (size_t i = 2; i < need; i++) {
-        if ((p[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    return need;
-}
-
 static void put_escaped(struct arili_json *j, uint8_t c)
 {
     static const char named[] = "\"\\\b\f\n\r\t";
@@ -109,7 +82,7 @@ static void put_quoted(struct arili_json *j, aril_bytes text)
 {
     put(j, "\"", 1);
     for (size_t i = 0; i < text.len;) {
-        const size_t len = utf8_length(text.data + i, text.len - i);
+        const size_t len = arili_utf8_length(text.data + i, text.len - i);
         if (len == 0) {
             put(j, "\\ufffd", 6);
         } else if (len == 1) {

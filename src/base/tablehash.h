@@ -13,5 +13,7 @@ static inline uint64_t arili_table_mix(uint64_t seed, uint64_t state, uint64_t w
     __extension__ const unsigned __int128 product = (unsigned __int128)(state ^ word) * (seed | 1);
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
+/* Mixes bytes into a state that has their length already. */
+uint64_t arili_table_mix_bytes(uint64_t seed, uint64_t state, aril_bytes bytes);
 uint64_t arili_table_hash(uint64_t seed, aril_bytes key);
 #endif

@@ -17,7 +17,7 @@
  *  - Secrets are wiped before memory goes back.
  *  - Members are appended and bump ARILI_CRYPTO_ABI.
  */
-#define ARILI_CRYPTO_ABI 2u
+#define ARILI_CRYPTO_ABI 4u
 
 #define ARILI_AEAD_KEY_BYTES   32u
 #define ARILI_AEAD_NONCE_BYTES 12u
@@ -49,6 +49,12 @@ enum arili_kem {
 #define ARILI_X25519_BYTES             32u
 
 #define ARILI_ML_DSA_SEED_BYTES 32u
+
+#define ARILI_BLAKE2B_BYTES_MAX   64u
+#define ARILI_SIV_KEY_BYTES       64u /* two AES-256 keys */
+#define ARILI_SIV_IV_BYTES        16u
+#define ARILI_SIV_PLAIN_BYTES_MAX ((size_t)1 << 20)
+#define ARILI_GCM128_KEY_BYTES    16u
 
 /* RFC 9106 section 3.1. */
 #define ARILI_ARGON2_SALT_BYTES_MIN 8u
@@ -90,6 +96,16 @@ struct arili_crypto_ops {
                                            aril_bytes aad, aril_bytes body,
                                            const uint8_t tag[ARILI_AEAD_TAG_BYTES],
                                            const aril_span *ret_spans, size_t count);
+    /* The same in pieces, as they come in: begin, more for each, end with the tag, which may be
+     * ARIL_E_AUTH. What more wrote is not verified until end said ARIL_OK; else the caller wipes
+     * it. Nothing else is done with the context meanwhile. */
+    ARIL_MUST_USE aril_status (*aead_open_begin)(struct arili_aead_ctx *ctx,
+                                                 const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
+                                                 aril_bytes aad);
+    ARIL_MUST_USE aril_status (*aead_open_more)(struct arili_aead_ctx *ctx, aril_bytes body,
+                                                uint8_t *ret_plain);
+    ARIL_MUST_USE aril_status (*aead_open_end)(struct arili_aead_ctx *ctx,
+                                               const uint8_t tag[ARILI_AEAD_TAG_BYTES]);
 
     /* --- AES-256, blocks of 16 bytes, ECB: only the building block of XAES. */
     ARIL_MUST_USE aril_status (*aes_blocks)(struct arili_provider *p,
@@ -157,6 +173,36 @@ struct arili_crypto_ops {
     ARIL_MUST_USE aril_status (*argon2id)(struct arili_provider *p, aril_bytes passphrase,
                                           aril_bytes salt, uint32_t memory_kib, uint32_t iterations,
                                           uint32_t lanes, uint8_t *ret, size_t ret_len);
+
+    /* --- BLAKE2b (RFC 7693), unkeyed, ret_len 1 to ARILI_BLAKE2B_BYTES_MAX: names of
+     * cachekit. */
+    ARIL_MUST_USE aril_status (*blake2b)(struct arili_provider *p, const aril_bytes *parts,
+                                         size_t count, uint8_t *ret, size_t ret_len);
+
+    /* --- AES-256-SIV (RFC 5297): deterministic, for names that must be found again. aad is the
+     * one component of associated data; when it is empty there is none. Seal: ret_iv and ret_body
+     * (plain.len, at least 1, at most ARILI_SIV_PLAIN_BYTES_MAX); open: ARIL_E_AUTH. On failure
+     * outputs are zero or unchanged. */
+    ARIL_MUST_USE aril_status (*siv_seal)(struct arili_provider *p,
+                                          const uint8_t key[ARILI_SIV_KEY_BYTES], aril_bytes aad,
+                                          aril_bytes plain, uint8_t ret_iv[ARILI_SIV_IV_BYTES],
+                                          uint8_t *ret_body);
+    ARIL_MUST_USE aril_status (*siv_open)(struct arili_provider *p,
+                                          const uint8_t key[ARILI_SIV_KEY_BYTES], aril_bytes aad,
+                                          const uint8_t iv[ARILI_SIV_IV_BYTES], aril_bytes body,
+                                          uint8_t *ret_plain);
+
+    /* --- AES-128-GCM, one message: LMCache's smaller key size. The tag stands behind the
+     * ciphertext in body (plain.len + 16), and there is no associated data. ARIL_E_AUTH also for a
+     * body shorter than a tag. On failure outputs are zero or unchanged. */
+    ARIL_MUST_USE aril_status (*gcm128_seal)(struct arili_provider *p,
+                                             const uint8_t key[ARILI_GCM128_KEY_BYTES],
+                                             const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
+                                             aril_bytes plain, uint8_t *ret_body);
+    ARIL_MUST_USE aril_status (*gcm128_open)(struct arili_provider *p,
+                                             const uint8_t key[ARILI_GCM128_KEY_BYTES],
+                                             const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
+                                             aril_bytes body, uint8_t *ret_plain);
 };
 
 /* The provider and its table, handed around together. */

@@ -140,6 +140,33 @@ aril_status arili_openssl_aead_open(struct arili_aead_ctx *ctx,
     return ARIL_OK;
 }
 
+aril_status arili_openssl_aead_open_begin(struct arili_aead_ctx *ctx,
+                                          const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
+                                          aril_bytes aad)
+{
+    ARILI_ENSURE(ctx->keyed, ARIL_E_USAGE_STATE);
+    ARILI_TRY(ARILI_OSSL(EVP_CipherInit_ex2(ctx->evp, NULL, NULL, nonce, 0, NULL), ARIL_E_CRYPTO));
+    return update(ctx->evp, NULL, aad.data, aad.len);
+}
+
+aril_status arili_openssl_aead_open_more(struct arili_aead_ctx *ctx, aril_bytes body,
+                                         uint8_t *ret_plain)
+{
+    return update(ctx->evp, ret_plain, body.data, body.len);
+}
+
+aril_status arili_openssl_aead_open_end(struct arili_aead_ctx *ctx,
+                                        const uint8_t tag[ARILI_AEAD_TAG_BYTES])
+{
+    uint8_t copy[ARILI_AEAD_TAG_BYTES];
+    uint8_t none[ARILI_AEAD_TAG_BYTES];
+    int written = 0;
+    memcpy(copy, tag, sizeof copy);
+    const OSSL_PARAM params[] = { TAG_PARAM(copy), OSSL_PARAM_END };
+    ARILI_TRY(ARILI_OSSL(EVP_CIPHER_CTX_set_params(ctx->evp, params), ARIL_E_CRYPTO));
+    return ARILI_OSSL(EVP_CipherFinal_ex(ctx->evp, none, &written), ARIL_E_AUTH);
+}
+
 static void cipher_ctx_freep(EVP_CIPHER_CTX **ctx)
 {
     EVP_CIPHER_CTX_free(*ctx);

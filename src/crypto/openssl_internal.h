@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/provider.h>
+#include <openssl/x509.h>
 
 /* Shared by crypto/openssl_*.c only. */
 
@@ -14,7 +15,10 @@ struct arili_provider {
     const char *properties; /* of every fetch; NULL for any */
     EVP_CIPHER *gcm;
     EVP_CIPHER *ecb;
+    EVP_CIPHER *siv;
+    EVP_CIPHER *gcm128;
     EVP_MD *md[ARILI_SHAKE256 + 1]; /* by enum arili_hash */
+    EVP_MD *blake2b;
     EVP_MAC *hmac;
     EVP_MAC_CTX *hmac_proto[ARILI_SHA384 + 1]; /* without a key; copied per use */
     EVP_SIGNATURE *ml_dsa_65;
@@ -68,6 +72,9 @@ ARILI_DECLARE(aead_key);
 ARILI_DECLARE(aead_wipe);
 ARILI_DECLARE(aead_seal);
 ARILI_DECLARE(aead_open);
+ARILI_DECLARE(aead_open_begin);
+ARILI_DECLARE(aead_open_more);
+ARILI_DECLARE(aead_open_end);
 ARILI_DECLARE(aes_blocks);
 ARILI_DECLARE(hash);
 ARILI_DECLARE(xof);
@@ -87,6 +94,11 @@ ARILI_DECLARE(sign);
 ARILI_DECLARE(verify);
 ARILI_DECLARE(sign_check_expanded);
 ARILI_DECLARE(argon2id);
+ARILI_DECLARE(blake2b);
+ARILI_DECLARE(siv_seal);
+ARILI_DECLARE(siv_open);
+ARILI_DECLARE(gcm128_seal);
+ARILI_DECLARE(gcm128_open);
 #undef ARILI_DECLARE
 
 /* Both check the length (ARIL_E_FORMAT_LENGTH); a key that OpenSSL refuses is
@@ -98,6 +110,20 @@ ARIL_MUST_USE aril_status arili_openssl_import_public(struct arili_provider *p,
                                                       const struct arili_key_type *type,
                                                       aril_bytes public_key,
                                                       struct arili_pkey **ret);
+
+/* What the table works with; NULL when it is not OpenSSL's, but a test's. */
+struct arili_provider *arili_openssl_provider_of(const struct arili_crypto *crypto);
+
+/* --- Files of certificates and keys, PEM (openssl_pem.c). Symbolic links are followed; owner and
+ * mode are judged at the file they lead to. FORMAT when it holds none or a broken one. */
+
+/* Every certificate in the file, at least one. checks: of base/files.h. */
+ARIL_MUST_USE aril_status arili_openssl_read_certs(struct arili_provider *p, const char *path,
+                                                   unsigned checks, STACK_OF(X509) * *ret,
+                                                   aril_error *error);
+/* The first private key, which must not be encrypted and not be readable by others. */
+ARIL_MUST_USE aril_status arili_openssl_read_key(struct arili_provider *p, const char *path,
+                                                 EVP_PKEY **ret, aril_error *error);
 
 /* Give libcrypto the heap of base/heap.h. Before any other call of it; the first call decides.
  * arili_openssl_heap_in_use() in crypto/crypto.h tells whether it worked. */

@@ -20,12 +20,13 @@ static void kdf_ctx_freep(EVP_KDF_CTX **ctx)
     EVP_KDF_CTX_free(*ctx);
 }
 
-/* A digest context that has read the parts. */
-static aril_status absorb(const EVP_MD *md, const aril_bytes *parts, size_t count, EVP_MD_CTX **ret)
+/* A digest context that has read the parts. params: NULL for none. */
+static aril_status absorb(const EVP_MD *md, const OSSL_PARAM *params, const aril_bytes *parts,
+                          size_t count, EVP_MD_CTX **ret)
 {
     ARILI_DEFER(md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     ARILI_TRY(ARILI_OSSL(ctx != NULL, ARIL_E_NOMEM));
-    ARILI_TRY(ARILI_OSSL(EVP_DigestInit_ex2(ctx, md, NULL), ARIL_E_CRYPTO));
+    ARILI_TRY(ARILI_OSSL(EVP_DigestInit_ex2(ctx, md, params), ARIL_E_CRYPTO));
     for (size_t i = 0; i < count; i++) {
         ARILI_TRY(ARILI_OSSL(EVP_DigestUpdate(ctx, parts[i].data, parts[i].len), ARIL_E_CRYPTO));
     }
@@ -38,7 +39,7 @@ aril_status arili_openssl_hash(struct arili_provider *p, enum arili_hash alg,
 {
     ARILI_ENSURE(arili_hash_bytes(alg) > 0, ARIL_E_USAGE_RANGE);
     ARILI_DEFER(md_ctx_freep) EVP_MD_CTX *ctx = NULL;
-    ARILI_TRY(absorb(p->md[alg], parts, count, &ctx));
+    ARILI_TRY(absorb(p->md[alg], NULL, parts, count, &ctx));
     ARILI_TRY(ARILI_OSSL(EVP_DigestFinal_ex(ctx, ret, NULL), ARIL_E_CRYPTO));
     return ARIL_OK;
 }
@@ -47,9 +48,32 @@ aril_status arili_openssl_xof(struct arili_provider *p, const aril_bytes *parts,
                               uint8_t *ret, size_t ret_len)
 {
     ARILI_DEFER(md_ctx_freep) EVP_MD_CTX *ctx = NULL;
-    ARILI_TRY(absorb(p->md[ARILI_SHAKE256], parts, count, &ctx));
+    ARILI_TRY(absorb(p->md[ARILI_SHAKE256], NULL, parts, count, &ctx));
     ARILI_TRY(ARILI_OSSL(EVP_DigestFinalXOF(ctx, ret, ret_len), ARIL_E_CRYPTO));
     return ARIL_OK;
+}
+
+aril_status arili_openssl_blake2b(struct arili_provider *p, const aril_bytes *parts, size_t count,
+                                  uint8_t *ret, size_t ret_len)
+{
+    ARILI_ENSURE(ret_len >= 1 && ret_len <= ARILI_BLAKE2B_BYTES_MAX, ARIL_E_USAGE_RANGE);
+    size_t size = ret_len;
+    const OSSL_PARAM params[] = { OSSL_PARAM_size_t(OSSL_DIGEST_PARAM_SIZE, &size),
+                                  OSSL_PARAM_END };
+    ARILI_DEFER(md_ctx_freep) EVP_MD_CTX *ctx = NULL;
+    ARILI_TRY(absorb(p->blake2b, params, parts, count, &ctx));
+    /* A library that passes over the parameter would write the full length. */
+    uint8_t digest[ARILI_BLAKE2B_BYTES_MAX];
+    unsigned written = 0;
+    aril_status st = ARILI_OSSL(EVP_DigestFinal_ex(ctx, digest, &written), ARIL_E_CRYPTO);
+    if (st == ARIL_OK && written != ret_len) {
+        st = arili_fail(ARIL_E_CRYPTO);
+    }
+    if (st == ARIL_OK) {
+        memcpy(ret, digest, ret_len);
+    }
+    arili_wipe(digest, sizeof digest);
+    return st;
 }
 
 static bool is_hmac_hash(enum arili_hash alg)

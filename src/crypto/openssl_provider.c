@@ -54,6 +54,9 @@ static void provider_free(struct arili_provider *p)
     }
     EVP_CIPHER_free(p->gcm);
     EVP_CIPHER_free(p->ecb);
+    EVP_CIPHER_free(p->siv);
+    EVP_CIPHER_free(p->gcm128);
+    EVP_MD_free(p->blake2b);
     EVP_MAC_free(p->hmac);
     EVP_SIGNATURE_free(p->ml_dsa_65);
     EVP_SIGNATURE_free(p->ml_dsa_87);
@@ -131,6 +134,9 @@ static const char *fetch_all(struct arili_provider *p)
     NEED(p->ml_dsa_65 = EVP_SIGNATURE_fetch(p->lib, "ML-DSA-65", q), "ML-DSA-65");
     NEED(p->ml_dsa_87 = EVP_SIGNATURE_fetch(p->lib, "ML-DSA-87", q), "ML-DSA-87");
     NEED(p->argon2id = EVP_KDF_fetch(p->lib, "ARGON2ID", q), "Argon2id");
+    NEED(p->blake2b = EVP_MD_fetch(p->lib, "BLAKE2B-512", q), "BLAKE2b");
+    NEED(p->siv = EVP_CIPHER_fetch(p->lib, "AES-256-SIV", q), "AES-256-SIV");
+    NEED(p->gcm128 = EVP_CIPHER_fetch(p->lib, "AES-128-GCM", q), "AES-128-GCM");
 #undef NEED
     return NULL;
 }
@@ -145,6 +151,9 @@ static const struct arili_crypto_ops openssl_ops = {
     .aead_wipe = arili_openssl_aead_wipe,
     .aead_seal = arili_openssl_aead_seal,
     .aead_open = arili_openssl_aead_open,
+    .aead_open_begin = arili_openssl_aead_open_begin,
+    .aead_open_more = arili_openssl_aead_open_more,
+    .aead_open_end = arili_openssl_aead_open_end,
     .aes_blocks = arili_openssl_aes_blocks,
     .hash = arili_openssl_hash,
     .xof = arili_openssl_xof,
@@ -164,6 +173,11 @@ static const struct arili_crypto_ops openssl_ops = {
     .verify = arili_openssl_verify,
     .sign_check_expanded = arili_openssl_sign_check_expanded,
     .argon2id = arili_openssl_argon2id,
+    .blake2b = arili_openssl_blake2b,
+    .siv_seal = arili_openssl_siv_seal,
+    .siv_open = arili_openssl_siv_open,
+    .gcm128_seal = arili_openssl_gcm128_seal,
+    .gcm128_open = arili_openssl_gcm128_open,
 };
 
 aril_status arili_openssl_new_with(const char *properties, struct arili_crypto *ret,
@@ -205,6 +219,11 @@ void arili_openssl_free(struct arili_crypto *crypto)
         provider_free(crypto->provider);
         *crypto = (struct arili_crypto){ 0 };
     }
+}
+
+struct arili_provider *arili_openssl_provider_of(const struct arili_crypto *crypto)
+{
+    return crypto->ops->aead_new == arili_openssl_aead_new ? crypto->provider : NULL;
 }
 
 const char *arili_openssl_version(void)

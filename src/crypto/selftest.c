@@ -146,6 +146,66 @@ static aril_status test_argon2id(const struct arili_crypto *c)
                   "9dfeb910e80bad0311fee20f9c0e2b12c17987b4cac90c2ef54d5b3021c68bfe");
 }
 
+/* RFC 7693 appendix A; the shorter one is of Python's hashlib. */
+static aril_status test_blake2b(const struct arili_crypto *c)
+{
+    const aril_bytes parts[] = { ARILI_LITERAL("a"), ARILI_LITERAL("bc") };
+    uint8_t out[ARILI_BLAKE2B_BYTES_MAX];
+    ARILI_TRY(c->ops->blake2b(c->provider, parts, 2, out, sizeof out));
+    ARILI_TRY(expect(out, sizeof out,
+                     "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1"
+                     "7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923"));
+    ARILI_TRY(c->ops->blake2b(c->provider, parts, 2, out, 32));
+    return expect(out, 32, "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
+}
+
+/* Wycheproof aes_siv_cmac_test, case 320; then with one bit of the IV changed. */
+static aril_status test_aes_siv(const struct arili_crypto *c)
+{
+    uint8_t key[ARILI_SIV_KEY_BYTES], aad[12], plain[17], iv[ARILI_SIV_IV_BYTES], body[17];
+    uint8_t opened[17];
+    unhex("139383f3f82dc78e0b380027f9e5fcd2ed23716404be5c554452e4dc73d23702"
+          "6594491820c6b8297185cc1fa84f49a5c7d7cd05c5de090ff1c3397bc2740437",
+          key);
+    unhex("d39da73ffc03ad0a9213ffc7", aad);
+    unhex("48604944a80fadf50d55b87727934458c8", plain);
+    const aril_bytes a = { aad, sizeof aad };
+    const aril_bytes b = { body, sizeof body };
+    ARILI_TRY(c->ops->siv_seal(c->provider, key, a, (aril_bytes){ plain, sizeof plain }, iv, body));
+    ARILI_TRY(expect(iv, sizeof iv, "a9cf73951cb39823777f35c96c845169"));
+    ARILI_TRY(expect(body, sizeof body, "476e2ec2317cb6b8dd8b6172fdceabff9d"));
+    ARILI_TRY(c->ops->siv_open(c->provider, key, a, iv, b, opened));
+    ARILI_ENSURE(arili_equal_ct(opened, plain, sizeof plain), ARIL_E_CRYPTO);
+    iv[0] ^= 1;
+    ARILI_ENSURE(c->ops->siv_open(c->provider, key, a, iv, b, opened) == ARIL_E_AUTH,
+                 ARIL_E_CRYPTO);
+    return ARIL_OK;
+}
+
+/* The original proposal of GCM, test case 3; then with one bit of the tag changed. */
+static aril_status test_aes_128_gcm(const struct arili_crypto *c)
+{
+    uint8_t key[ARILI_GCM128_KEY_BYTES], nonce[12], plain[64], body[80], opened[64];
+    unhex("feffe9928665731c6d6a8f9467308308", key);
+    unhex("cafebabefacedbaddecaf888", nonce);
+    unhex("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+          "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b391aafd255",
+          plain);
+    const aril_bytes b = { body, sizeof body };
+    ARILI_TRY(
+        c->ops->gcm128_seal(c->provider, key, nonce, (aril_bytes){ plain, sizeof plain }, body));
+    ARILI_TRY(expect(body, 64,
+                     "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e"
+                     "21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091473f5985"));
+    ARILI_TRY(expect(body + 64, 16, "4d5c2af327cd64a62cf35abd2ba6fab4"));
+    ARILI_TRY(c->ops->gcm128_open(c->provider, key, nonce, b, opened));
+    ARILI_ENSURE(arili_equal_ct(opened, plain, sizeof plain), ARIL_E_CRYPTO);
+    body[79] ^= 1;
+    ARILI_ENSURE(c->ops->gcm128_open(c->provider, key, nonce, b, opened) == ARIL_E_AUTH,
+                 ARIL_E_CRYPTO);
+    return ARIL_OK;
+}
+
 struct aead {
     const struct arili_crypto *crypto;
     struct arili_aead_ctx *ctx;
@@ -400,8 +460,11 @@ static const struct test tests[] = {
     { "HMAC", test_hmac },
     { "HKDF", test_hkdf },
     { "Argon2id", test_argon2id },
+    { "BLAKE2b", test_blake2b },
     { "AES-256-GCM", test_aes_gcm },
+    { "AES-128-GCM", test_aes_128_gcm },
     { "XAES-256-GCM", test_xaes },
+    { "AES-256-SIV", test_aes_siv },
     { "X25519", test_x25519 },
     { "ML-KEM-768", test_ml_kem_768 },
     { "ML-KEM-1024", test_ml_kem_1024 },

@@ -24,6 +24,21 @@ static aril_status read_tombstone(struct arili_reader *r, struct arili_bundle_to
     return ARIL_OK;
 }
 
+static bool floor_is_valid(const struct arili_bundle_floor *f)
+{
+    return f->name.len >= 1 && f->name.len <= ARILI_ROW_ID_BYTES_MAX;
+}
+
+static aril_status read_floor(struct arili_reader *r, struct arili_bundle_floor *ret)
+{
+    struct arili_bundle_floor f = { .name = arili_read_vec16(r) };
+    f.value = arili_read64(r);
+    ARILI_ENSURE(!r->short_, ARIL_E_FORMAT_TRUNCATED);
+    ARILI_ENSURE(floor_is_valid(&f), ARIL_E_FORMAT_FIELD);
+    *ret = f;
+    return ARIL_OK;
+}
+
 static bool key_is_valid(const struct arili_bundle_key *k)
 {
     const bool purpose_fits = k->purpose == ARIL_KEY_DATA || k->purpose == ARIL_KEY_NAME ||
@@ -80,6 +95,14 @@ aril_status arili_bundle_next_tombstone(aril_bytes *list, struct arili_bundle_to
     return ARIL_OK;
 }
 
+aril_status arili_bundle_next_floor(aril_bytes *list, struct arili_bundle_floor *ret)
+{
+    struct arili_reader r = arili_reader_init(*list);
+    ARILI_TRY(read_floor(&r, ret));
+    *list = (aril_bytes){ r.data, r.len };
+    return ARIL_OK;
+}
+
 aril_status arili_bundle_next_key(aril_bytes *list, struct arili_bundle_key *ret)
 {
     struct arili_reader r = arili_reader_init(*list);
@@ -112,6 +135,16 @@ aril_status arili_bundle_tombstone_write(const struct arili_bundle_tombstone *t,
     arili_write_vec16(&w, t->tenant);
     arili_write64(&w, t->time_s);
     arili_write64(&w, t->generation);
+    return arili_writer_end(&w, ret_len);
+}
+
+aril_status arili_bundle_floor_write(const struct arili_bundle_floor *f, uint8_t *ret, size_t cap,
+                                     size_t *ret_len)
+{
+    ARILI_ENSURE(floor_is_valid(f), ARIL_E_USAGE_RANGE);
+    struct arili_writer w = arili_writer_init(ret, cap);
+    arili_write_vec16(&w, f->name);
+    arili_write64(&w, f->value);
     return arili_writer_end(&w, ret_len);
 }
 
@@ -172,6 +205,19 @@ static aril_status walk_tombstones(struct arili_reader *r, const struct arili_bu
         ARILI_TRY(read_tombstone(r, &t));
         ARILI_ENSURE(arili_bytes_order(last, t.tenant) < 0, ARIL_E_FORMAT_FIELD);
         last = t.tenant;
+    }
+    return ARIL_OK;
+}
+
+static aril_status walk_floors(struct arili_reader *r, const struct arili_bundle *b, uint32_t count)
+{
+    (void)b;
+    aril_bytes last = { NULL, 0 }; /* below every name */
+    for (uint32_t i = 0; i < count; i++) {
+        struct arili_bundle_floor f;
+        ARILI_TRY(read_floor(r, &f));
+        ARILI_ENSURE(arili_bytes_order(last, f.name) < 0, ARIL_E_FORMAT_FIELD);
+        last = f.name;
     }
     return ARIL_OK;
 }
@@ -265,6 +311,7 @@ aril_status arili_bundle_parse(aril_bytes in, struct arili_bundle *ret)
     ARILI_TRY(read_list(&r, &b, walk_ids, &b.revoked_authority_count, &b.revoked_authorities));
     ARILI_TRY(read_list(&r, &b, walk_tombstones, &b.tombstone_count, &b.tombstones));
     ARILI_TRY(read_list(&r, &b, walk_ids, &b.revoked_node_count, &b.revoked_nodes));
+    ARILI_TRY(read_list(&r, &b, walk_floors, &b.floor_count, &b.floors));
     ARILI_TRY(read_list(&r, &b, walk_keys, &b.key_count, &b.keys));
     ARILI_TRY(read_list(&r, &b, walk_sections, &b.section_count, &b.sections));
     b.signed_part = (aril_bytes){ in.data, in.len - r.len };
@@ -288,6 +335,7 @@ static bool core_is_valid(const struct arili_bundle *b)
            list_is_valid(b, walk_ids, b->revoked_authority_count, b->revoked_authorities) &&
            list_is_valid(b, walk_tombstones, b->tombstone_count, b->tombstones) &&
            list_is_valid(b, walk_ids, b->revoked_node_count, b->revoked_nodes) &&
+           list_is_valid(b, walk_floors, b->floor_count, b->floors) &&
            list_is_valid(b, walk_keys, b->key_count, b->keys) &&
            list_is_valid(b, walk_sections, b->section_count, b->sections);
 }
@@ -310,6 +358,7 @@ static void put_core(struct arili_writer *w, const struct arili_bundle *b)
     put_list(w, b->revoked_authority_count, b->revoked_authorities);
     put_list(w, b->tombstone_count, b->tombstones);
     put_list(w, b->revoked_node_count, b->revoked_nodes);
+    put_list(w, b->floor_count, b->floors);
     put_list(w, b->key_count, b->keys);
     put_list(w, b->section_count, b->sections);
 }

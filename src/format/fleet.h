@@ -55,6 +55,7 @@ ARIL_MUST_USE aril_status arili_receipt_write(const struct arili_receipt *r, uin
  *    u32 n  { authority hash (32) } revoked authorities, ascending
  *    u32 n  { vec16 tenant  u64 time  u64 generation } tombstones, ascending by tenant
  *    u32 n  { node id (32) } revoked nodes, ascending
+ *    u32 n  { vec16 name  u64 value } floors, ascending by name
  *    u32 n  { key } keys, ascending by id
  *    u32 n  { section } one for each node, ascending by node id
  *    vec16 signature (context "aril keyring bundle v1")
@@ -74,14 +75,19 @@ struct arili_bundle {
     uint64_t version, created_s, expires_s;
     aril_bytes authority, successor;
     /* Counts, and the encoded lists; walk them with the readers below. */
-    uint32_t revoked_authority_count, tombstone_count, revoked_node_count, key_count, section_count;
-    aril_bytes revoked_authorities, tombstones, revoked_nodes, keys, sections;
+    uint32_t revoked_authority_count, tombstone_count, revoked_node_count, floor_count, key_count,
+        section_count;
+    aril_bytes revoked_authorities, tombstones, revoked_nodes, floors, keys, sections;
     aril_bytes signature;
     aril_bytes signed_part; /* parse only */
 };
 struct arili_bundle_tombstone {
     aril_bytes tenant;
     uint64_t time_s, generation;
+};
+struct arili_bundle_floor {
+    aril_bytes name; /* 1 to ARILI_ROW_ID_BYTES_MAX */
+    uint64_t value;
 };
 struct arili_bundle_key {
     uint8_t id[ARIL_KEY_ID_BYTES];
@@ -112,6 +118,7 @@ ARIL_MUST_USE aril_status arili_bundle_write(const struct arili_bundle *b, uint8
  * parsed do not fail. */
 ARIL_MUST_USE aril_status arili_bundle_next_tombstone(aril_bytes *list,
                                                       struct arili_bundle_tombstone *ret);
+ARIL_MUST_USE aril_status arili_bundle_next_floor(aril_bytes *list, struct arili_bundle_floor *ret);
 ARIL_MUST_USE aril_status arili_bundle_next_key(aril_bytes *list, struct arili_bundle_key *ret);
 ARIL_MUST_USE aril_status arili_bundle_next_section(aril_bytes *list,
                                                     struct arili_bundle_section *ret);
@@ -122,6 +129,8 @@ void arili_bundle_entry(const struct arili_bundle_section *s, uint32_t n, uint32
 /* One element of a list, as the writer of a bundle collects them. */
 ARIL_MUST_USE aril_status arili_bundle_tombstone_write(const struct arili_bundle_tombstone *t,
                                                        uint8_t *ret, size_t cap, size_t *ret_len);
+ARIL_MUST_USE aril_status arili_bundle_floor_write(const struct arili_bundle_floor *f, uint8_t *ret,
+                                                   size_t cap, size_t *ret_len);
 ARIL_MUST_USE aril_status arili_bundle_key_write(const struct arili_bundle_key *k, uint8_t *ret,
                                                  size_t cap, size_t *ret_len);
 /* Node id, enc and count; the entries follow. */

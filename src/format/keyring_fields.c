@@ -84,7 +84,8 @@ static bool is_printable(aril_bytes text, uint8_t first)
 bool arili_slot_is_valid(aril_key_purpose purpose, aril_bytes owner, aril_bytes label)
 {
     const bool has_owner = purpose != ARIL_KEY_ROOT && purpose != ARIL_KEY_AUTHORITY;
-    const bool may_have_label = purpose == ARIL_KEY_DATA || purpose == ARIL_KEY_NAME;
+    const bool may_have_label =
+        purpose == ARIL_KEY_DATA || purpose == ARIL_KEY_NAME || purpose == ARIL_KEY_LEGACY;
     return (has_owner ? arili_owner_is_valid(owner) : owner.len == 0) &&
            label.len <= (may_have_label ? ARIL_KEY_LABEL_BYTES_MAX : 0) && is_printable(label, ' ');
 }

@@ -40,7 +40,7 @@ struct packing {
     const struct arili_key **chosen;
     size_t count, cap;
     aril_bytes *encoded; /* of each key */
-    struct buffer keys, secrets, tombstones, nodes, authorities, sections;
+    struct buffer keys, secrets, tombstones, nodes, floors, authorities, sections;
 };
 
 static void packing_done(struct packing *p)
@@ -51,6 +51,7 @@ static void packing_done(struct packing *p)
     buffer_done(&p->secrets);
     buffer_done(&p->tombstones);
     buffer_done(&p->nodes);
+    buffer_done(&p->floors);
     buffer_done(&p->authorities);
     buffer_done(&p->sections);
 }
@@ -121,7 +122,7 @@ static aril_status pack_keys(struct packing *p, aril_error *error)
     return ARIL_OK;
 }
 
-/* --- Tombstones, revoked nodes and authorities --------------------------------------------- */
+/* --- Tombstones, revoked nodes and authorities, floors -------------------------------------- */
 
 static aril_status pack_tombstones(struct packing *p, struct arili_bundle *b)
 {
@@ -159,6 +160,25 @@ static aril_status pack_revoked_nodes(struct packing *p, struct arili_bundle *b)
         }
     }
     b->revoked_nodes = buffer_bytes(&p->nodes);
+    return ARIL_OK;
+}
+
+/* Rows ascend by their ids, which are the names. */
+static aril_status pack_floors(struct packing *p, struct arili_bundle *b)
+{
+    size_t count;
+    const size_t first = arili_rowset_kind(p->set, ARILI_ROW_FLOOR, &count);
+    ARILI_TRY(buffer_init(&p->floors, count * (2u + ARILI_ROW_ID_BYTES_MAX + 8u)));
+    for (size_t i = first; i < first + count; i++) {
+        struct arili_bundle_floor f = { .name = arili_row_id(p->set->rows[i]) };
+        size_t len;
+        ARILI_TRY(arili_floor_row_parse(arili_row_body(p->set->rows[i]), &f.value));
+        ARILI_TRY(arili_bundle_floor_write(&f, p->floors.data + p->floors.len,
+                                           p->floors.cap - p->floors.len, &len));
+        p->floors.len += len;
+    }
+    b->floor_count = (uint32_t)count;
+    b->floors = buffer_bytes(&p->floors);
     return ARIL_OK;
 }
 
@@ -324,7 +344,8 @@ static aril_status sign_and_save(struct packing *p, struct arili_bundle *b,
     uint8_t signature[ARIL_SIGN_SIGNATURE_BYTES_MAX];
     ARILI_DEFER(buffer_done) struct buffer whole = { .len = 0 };
     ARILI_TRY(buffer_init(&whole, 32768 + b->keys.len + b->tombstones.len + b->revoked_nodes.len +
-                                      b->revoked_authorities.len + b->sections.len));
+                                      b->revoked_authorities.len + b->floors.len +
+                                      b->sections.len));
     ARILI_TRY(arili_bundle_write_core(b, whole.data, whole.cap, &whole.len));
     ARILI_TRY(aril_identity_sign(identity, ARILI_BUNDLE_CONTEXT, buffer_bytes(&whole), signature,
                                  sizeof signature, &b->signature.len));
@@ -365,6 +386,7 @@ static aril_status write_bundle(aril_keyring *kr, const char *path, uint64_t *re
     b.keys = buffer_bytes(&p.keys);
     ARILI_TRY(pack_tombstones(&p, &b));
     ARILI_TRY(pack_revoked_nodes(&p, &b));
+    ARILI_TRY(pack_floors(&p, &b));
     ARILI_TRY(pack_revoked_authorities(&p, &b));
     ARILI_TRY(pack_sections(&p, &b, error));
     ARILI_DEFER(arili_identity_freep) aril_identity *identity = NULL;

@@ -21,6 +21,8 @@ ARIL_MUST_USE aril_status arili_node_key(const aril_keyring *kr, const struct ar
 ARIL_MUST_USE aril_status arili_node_put(struct arili_change *ch,
                                          const uint8_t id[ARIL_NODE_ID_BYTES],
                                          const struct arili_node_row *row);
+/* A node takes the floors of a bundle over; those that stand higher here stay (floor.c). */
+ARIL_MUST_USE aril_status arili_floors_take(struct arili_change *ch, const struct arili_bundle *b);
 /* Whether a node gets the keys of a tenant. */
 bool arili_node_serves(const struct arili_node_row *node, aril_bytes tenant);
 /* HPKE info of a node's section: label || keyring id || u64 version || node id. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/ensure.h"
 #include "keyring/change.h"
+#include "keyring/fleet.h"
 
 static aril_status check_name(aril_bytes name)
 {
@@ -16,12 +17,35 @@ static aril_status floor_of(const struct arili_rowset *set, aril_bytes name, uin
     return row != NULL ? arili_floor_row_parse(arili_row_body(row), ret) : ARIL_OK;
 }
 
+static aril_status put_floor(struct arili_change *ch, aril_bytes name, uint64_t value)
+{
+    uint8_t body[8];
+    arili_floor_row_write(value, body);
+    return arili_change_put(ch, ARILI_ROW_FLOOR, name, (aril_bytes){ body, sizeof body });
+}
+
+aril_status arili_floors_take(struct arili_change *ch, const struct arili_bundle *b)
+{
+    aril_bytes list = b->floors;
+    for (uint32_t i = 0; i < b->floor_count; i++) {
+        struct arili_bundle_floor f;
+        uint64_t here = 0;
+        ARILI_TRY(arili_bundle_next_floor(&list, &f));
+        ARILI_TRY(floor_of(ch->from, f.name, &here));
+        if (f.value > here) {
+            ARILI_TRY(put_floor(ch, f.name, f.value));
+        }
+    }
+    return ARIL_OK;
+}
+
 aril_status aril_keyring_floor_get(aril_keyring *keyring, aril_bytes name, uint64_t *ret_value,
                                    aril_error *error)
 {
     ARILI_ENSURE(keyring != NULL && ret_value != NULL, ARIL_E_USAGE_NULL);
     ARILI_TRY(check_name(name));
-    ARILI_TRY(aril_keyring_refresh(keyring, NULL, error));
+    uint64_t now_ns = 0;
+    ARILI_TRY(arili_keyring_use(keyring, &now_ns, error));
     ARILI_DEFER(arili_rowset_dropp) struct arili_rowset *set = arili_keyring_rows(keyring);
     return floor_of(set, name, ret_value);
 }
@@ -45,9 +69,7 @@ aril_status aril_keyring_floor_raise(aril_keyring *keyring, aril_bytes name, uin
     if (value == floor) {
         return ARIL_OK;
     }
-    uint8_t body[8];
-    arili_floor_row_write(value, body);
-    ARILI_TRY(arili_change_put(&ch, ARILI_ROW_FLOOR, name, (aril_bytes){ body, sizeof body }));
+    ARILI_TRY(put_floor(&ch, name, value));
     ch.raises = true;
     return arili_change_commit(&ch, error);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
 #include "keyring/keys.h"
 #include <string.h>
 
-#define MASTER_BYTES 32u
+#define MASTER_BYTES  32u
+#define LMCACHE_LABEL ARILI_LITERAL("lmcache")
 
 static aril_status check_keys(const aril_bytes *keys, size_t count)
 {
@@ -77,6 +79,21 @@ static aril_status import_all(struct arili_change *ch, const aril_key_slot *slot
     return ARIL_OK;
 }
 
+/* Both imports, with arguments that were checked. */
+static aril_status import(aril_keyring *keyring, const aril_key_slot *slot, const aril_bytes *keys,
+                          size_t count, aril_error *error)
+{
+    ARILI_DEFER(arili_keyring_leavep) aril_keyring *held = NULL;
+    ARILI_TRY(arili_keyring_enter(keyring, &held));
+    ARILI_TRY(arili_authority_only(keyring, error));
+    ARILI_DEFER(arili_change_done) struct arili_change ch = { 0 };
+    ARILI_TRY(arili_change_begin(keyring, 0, &ch, error));
+    ARILI_TRY(arili_slot_alive(keyring, ch.from, slot, error));
+    ARILI_TRY(import_all(&ch, slot, keys, count, error));
+    ARILI_TRY(arili_change_commit(&ch, error));
+    return arili_keyring_tell(keyring, ARIL_EVENT_KEY, "import", ARIL_OK, slot->owner, NULL, NULL);
+}
+
 aril_status aril_keyring_import_cachekit(aril_keyring *keyring, aril_bytes tenant,
                                          const aril_bytes *keys, size_t count, aril_error *error)
 {
@@ -84,13 +101,26 @@ aril_status aril_keyring_import_cachekit(aril_keyring *keyring, aril_bytes tenan
     const aril_key_slot slot = { .purpose = ARIL_KEY_LEGACY, .owner = tenant };
     ARILI_TRY(arili_slot_check(&slot));
     ARILI_TRY(check_keys(keys, count));
-    ARILI_DEFER(arili_keyring_leavep) aril_keyring *held = NULL;
-    ARILI_TRY(arili_keyring_enter(keyring, &held));
-    ARILI_TRY(arili_authority_only(keyring, error));
-    ARILI_DEFER(arili_change_done) struct arili_change ch = { 0 };
-    ARILI_TRY(arili_change_begin(keyring, 0, &ch, error));
-    ARILI_TRY(arili_slot_alive(keyring, ch.from, &slot, error));
-    ARILI_TRY(import_all(&ch, &slot, keys, count, error));
-    ARILI_TRY(arili_change_commit(&ch, error));
-    return arili_keyring_tell(keyring, ARIL_EVENT_KEY, "import", ARIL_OK, tenant, NULL, NULL);
+    return import(keyring, &slot, keys, count, error);
+}
+
+aril_status aril_keyring_import_lmcache(aril_keyring *keyring, aril_bytes tenant, aril_bytes master,
+                                        aril_error *error)
+{
+    ARILI_ENSURE(keyring != NULL && master.data != NULL, ARIL_E_USAGE_NULL);
+    ARILI_ENSURE(master.len >= ARIL_LMCACHE_MASTER_BYTES_MIN &&
+                     master.len <= ARIL_LMCACHE_MASTER_BYTES_MAX,
+                 ARIL_E_USAGE_RANGE);
+    const aril_key_slot slot = { .purpose = ARIL_KEY_LEGACY,
+                                 .owner = tenant,
+                                 .label = LMCACHE_LABEL };
+    ARILI_TRY(arili_slot_check(&slot));
+    ARILI_TRY(arili_runtime_check(keyring->rt));
+    /* All that LMCache's HKDF takes of the file; of a length that a key row has. */
+    const struct arili_crypto *c = &keyring->rt->crypto;
+    ARILI_DEFER(arili_payload_wipe) struct arili_payload prk = { .len = MASTER_BYTES };
+    ARILI_TRY(c->ops->hkdf_extract(c->provider, ARILI_SHA256, (aril_bytes){ NULL, 0 }, master,
+                                   prk.bytes));
+    const aril_bytes key = { prk.bytes, MASTER_BYTES };
+    return import(keyring, &slot, &key, 1, error);
 }

@@ -69,6 +69,10 @@ bool arili_keyring_is_behind(aril_keyring *kr, unsigned *tries);
 /* Under slow: as look, but a file that cannot be reached for now is no failure: what is in memory
  * was checked and goes on. */
 ARIL_MUST_USE aril_status arili_keyring_look_softly(aril_keyring *kr, aril_error *error);
+/* What every use of keys and floors begins with, without a lock: ARIL_E_FORKED, the time, and every
+ * refresh_ms a soft look. */
+ARIL_MUST_USE aril_status arili_keyring_use(aril_keyring *kr, uint64_t *ret_now_ns,
+                                            aril_error *error);
 /* Under slow: make set the current one; takes a reference. */
 void arili_keyring_publish(aril_keyring *kr, struct arili_rowset *set);
 
@@ -85,6 +89,18 @@ ARIL_MUST_USE aril_status arili_keyring_boot_ns(const aril_keyring *kr, uint64_t
 aril_status arili_keyring_tell(const aril_keyring *kr, aril_event_kind kind, const char *action,
                                aril_status st, aril_bytes owner, const uint8_t *key_id,
                                const struct arili_key_row *said);
+
+/* --- For the cache (legacy.c). Without a lock. */
+
+/* The LEGACY keys of a tenant under a label, pinned: the active one, then the others, newest first.
+ * ARIL_OK with 0 when there are none. Put each back. KEY_LOCKED, and what unwrapping says. */
+#define ARILI_LEGACY_PINNED_MAX 4u
+ARIL_MUST_USE aril_status arili_keyring_legacy(aril_keyring *kr, aril_bytes tenant,
+                                               aril_bytes label,
+                                               aril_tenant_key *ret[ARILI_LEGACY_PINNED_MAX],
+                                               size_t *ret_count, aril_error *error);
+/* Whether this key is what seals for its tenant and label now. As cheap as a look-up. */
+bool arili_tenant_key_is_active(aril_keyring *kr, const aril_tenant_key *key);
 
 /* --- Secrets (secrets.c). Under slow. */
 

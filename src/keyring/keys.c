@@ -34,7 +34,8 @@ aril_status arili_slot_check(const aril_key_slot *slot)
     ARILI_ENSURE(nameless == (slot->owner.len == 0), ARIL_E_USAGE_RANGE);
     ARILI_ENSURE(slot->owner.len <= ARIL_KEY_OWNER_BYTES_MAX && !has_nul(slot->owner),
                  ARIL_E_USAGE_RANGE);
-    ARILI_ENSURE(slot->label.len == 0 || p == ARIL_KEY_DATA || p == ARIL_KEY_NAME,
+    ARILI_ENSURE(slot->label.len == 0 || p == ARIL_KEY_DATA || p == ARIL_KEY_NAME ||
+                     p == ARIL_KEY_LEGACY,
                  ARIL_E_USAGE_RANGE);
     ARILI_ENSURE(slot->label.len <= ARIL_KEY_LABEL_BYTES_MAX && is_printable(slot->label),
                  ARIL_E_USAGE_RANGE);

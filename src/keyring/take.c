@@ -14,7 +14,7 @@
  * A node takes a bundle over. Who may sign, whether it is newer, whether it is meant for this node
  * are settled before anything is opened. Then the bundle is the whole list of keys for this node:
  * what it names is made or moved on, what it does not name any more is erased. States only move
- * forward, and a tombstone wins.
+ * forward, floors only go up, and a tombstone wins.
  */
 struct taking {
     struct arili_change *ch;
@@ -406,6 +406,7 @@ static aril_status take(struct arili_change *ch, const struct arili_bundle *b, a
     ARILI_TRY(erase_others(&t));
     ARILI_TRY(take_tombstones(&t));
     ARILI_TRY(take_authorities(&t));
+    ARILI_TRY(arili_floors_take(ch, b));
     ch->head.bundle_version = b->version;
     ch->raises = true;
     return contradicts(arili_change_commit(ch, error), error);

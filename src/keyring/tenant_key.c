@@ -29,7 +29,7 @@ static aril_status look_in_time(aril_keyring *kr, uint64_t now_ns, aril_error *e
     return st;
 }
 
-static aril_status begin_use(aril_keyring *kr, uint64_t *ret_now_ns, aril_error *error)
+aril_status arili_keyring_use(aril_keyring *kr, uint64_t *ret_now_ns, aril_error *error)
 {
     ARILI_ENSURE(!arili_is_forked(&kr->guard), ARIL_E_FORKED);
     ARILI_TRY(arili_keyring_boot_ns(kr, ret_now_ns));
@@ -136,7 +136,7 @@ static aril_status slot_key(aril_keyring *kr, const aril_key_slot *slot, aril_te
                             aril_error *error)
 {
     uint64_t now_ns = 0;
-    ARILI_TRY(begin_use(kr, &now_ns, error));
+    ARILI_TRY(arili_keyring_use(kr, &now_ns, error));
     const struct arili_key *key = NULL;
     pthread_mutex_lock(&kr->quick);
     const aril_status st = choose(kr, kr->rows, slot, &key, error);
@@ -225,7 +225,7 @@ static aril_status key_by_id(aril_keyring *kr, aril_bytes tenant, const uint8_t 
                              aril_tenant_key **ret, aril_error *error)
 {
     uint64_t now_ns = 0;
-    ARILI_TRY(begin_use(kr, &now_ns, error));
+    ARILI_TRY(arili_keyring_use(kr, &now_ns, error));
     pthread_mutex_lock(&kr->quick);
     const aril_status st = may_open(kr, kr->rows, tenant, arili_rowset_key(kr->rows, id), error);
     if (st == ARIL_OK) {

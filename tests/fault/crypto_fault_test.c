@@ -266,7 +266,7 @@ static void the_self_test_notices_every_fault(void **state)
         }
         assert_status(st, ARIL_E_CRYPTO);
         assert_int_equal(r.failed, 1);
-        assert_int_equal(r.tests, 16);
+        assert_int_equal(r.tests, 19);
         assert_int_equal(faulty_crypto_alive(faulty), 0);
     }
     assert_true(n > 60);

@@ -9,6 +9,7 @@
 #include "keyring_fixture.h"
 #include "keyring_state.h"
 #include "provider.h"
+#include "keyring/keyring.h"
 #include "temp_folder.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +167,29 @@ static aril_status raise_floor(void)
     h.error = (aril_error){ .status = ARIL_OK };
     return aril_keyring_floor_raise(h.kr, TEXT("x"), ++value, &h.error);
 }
+static aril_status import_lmcache(void)
+{
+    static uint64_t seed;
+    uint8_t master[16]; /* another one each time */
+    h.error = (aril_error){ .status = ARIL_OK };
+    fill_pattern(master, sizeof master, ++seed);
+    return aril_keyring_import_lmcache(h.kr, TEXT("alice"), (aril_bytes){ master, sizeof master },
+                                       &h.error);
+}
+static aril_status pin_legacy(void)
+{
+    aril_tenant_key *keys[ARILI_LEGACY_PINNED_MAX] = { NULL };
+    size_t count = 0;
+    h.error = (aril_error){ .status = ARIL_OK };
+    const aril_status st =
+        arili_keyring_legacy(h.kr, TEXT("alice"), TEXT("lmcache"), keys, &count, &h.error);
+    assert_int_equal(count, st == ARIL_OK ? 3 : 0);
+    for (size_t i = 0; i < ARILI_LEGACY_PINNED_MAX; i++) {
+        assert_int_equal(keys[i] != NULL, i < count);
+        aril_tenant_key_put(keys[i]);
+    }
+    return st;
+}
 static aril_status shred(void)
 {
     h.error = (aril_error){ .status = ARIL_OK };
@@ -315,6 +339,7 @@ static void changes_of_one_commit_are_made_or_not(void **state)
         { "rotate data", rotate_data, ONE_COMMIT },
         { "rotate authority", rotate_authority, ONE_COMMIT },
         { "raise", raise_floor, ONE_COMMIT },
+        { "import", import_lmcache, ONE_COMMIT | GROWS },
     };
     sweep_all(operations, COUNT(operations));
 }
@@ -347,7 +372,11 @@ static void looking_and_using_change_nothing(void **state)
         { "box", seal_and_open, READS },
         { "verify", verify, READS },
         { "sign", sign, READS },
+        { "legacy", pin_legacy, READS },
     };
+    for (unsigned i = 0; i < 3; i++) {
+        assert_status(import_lmcache(), ARIL_OK);
+    }
     sweep_all(operations, COUNT(operations));
 }
 

@@ -74,6 +74,12 @@ static const char *tenant_name(unsigned n)
     return names[n];
 }
 
+static aril_bytes floor_name(unsigned n)
+{
+    static const char *const names[MODEL_FLOORS] = { "cache", "model", "z" };
+    return text_bytes(names[n]);
+}
+
 static aril_key_slot data_slot(unsigned tenant)
 {
     return slot_of(ARIL_KEY_DATA, tenant_name(tenant), NULL);
@@ -254,6 +260,25 @@ static void revoke_node(unsigned number)
     }
 }
 
+/* At the authority, or at a node of its own accord. */
+static void raise_floor(aril_keyring *kr, uint64_t floors[MODEL_FLOORS])
+{
+    const unsigned f = (unsigned)below(MODEL_FLOORS);
+    const uint64_t value = floors[f] + below(4) - (floors[f] > 0 ? 1 : 0);
+    agree("raise", aril_keyring_floor_raise(kr, floor_name(f), value, NULL),
+          value < floors[f] ? ARIL_E_REPLAY_ROLLBACK : ARIL_OK);
+    floors[f] = value > floors[f] ? value : floors[f];
+}
+
+static void compare_floors(aril_keyring *kr, const uint64_t floors[MODEL_FLOORS])
+{
+    for (unsigned f = 0; f < MODEL_FLOORS; f++) {
+        uint64_t value = 0;
+        agree("floor", aril_keyring_floor_get(kr, floor_name(f), &value, NULL), ARIL_OK);
+        assert_int_equal(value, floors[f]);
+    }
+}
+
 static void write_bundle(void)
 {
     assert_true(run.bundle_count < BUNDLES);
@@ -323,6 +348,7 @@ static void check_node(unsigned number, unsigned looks)
     struct keyring_home *home = &run.nodes[number];
     const struct model_node *m = &run.models[number];
     open_boxes(home->kr, m, looks);
+    compare_floors(home->kr, m->floors);
     seal_box(home->kr, m, (unsigned)below(MODEL_TENANTS));
 }
 
@@ -333,6 +359,9 @@ static void visit_node(unsigned number)
         return;
     }
     const struct kept_bundle *newest = &run.bundles[run.bundle_count - 1];
+    if (one_in(8)) {
+        raise_floor(run.nodes[number].kr, m->floors);
+    }
     switch (below(10)) {
     case 0:
         pull_damaged(number, newest);
@@ -385,7 +414,11 @@ static void step_authority(void)
 {
     const unsigned tenant = (unsigned)below(MODEL_TENANTS);
     const unsigned number = (unsigned)below(MODEL_NODES);
-    switch (below(20)) {
+    switch (below(21)) {
+    case 20:
+        raise_floor(run.authority.kr, run.model.floors);
+        compare_floors(run.authority.kr, run.model.floors);
+        break;
     case 0:
     case 1:
         create_tenant(tenant);

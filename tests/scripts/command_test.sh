@@ -68,7 +68,7 @@ complains "it shows the overview" '^  doctor '
 run 0 "aril --version" --version
 version=$(sed -n 's/^#define ARIL_VERSION  *"\(.*\)"/\1/p' "$ARIL_SOURCE_DIR/include/aril/base.h")
 prints "the version is that of base.h" "^aril $version\$"
-for name in demo doctor identity keys bench; do
+for name in demo doctor identity keys cache bench; do
     run 0 "aril help $name" help "$name"
     cp "$out" "$work/help"
     prints "it says how to use $name" "^Usage: aril $name"
@@ -141,6 +141,9 @@ parses "what keyrings use is there or has a reason" '[p["feature"] for p in d["k
  ["TPM 2.0", "PKCS#11", "HTTP"] and all(p["detail"] for p in d["keyring_ports"]) and
  {p["feature"] for p in d["keyring_ports"] if not p["available"]} <=
  {m["feature"] for m in d["unavailable"]}'
+parses "HTTP is for bundles and stores, or has a reason" 'all(p["available"] ==
+ p["detail"].endswith("; for bundles and stores") for p in d["keyring_ports"]
+ if p["feature"] == "HTTP")'
 parses "what is missing has reasons" 'all(m["reason"] for m in d["unavailable"])'
 
 # --- demo without a llama.cpp

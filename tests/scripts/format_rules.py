@@ -13,17 +13,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/FORMAT.md").read_text(encoding="utf-8")
 
 
-def table(heading, first_cell):
+def table(heading, first_cell, text=TEXT):
     """Rows of the table under a heading whose header begins with first_cell."""
-    part = TEXT.split(f"\n{heading}")[1]
+    part = text.split(f"\n{heading}")[1]
     lines = part[part.index(f"| {first_cell} |"):].split("\n\n")[0].splitlines()
     rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
     return [dict(zip(rows[0], row)) for row in rows[2:]]
 
 
-def layout(heading):
+def layout(heading, text=TEXT):
     return {row["Field"]: (int(row["Offset"]), int(row["Bytes"]))
-            for row in table(heading, "Offset")}
+            for row in table(heading, "Offset", text)}
 
 
 LABEL = {row["Name"]: row["Label"].encode() for row in table("### 4.1", "Name")}

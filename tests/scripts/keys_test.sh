@@ -105,7 +105,7 @@ run 2 "aril keys without a command"
 complains "it shows the overview" '^  rotate '
 commands=$("$aril" keys --help | sed -n 's/^  \([a-z][a-z-]*\)  *[a-z].*/\1/p')
 families="node:card,add,list,revoke,receipt,confirm bundle:write,pull,show
- backup:list,destroyed recovery-key:new import:cachekit"
+ backup:list,destroyed recovery-key:new import:cachekit,lmcache"
 for name in $commands; do
     run 0 "aril keys $name --help" "$name" --help
     prints "it says how to use keys $name" "^Usage: aril keys $name"
@@ -163,6 +163,8 @@ run 2 "recovery-key without a file" recovery-key new --secret x
 run 2 "import without a tenant" import cachekit --env
 run 2 "import from two places" import cachekit --tenant a --env --key-file x
 run 2 "import from nowhere" import cachekit --tenant a
+run 2 "import of LMCache's key without a tenant" import lmcache --key-file x
+run 2 "import of LMCache's key from nowhere" import lmcache --tenant a
 run 2 "seal without a tenant" seal
 run 2 "a timeout of 0" status --timeout 0
 run 2 "a pull by another protocol" bundle pull ftp://127.0.0.1/x
@@ -460,8 +462,21 @@ code=0
 printf '%s\n' "${old/0/1}" | "$aril" keys import cachekit --tenant globex --key-file - \
     >"$out" 2>"$err" || code=$?
 check "import from standard input" test "$code" == 0
+printf 'fifteen bytes..' >lmcache
+run 21 "a master key that others can read" import lmcache --tenant acme --key-file lmcache
+chmod 600 lmcache
+run 19 "a master key that is too short" import lmcache --tenant acme --key-file lmcache
+complains "its length is named" 'lmcache: 15 bytes'
+printf 'sixteen bytes...' >lmcache
+run 0 "import of LMCache's master key" import lmcache --tenant acme --key-file lmcache
+prints "what was done" '^imported the master key for acme, label lmcache$'
+run 35 "import of it again" import lmcache --tenant acme --key-file lmcache
+head -c 4096 /dev/zero >lmcache
+run 0 "a successor" import lmcache --tenant acme --key-file lmcache --json
+parses "it is JSON" 'd["imported"] == 1 and d["tenant"] == "acme"'
+run 0 "the first one can go" retire legacy:acme/lmcache@1 --destroy --yes
 run 0 "they are listed" list --purpose legacy --json
-parses "by tenant" 'len(d) == 5'
+parses "by tenant" 'len(d) == 7'
 
 # --- backup, recover
 

@@ -27,7 +27,7 @@ grep -q 'int main(' "$work/example.c" || die "the first C block of README.md is 
 
 "${CC:-cc}" -std=c99 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Werror \
     -I"$ARIL_SOURCE_DIR/include" "$work/example.c" -o "$work/example" \
-    "$ARIL_BUILD_DIR/libaril.a" -lsqlite3 -pthread -ldl -lm || die "the example compiles"
+    "$ARIL_BUILD_DIR/libaril.a" -lsqlite3 -llz4 -pthread -ldl -lm || die "the example compiles"
 output=$(cd "$work" && ./example) || die "the example runs"
 grep -qw ok <<<"$output" || die "the example says ok, not: $output"
 if ldd "$work/example" | grep -q -e libcrypto -e libaril; then

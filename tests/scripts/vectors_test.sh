@@ -23,7 +23,9 @@ for made in "$work"/*.json; do
     fi
 done
 for kept in "$ARIL_SOURCE_DIR"/tests/data/vectors/*.json; do
-    if [[ ! -e $work/${kept##*/} ]]; then
+    # Those of the cache have generators in Python: cache_legacy_test.py and format_cache_test.py
+    # compare them.
+    if [[ ! -e $work/${kept##*/} && ${kept##*/} != cache-*.json ]]; then
         failed=$((failed + 1))
         printf 'FAILED: make_vectors does not write %s\n' "${kept##*/}"
     fi

@@ -387,6 +387,12 @@ static void bundle_key(struct sample *s, uint8_t first, unsigned purpose, unsign
     text(s, label);
 }
 
+static void bundle_floor(struct sample *s, const char *name, uint64_t value)
+{
+    text(s, name);
+    number(s, 8, value);
+}
+
 static void section_start(struct sample *s, unsigned profile, uint8_t first, uint32_t count)
 {
     id(s, first);
@@ -403,14 +409,14 @@ static void entry(struct sample *s, uint32_t index)
 static void bundle_empty(struct sample *s)
 {
     bundle_start(s, 1, false);
-    zeros(s, 20);
+    zeros(s, 24);
     vector(s, sizes[1].signature, 32);
 }
 
 static void bundle_one_key(struct sample *s)
 {
     bundle_start(s, 2, false);
-    zeros(s, 12);
+    zeros(s, 16);
     number(s, 4, 1);
     bundle_key(s, 1, 7, 2, "");
     number(s, 4, 1);
@@ -431,10 +437,14 @@ static void bundle_two_nodes(struct sample *s)
     bundle_tombstone(s, "b");
     number(s, 4, 1); /* nodes */
     id(s, 200);
+    number(s, 4, 3); /* floors */
+    bundle_floor(s, "a", UINT64_MAX);
+    bundle_floor(s, "a\x01", 1);
+    bundle_floor(s, "model", 7);
     number(s, 4, 4); /* keys */
     bundle_key(s, 3, 7, 1, "a label");
     bundle_key(s, 4, 8, 2, "");
-    bundle_key(s, 5, 9, 3, "");
+    bundle_key(s, 5, 9, 3, "lmcache");
     bundle_key(s, 6, 4, 4, "");
     number(s, 4, 2); /* sections */
     section_start(s, 3, 10, 3);

@@ -180,6 +180,24 @@ static const char *tombstones_problem(const struct arili_bundle *b)
     return count == b->tombstone_count ? NULL : "the list of tombstones has another length";
 }
 
+static const char *floors_problem(const struct arili_bundle *b)
+{
+    uint8_t again[512];
+    aril_bytes left = b->floors;
+    uint32_t count = 0;
+    for (; left.len > 0; count++) {
+        struct arili_bundle_floor f;
+        size_t len = 0;
+        const aril_bytes before = left;
+        if (arili_bundle_next_floor(&left, &f) != ARIL_OK ||
+            arili_bundle_floor_write(&f, again, sizeof again, &len) != ARIL_OK ||
+            !is_next(before, left, again, len)) {
+            return "a floor is written as other bytes";
+        }
+    }
+    return count == b->floor_count ? NULL : "the list of floors has another length";
+}
+
 static const char *sections_problem(const struct arili_bundle *b)
 {
     uint8_t again[2048];
@@ -211,6 +229,7 @@ static const char *lists_problem(const struct arili_bundle *b)
 {
     const char *problem = keys_problem(b);
     problem = problem != NULL ? problem : tombstones_problem(b);
+    problem = problem != NULL ? problem : floors_problem(b);
     return problem != NULL ? problem : sections_problem(b);
 }
 

@@ -7,6 +7,7 @@
 
 static sqlite3_vfs *inner_vfs;
 static sqlite3_vfs vfs;
+static bool shares;
 
 static struct {
     unsigned calls, countdown; /* countdown 0: nothing is armed */
@@ -125,20 +126,42 @@ static int file_characteristics(sqlite3_file *file)
     return inner_of(file)->pMethods->xDeviceCharacteristics(inner_of(file));
 }
 
-/* Version 1: without shared memory and memory maps, which a keyring does not use. */
-static const sqlite3_io_methods methods = { .iVersion = 1,
-                                            .xClose = file_close,
-                                            .xRead = file_read,
-                                            .xWrite = file_write,
-                                            .xTruncate = file_truncate,
-                                            .xSync = file_sync,
-                                            .xFileSize = file_size,
-                                            .xLock = file_lock,
-                                            .xUnlock = file_unlock,
-                                            .xCheckReservedLock = file_check_reserved,
-                                            .xFileControl = file_control,
-                                            .xSectorSize = file_sector_size,
-                                            .xDeviceCharacteristics = file_characteristics };
+static int shm_map(sqlite3_file *file, int page, int len, int extend, void volatile **ret)
+{
+    return inner_of(file)->pMethods->xShmMap(inner_of(file), page, len, extend, ret);
+}
+
+static int shm_lock(sqlite3_file *file, int offset, int n, int flags)
+{
+    if ((flags & SQLITE_SHM_LOCK) != 0 && fails(FAILING_LOCK)) {
+        return fault.code;
+    }
+    return inner_of(file)->pMethods->xShmLock(inner_of(file), offset, n, flags);
+}
+
+static void shm_barrier(sqlite3_file *file)
+{
+    inner_of(file)->pMethods->xShmBarrier(inner_of(file));
+}
+
+static int shm_unmap(sqlite3_file *file, int remove)
+{
+    return inner_of(file)->pMethods->xShmUnmap(inner_of(file), remove);
+}
+
+/* Version 1 is without shared memory, which a keyring does not use; version 2 without memory
+ * maps. */
+#define FILE_METHODS(version)                                                                     \
+    {                                                                                             \
+        .iVersion = (version), .xClose = file_close, .xRead = file_read, .xWrite = file_write,    \
+        .xTruncate = file_truncate, .xSync = file_sync, .xFileSize = file_size,                   \
+        .xLock = file_lock, .xUnlock = file_unlock, .xCheckReservedLock = file_check_reserved,    \
+        .xFileControl = file_control, .xSectorSize = file_sector_size,                            \
+        .xDeviceCharacteristics = file_characteristics, .xShmMap = shm_map, .xShmLock = shm_lock, \
+        .xShmBarrier = shm_barrier, .xShmUnmap = shm_unmap                                        \
+    }
+static const sqlite3_io_methods methods = FILE_METHODS(1);
+static const sqlite3_io_methods sharing_methods = FILE_METHODS(2);
 
 /* --- The file system ------------------------------------------------------------------------- */
 
@@ -153,7 +176,7 @@ static int vfs_open(sqlite3_vfs *v, sqlite3_filename name, sqlite3_file *ret, in
     }
     file->inner = (sqlite3_file *)(file + 1);
     const int code = inner_vfs->xOpen(inner_vfs, name, file->inner, flags, ret_flags);
-    file->base.pMethods = code == SQLITE_OK ? &methods : NULL;
+    file->base.pMethods = code != SQLITE_OK ? NULL : shares ? &sharing_methods : &methods;
     return code;
 }
 
@@ -190,8 +213,14 @@ void failing_vfs_install(void)
     assert_int_equal(sqlite3_vfs_register(&vfs, 1), SQLITE_OK);
 }
 
+void failing_vfs_share(bool share)
+{
+    shares = share;
+}
+
 void failing_vfs_remove(void)
 {
+    shares = false;
     assert_int_equal(sqlite3_vfs_unregister(&vfs), SQLITE_OK);
     assert_int_equal(sqlite3_vfs_register(inner_vfs, 1), SQLITE_OK);
 }

@@ -25,6 +25,9 @@ enum failing_call {
 
 void failing_vfs_install(void);
 void failing_vfs_remove(void);
+/* Whether files that are opened from now on have shared memory, so that a write-ahead log can be
+ * used; not at first. FAILING_LOCK is then for its locks as well. */
+void failing_vfs_share(bool share);
 
 /* Let the nth of these calls from now answer that code of SQLite, with that errno; counted from
  * 1. forever: the calls after it as well. */

@@ -141,6 +141,28 @@ static aril_status faulty_aead_open(struct arili_aead_ctx *ctx,
                                                 ret_spans, count);
 }
 
+static aril_status faulty_aead_open_begin(struct arili_aead_ctx *ctx,
+                                          const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
+                                          aril_bytes aad)
+{
+    GATE(of_ctx(ctx)->f, "aead_open_begin");
+    return of_ctx(ctx)->f->inner.ops->aead_open_begin(of_ctx(ctx)->inner, nonce, aad);
+}
+
+static aril_status faulty_aead_open_more(struct arili_aead_ctx *ctx, aril_bytes body,
+                                         uint8_t *ret_plain)
+{
+    GATE(of_ctx(ctx)->f, "aead_open_more");
+    return of_ctx(ctx)->f->inner.ops->aead_open_more(of_ctx(ctx)->inner, body, ret_plain);
+}
+
+static aril_status faulty_aead_open_end(struct arili_aead_ctx *ctx,
+                                        const uint8_t tag[ARILI_AEAD_TAG_BYTES])
+{
+    GATE(of_ctx(ctx)->f, "aead_open_end");
+    return of_ctx(ctx)->f->inner.ops->aead_open_end(of_ctx(ctx)->inner, tag);
+}
+
 static aril_status faulty_aes_blocks(struct arili_provider *p,
                                      const uint8_t key[ARILI_AEAD_KEY_BYTES], const uint8_t *in,
                                      size_t blocks, uint8_t *ret_out)
@@ -302,6 +324,47 @@ static aril_status faulty_argon2id(struct arili_provider *p, aril_bytes passphra
                                       iterations, lanes, ret, ret_len);
 }
 
+static aril_status faulty_blake2b(struct arili_provider *p, const aril_bytes *parts, size_t count,
+                                  uint8_t *ret, size_t ret_len)
+{
+    GATE(of(p), "blake2b");
+    return of(p)->inner.ops->blake2b(of(p)->inner.provider, parts, count, ret, ret_len);
+}
+
+static aril_status faulty_siv_seal(struct arili_provider *p, const uint8_t key[ARILI_SIV_KEY_BYTES],
+                                   aril_bytes aad, aril_bytes plain,
+                                   uint8_t ret_iv[ARILI_SIV_IV_BYTES], uint8_t *ret_body)
+{
+    GATE(of(p), "siv_seal");
+    return of(p)->inner.ops->siv_seal(of(p)->inner.provider, key, aad, plain, ret_iv, ret_body);
+}
+
+static aril_status faulty_siv_open(struct arili_provider *p, const uint8_t key[ARILI_SIV_KEY_BYTES],
+                                   aril_bytes aad, const uint8_t iv[ARILI_SIV_IV_BYTES],
+                                   aril_bytes body, uint8_t *ret_plain)
+{
+    GATE(of(p), "siv_open");
+    return of(p)->inner.ops->siv_open(of(p)->inner.provider, key, aad, iv, body, ret_plain);
+}
+
+static aril_status faulty_gcm128_seal(struct arili_provider *p,
+                                      const uint8_t key[ARILI_GCM128_KEY_BYTES],
+                                      const uint8_t nonce[ARILI_AEAD_NONCE_BYTES], aril_bytes plain,
+                                      uint8_t *ret_body)
+{
+    GATE(of(p), "gcm128_seal");
+    return of(p)->inner.ops->gcm128_seal(of(p)->inner.provider, key, nonce, plain, ret_body);
+}
+
+static aril_status faulty_gcm128_open(struct arili_provider *p,
+                                      const uint8_t key[ARILI_GCM128_KEY_BYTES],
+                                      const uint8_t nonce[ARILI_AEAD_NONCE_BYTES], aril_bytes body,
+                                      uint8_t *ret_plain)
+{
+    GATE(of(p), "gcm128_open");
+    return of(p)->inner.ops->gcm128_open(of(p)->inner.provider, key, nonce, body, ret_plain);
+}
+
 static const struct arili_crypto_ops faulty_ops = {
     .abi = ARILI_CRYPTO_ABI,
     .name = "faulty",
@@ -312,6 +375,9 @@ static const struct arili_crypto_ops faulty_ops = {
     .aead_wipe = faulty_aead_wipe,
     .aead_seal = faulty_aead_seal,
     .aead_open = faulty_aead_open,
+    .aead_open_begin = faulty_aead_open_begin,
+    .aead_open_more = faulty_aead_open_more,
+    .aead_open_end = faulty_aead_open_end,
     .aes_blocks = faulty_aes_blocks,
     .hash = faulty_hash,
     .xof = faulty_xof,
@@ -331,9 +397,14 @@ static const struct arili_crypto_ops faulty_ops = {
     .verify = faulty_verify,
     .sign_check_expanded = faulty_sign_check_expanded,
     .argon2id = faulty_argon2id,
+    .blake2b = faulty_blake2b,
+    .siv_seal = faulty_siv_seal,
+    .siv_open = faulty_siv_open,
+    .gcm128_seal = faulty_gcm128_seal,
+    .gcm128_open = faulty_gcm128_open,
 };
 /* A member that is added to the table has to be wrapped above. */
-_Static_assert(sizeof(struct arili_crypto_ops) == 28 * sizeof(void *), "every member is wrapped");
+_Static_assert(sizeof(struct arili_crypto_ops) == 36 * sizeof(void *), "every member is wrapped");
 
 struct faulty_crypto *faulty_crypto_new(const struct arili_crypto *inner)
 {

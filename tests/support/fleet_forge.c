@@ -296,6 +296,20 @@ static uint32_t list_tombstones(const struct forge *f, struct pile *pile)
     return count;
 }
 
+static uint32_t list_floors(const struct forge *f, struct pile *pile)
+{
+    uint32_t count = 0;
+    for (; count < FORGE_OTHERS && f->floors[count].name != NULL; count++) {
+        const struct arili_bundle_floor floor = { .name = text_bytes(f->floors[count].name),
+                                                  .value = f->floors[count].value };
+        uint8_t room[320];
+        size_t len = 0;
+        assert_status(arili_bundle_floor_write(&floor, room, sizeof room, &len), ARIL_OK);
+        pile_add(pile, room, len);
+    }
+    return count;
+}
+
 static uint32_t list_authorities(const struct forge *f, struct pile *pile)
 {
     uint32_t count = 0;
@@ -375,6 +389,7 @@ aril_span forge_end(const struct forge *f, const aril_identity *signer)
     struct pile tombstones = pile_new();
     struct pile authorities = pile_new();
     struct pile sections = pile_new();
+    struct pile floors = pile_new();
     struct arili_bundle b = { .profile = f->profile,
                               .version = f->version,
                               .created_s = f->created_s,
@@ -386,6 +401,8 @@ aril_span forge_end(const struct forge *f, const aril_identity *signer)
     b.key_count = (uint32_t)f->key_count;
     b.tombstone_count = list_tombstones(f, &tombstones);
     b.revoked_authority_count = list_authorities(f, &authorities);
+    b.floor_count = list_floors(f, &floors);
+    b.floors = pile_bytes(&floors);
     for (; b.section_count < FORGE_OTHERS && f->nodes[b.section_count] != NULL; b.section_count++) {
         add_section(f, &b, f->nodes[b.section_count], listed, &sections);
     }
@@ -401,6 +418,7 @@ aril_span forge_end(const struct forge *f, const aril_identity *signer)
     free(tombstones.data);
     free(authorities.data);
     free(sections.data);
+    free(floors.data);
     return whole;
 }
 

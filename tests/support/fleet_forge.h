@@ -85,6 +85,10 @@ struct forge {
     uint8_t revoked_nodes[FORGE_OTHERS][ARIL_NODE_ID_BYTES];
     size_t revoked_node_count;
     aril_bytes revoked_authorities[FORGE_OTHERS]; /* public keys */
+    struct forge_floor {
+        const char *name;
+        uint64_t value;
+    } floors[FORGE_OTHERS]; /* ascending; the first without a name ends them */
     struct forge_key keys[FORGE_KEYS];
     size_t key_count;
     aril_keyring *nodes[FORGE_OTHERS];

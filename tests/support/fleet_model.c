@@ -73,6 +73,9 @@ static void take(struct model_node *n, const struct model_bundle *b)
         }
         n->newest[t] = !n->buried[t] && model_serves(n, t) ? b->from.newest[t] : 0;
     }
+    for (unsigned f = 0; f < MODEL_FLOORS; f++) {
+        n->floors[f] = n->floors[f] > b->from.floors[f] ? n->floors[f] : b->from.floors[f];
+    }
     n->trusts |= b->successor != 0 ? 1u << b->successor : 0;
     n->distrusts |= b->retired & n->trusts;
     n->taken = b->version;

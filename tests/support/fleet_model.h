@@ -14,6 +14,7 @@
 #define MODEL_VERSIONS 96u /* of one data key; from 1 */
 #define MODEL_NODES    20u
 #define MODEL_SIGNERS  16u /* versions of the authority's key; from 1 */
+#define MODEL_FLOORS   3u
 
 /* Of a key at the authority. Nodes only know ALIVE and DESTROYED. */
 enum model_key { MODEL_NONE = 0, MODEL_ALIVE = 1, MODEL_RETIRED = 2, MODEL_DESTROYED = 3 };
@@ -29,6 +30,7 @@ struct model_node {
     enum model_key held[MODEL_TENANTS][MODEL_VERSIONS];
     uint32_t newest[MODEL_TENANTS]; /* 0: nothing seals */
     bool buried[MODEL_TENANTS];
+    uint64_t floors[MODEL_FLOORS];
 };
 
 struct model_authority {
@@ -38,6 +40,7 @@ struct model_authority {
     enum model_key signers[MODEL_SIGNERS];
     uint32_t signer; /* the newest */
     uint64_t version;
+    uint64_t floors[MODEL_FLOORS];
 };
 
 /* A bundle that was written. */

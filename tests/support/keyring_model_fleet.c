@@ -180,5 +180,6 @@ void km_bundle_apply(struct km_plan *p, const struct km_bundle *b, const char *n
             r->refused[k->version] = true;
         }
     }
+    r->floor = r->floor > b->from->floor ? r->floor : b->from->floor;
     r->bundle_version = b->version;
 }

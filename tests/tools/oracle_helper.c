@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/legacy.h"
 #include "check.h"
 #include "crypto/hpke.h"
 #include "crypto/xwing.h"
@@ -277,6 +278,69 @@ static aril_status hpke_open(void)
     return st;
 }
 
+/* The fields format, key bits, tenant or salt, name, key. LMCache's key is its master file. */
+static aril_status legacy_scope(struct arili_legacy_scope *ret, struct arili_legacy_keys *keys,
+                                uint8_t prk[32])
+{
+    *ret = (struct arili_legacy_scope){ .crypto = &crypto,
+                                        .format = (aril_cache_format)in[0].number,
+                                        .lmcache_key_bits = (uint32_t)in[1].number,
+                                        .tenant = bytes_of(2),
+                                        .name = bytes_of(3),
+                                        .value_max = FIELD_MAX,
+                                        .keys = keys };
+    *keys = (struct arili_legacy_keys){ .key = { bytes_of(4) }, .count = 1 };
+    if (ret->format == ARIL_CACHE_LMCACHE) {
+        keys->key[0] = (aril_bytes){ prk, 32 };
+        const aril_status st = arili_lmcache_prk(&crypto, bytes_of(4), prk);
+        if (st != ARIL_OK) {
+            return st;
+        }
+    }
+    return arili_contexts_new(&crypto, &ret->contexts);
+}
+
+static aril_status legacy_open(void)
+{
+    uint8_t prk[32];
+    struct arili_legacy_keys keys;
+    struct arili_legacy_scope scope;
+    struct arili_legacy_value value = { 0 };
+    aril_status st = legacy_scope(&scope, &keys, prk);
+    if (st == ARIL_OK) {
+        st = arili_legacy_open(&scope, bytes_of(5), &value);
+        arili_contexts_free(scope.contexts);
+    }
+    if (st == ARIL_OK) {
+        printf("ok");
+        print_hex(value.bytes.data, value.bytes.len);
+    }
+    arili_legacy_value_done(&value);
+    return st;
+}
+
+static aril_status legacy_seal(void)
+{
+    uint8_t prk[32];
+    static uint8_t sealed[FIELD_MAX + 64];
+    struct arili_legacy_keys keys;
+    struct arili_legacy_scope scope;
+    struct arili_legacy_writer writer = { .used_max = 1 };
+    aril_status st = crypto.ops->random(crypto.provider, writer.instance, sizeof writer.instance);
+    if (st == ARIL_OK) {
+        st = legacy_scope(&scope, &keys, prk);
+    }
+    if (st == ARIL_OK) {
+        st = arili_legacy_seal(&scope, &writer, bytes_of(5), sealed);
+        arili_contexts_free(scope.contexts);
+    }
+    if (st == ARIL_OK) {
+        printf("ok");
+        print_hex(sealed, in[5].len + arili_legacy_overhead(scope.format));
+    }
+    return st;
+}
+
 static const struct {
     const char *name;
     size_t numbers; /* the first fields, decimal */
@@ -297,6 +361,8 @@ static const struct {
     { "hpke-seal", 2, 10, hpke_seal },
     /* kem kdf seed enc info psk psk-id aad ct ct label -> plain plain exported(40) */
     { "hpke-open", 2, 11, hpke_open },
+    { "legacy-open", 2, 6, legacy_open }, /* format bits tenant name key stored -> value */
+    { "legacy-seal", 2, 6, legacy_seal }, /* format bits tenant name key value -> stored */
 };
 
 static bool read_hex(const char *s, struct field *ret)

@@ -64,6 +64,7 @@ static void a_bundle_gives_its_fields(void **state)
     assert_int_equal(b.tombstone_count, 3);
     assert_int_equal(b.revoked_node_count, 1);
     assert_int_equal(b.revoked_nodes.data[0], 200);
+    assert_int_equal(b.floor_count, 3);
     assert_int_equal(b.key_count, 4);
     assert_int_equal(b.section_count, 2);
     assert_true(is_pattern(b.signature.data, 4627, 32));
@@ -86,6 +87,16 @@ static void its_lists_are_walked_element_by_element(void **state)
         assert_int_equal(t.generation, 9);
     }
     assert_int_equal(b.tombstones.len, 0);
+    struct arili_bundle_floor f;
+    static const char *const names[] = { "a", "a\x01", "model" };
+    static const uint64_t values[] = { UINT64_MAX, 1, 7 };
+    for (size_t i = 0; i < COUNT(names); i++) {
+        assert_status(arili_bundle_next_floor(&b.floors, &f), ARIL_OK);
+        assert_int_equal(f.name.len, strlen(names[i]));
+        assert_memory_equal(f.name.data, names[i], f.name.len);
+        assert_true(f.value == values[i]);
+    }
+    assert_int_equal(b.floors.len, 0);
     struct arili_bundle_key k = { .version = 0 };
     static const aril_key_purpose purposes[] = { ARIL_KEY_DATA, ARIL_KEY_NAME, ARIL_KEY_LEGACY,
                                                  ARIL_KEY_API };
@@ -131,13 +142,17 @@ static void the_end_of_a_list_is_truncated_and_changes_nothing(void **state)
     struct arili_bundle_tombstone t;
     struct arili_bundle_key k;
     struct arili_bundle_section section;
+    struct arili_bundle_floor f;
+    memset(&f, 0x5c, sizeof f);
     memset(&t, 0x5c, sizeof t);
     memset(&k, 0x5c, sizeof k);
     memset(&section, 0x5c, sizeof section);
     const struct sample s = sample_of("two-nodes");
     const struct arili_bundle b = sample_value(&s).bundle;
     const aril_bytes lists[] = {
-        { NULL, 0 }, { b.tombstones.data, 5 }, { b.keys.data, 50 }, { b.sections.data, 1700 }
+        { NULL, 0 },           { b.tombstones.data, 5 },
+        { b.keys.data, 50 },   { b.sections.data, 1700 },
+        { b.floors.data, 10 },
     };
     for (size_t i = 0; i < COUNT(lists); i++) {
         aril_bytes list = lists[i];
@@ -150,11 +165,14 @@ static void the_end_of_a_list_is_truncated_and_changes_nothing(void **state)
         if (i == 0 || i == 3) {
             assert_status(arili_bundle_next_section(&list, &section), ARIL_E_FORMAT_TRUNCATED);
         }
+        if (i == 0 || i == 4) {
+            assert_status(arili_bundle_next_floor(&list, &f), ARIL_E_FORMAT_TRUNCATED);
+        }
         assert_ptr_equal(list.data, lists[i].data);
         assert_int_equal(list.len, lists[i].len);
     }
     assert_true(is_filled(&t, sizeof t, 0x5c) && is_filled(&k, sizeof k, 0x5c));
-    assert_true(is_filled(&section, sizeof section, 0x5c));
+    assert_true(is_filled(&section, sizeof section, 0x5c) && is_filled(&f, sizeof f, 0x5c));
 }
 
 /* --- Fields ---------------------------------------------------------------------------- */
@@ -206,26 +224,34 @@ static void fields_out_of_range_are_refused(void **state)
     REFUSE(sections.len--);
     REFUSE(tombstone_count = 1);
     REFUSE(revoked_node_count = 1);
+    REFUSE(floor_count = 1);
+    REFUSE(floors = good.bundle.keys);
     REFUSE(revoked_authority_count = UINT32_MAX);
     REFUSE(revoked_nodes = good.bundle.keys);
 #undef REFUSE
 }
 
 /* Where each list's count stands, and the number of its elements. */
+#define LISTS 6u
 struct list {
     size_t at;
     uint32_t count;
 };
 
-static size_t lists_of(const struct sample *s, struct list ret[5])
+static size_t lists_of(const struct sample *s, struct list ret[LISTS])
 {
     const struct arili_bundle b = sample_value(s).bundle;
-    const aril_bytes lists[5] = { b.revoked_authorities, b.tombstones, b.revoked_nodes, b.keys,
-                                  b.sections };
-    const uint32_t counts[5] = { b.revoked_authority_count, b.tombstone_count, b.revoked_node_count,
-                                 b.key_count, b.section_count };
+    const aril_bytes lists[LISTS] = {
+        b.revoked_authorities, b.tombstones, b.revoked_nodes, b.floors, b.keys, b.sections
+    };
+    const uint32_t counts[LISTS] = { b.revoked_authority_count,
+                                     b.tombstone_count,
+                                     b.revoked_node_count,
+                                     b.floor_count,
+                                     b.key_count,
+                                     b.section_count };
     size_t at = behind_vector(s, behind_vector(s, AUTHORITY_AT));
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < LISTS; i++) {
         ret[i] = (struct list){ at, counts[i] };
         assert_int_equal(arili_load32(s->bytes + at), counts[i]);
         at += 4 + lists[i].len;
@@ -237,7 +263,7 @@ static void a_count_that_is_not_that_of_its_list_is_refused(void **state)
 {
     (void)state;
     const struct sample s = sample_of("two-nodes");
-    struct list lists[5];
+    struct list lists[LISTS];
     assert_int_equal(lists_of(&s, lists), s.len - 2 - 4627);
     static const uint32_t lies[] = { 0, 1, 2, 3, 4, 5, 6, 100, 1u << 16, 1u << 31, UINT32_MAX };
     for (size_t i = 0; i < COUNT(lists); i++) {
@@ -256,7 +282,7 @@ static void lists_ascend_without_doubles(void **state)
 {
     (void)state;
     const struct sample s = sample_of("two-nodes");
-    struct list lists[5];
+    struct list lists[LISTS];
     (void)lists_of(&s, lists);
     const size_t authority = lists[0].at + 4;
     assert_status(with_number(&s, authority, 1, 2), ARIL_E_FORMAT_FIELD); /* twice */
@@ -270,11 +296,11 @@ static void lists_ascend_without_doubles(void **state)
     assert_status(with_vector(&s, second, TEXT("b")), ARIL_E_FORMAT_FIELD);
     assert_status(with_vector(&s, second, TEXT("a")), ARIL_E_FORMAT_FIELD);
     assert_status(with_vector(&s, second, TEXT("az")), ARIL_OK);
-    const size_t key = lists[3].at + 4;
+    const size_t key = lists[4].at + 4;
     assert_status(with_number(&s, key, 1, 4), ARIL_E_FORMAT_FIELD);
     assert_status(with_number(&s, key, 1, 9), ARIL_E_FORMAT_FIELD);
     assert_status(with_number(&s, key, 1, 0), ARIL_OK);
-    const size_t section = lists[4].at + 4;
+    const size_t section = lists[5].at + 4;
     assert_status(with_number(&s, section, 1, 11), ARIL_E_FORMAT_FIELD);
     assert_status(with_number(&s, section, 1, 12), ARIL_E_FORMAT_FIELD);
     assert_status(with_number(&s, section, 1, 9), ARIL_OK);
@@ -284,7 +310,7 @@ static void tombstones_are_of_tenants(void **state)
 {
     (void)state;
     const struct sample s = sample_of("two-nodes");
-    struct list lists[5];
+    struct list lists[LISTS];
     (void)lists_of(&s, lists);
     const size_t last = lists[2].at - 16 - 2 - 1;
     assert_status(with_vector_length(&s, last, 255), ARIL_OK);
@@ -306,13 +332,47 @@ static void tombstones_are_of_tenants(void **state)
     assert_int_equal(len, 22);
 }
 
+static void floors_have_names_and_ascend(void **state)
+{
+    (void)state;
+    const struct sample s = sample_of("two-nodes");
+    struct list lists[LISTS];
+    (void)lists_of(&s, lists);
+    const size_t first = lists[3].at + 4;
+    const size_t second = first + 2 + 1 + 8;
+    assert_status(with_vector(&s, first, TEXT("a\x01")), ARIL_E_FORMAT_FIELD); /* twice */
+    assert_status(with_vector(&s, first, TEXT("b")), ARIL_E_FORMAT_FIELD);
+    assert_status(with_vector(&s, first, TEXT("\0")), ARIL_OK);
+    assert_status(with_vector(&s, second, TEXT("n")), ARIL_E_FORMAT_FIELD);
+    assert_status(with_vector(&s, second, TEXT("az")), ARIL_OK);
+    assert_status(with_vector_length(&s, second, 0), ARIL_E_FORMAT_FIELD);
+    const size_t last = lists[4].at - 8 - 2 - 5;
+    assert_status(with_vector_length(&s, last, 255), ARIL_OK);
+    assert_status(with_vector_length(&s, last, 256), ARIL_E_FORMAT_FIELD);
+    assert_status(with_number(&s, first + 3, 8, 0), ARIL_OK); /* any value */
+    uint8_t out[512];
+    size_t len = 12345;
+    uint8_t name[256] = { 0 };
+    struct arili_bundle_floor f = { .name = { name, 0 } };
+    assert_status(arili_bundle_floor_write(&f, out, sizeof out, &len), ARIL_E_USAGE_RANGE);
+    f.name.len = 256;
+    assert_status(arili_bundle_floor_write(&f, out, sizeof out, &len), ARIL_E_USAGE_RANGE);
+    f.name.len = 255;
+    for (size_t cap = 0; cap < 265; cap++) {
+        assert_status(arili_bundle_floor_write(&f, out, cap, &len), ARIL_E_USAGE_TOO_SMALL);
+    }
+    assert_int_equal(len, 12345);
+    assert_status(arili_bundle_floor_write(&f, out, 265, &len), ARIL_OK);
+    assert_int_equal(len, 265);
+}
+
 static void a_bundle_has_keys_of_four_purposes_that_are_not_destroyed(void **state)
 {
     (void)state;
     const struct sample s = sample_of("one-key");
-    struct list lists[5];
+    struct list lists[LISTS];
     (void)lists_of(&s, lists);
-    const size_t key = lists[3].at + 4;
+    const size_t key = lists[4].at + 4;
     for (unsigned v = 0; v < 256; v++) {
         const bool purpose = v == 4 || (v >= 7 && v <= 9);
         assert_status(with_number(&s, key + 32, 1, v), purpose ? ARIL_OK : ARIL_E_FORMAT_FIELD);
@@ -363,7 +423,7 @@ static void a_key_that_would_not_be_read_is_not_written(void **state)
     REFUSE(label = TEXT("\x7f"));
 #undef REFUSE
     struct arili_bundle_key labelled = good;
-    labelled.purpose = ARIL_KEY_LEGACY;
+    labelled.purpose = ARIL_KEY_API;
     labelled.label = TEXT("x");
     assert_status(arili_bundle_key_write(&labelled, out, sizeof out, &len), ARIL_E_USAGE_RANGE);
     for (size_t cap = 0; cap < good.encoded.len; cap++) {
@@ -376,9 +436,9 @@ static void entries_name_keys_in_ascending_order(void **state)
 {
     (void)state;
     const struct sample s = sample_of("two-nodes");
-    struct list lists[5];
+    struct list lists[LISTS];
     (void)lists_of(&s, lists);
-    const size_t entries = lists[4].at + 4 + 32 + 2 + 1568 + 4;
+    const size_t entries = lists[5].at + 4 + 32 + 2 + 1568 + 4;
     const size_t second = entries + 52;
     const size_t third = second + 52;
     assert_int_equal(arili_load32(s.bytes + third), 3);
@@ -398,9 +458,9 @@ static void a_section_has_the_enc_of_its_profile(void **state)
 {
     (void)state;
     const struct sample s = sample_of("two-nodes");
-    struct list lists[5];
+    struct list lists[LISTS];
     (void)lists_of(&s, lists);
-    const size_t enc = lists[4].at + 4 + 32;
+    const size_t enc = lists[5].at + 4 + 32;
     assert_status(with_vector_length(&s, enc, 1120), ARIL_E_FORMAT_FIELD);
     assert_status(with_vector_length(&s, enc, 1088), ARIL_E_FORMAT_FIELD);
     assert_status(with_vector_length(&s, enc, 0), ARIL_E_FORMAT_FIELD);
@@ -497,6 +557,7 @@ int main(void)
         cmocka_unit_test(a_count_that_is_not_that_of_its_list_is_refused),
         cmocka_unit_test(lists_ascend_without_doubles),
         cmocka_unit_test(tombstones_are_of_tenants),
+        cmocka_unit_test(floors_have_names_and_ascend),
         cmocka_unit_test(a_bundle_has_keys_of_four_purposes_that_are_not_destroyed),
         cmocka_unit_test(a_key_that_would_not_be_read_is_not_written),
         cmocka_unit_test(entries_name_keys_in_ascending_order),

@@ -398,7 +398,7 @@ static void owners_are_1_to_255_bytes_without_nul_where_there_is_one(void **stat
     assert_status(with_vector_length(&s, OWNER_AT, 1), ARIL_E_FORMAT_FIELD);
 }
 
-static void labels_are_printable_and_for_data_and_name_keys(void **state)
+static void labels_are_printable_and_for_data_name_and_legacy_keys(void **state)
 {
     (void)state;
     struct sample s;
@@ -415,9 +415,9 @@ static void labels_are_printable_and_for_data_and_name_keys(void **state)
     for (unsigned purpose = 1; purpose <= 9; purpose++) {
         struct arili_key_row k = plain_key(purpose, 3);
         k.label = TEXT("x");
-        assert_status(write_key(&k), purpose == ARIL_KEY_DATA || purpose == ARIL_KEY_NAME
-                                         ? ARIL_OK
-                                         : ARIL_E_USAGE_RANGE);
+        const bool may =
+            purpose == ARIL_KEY_DATA || purpose == ARIL_KEY_NAME || purpose == ARIL_KEY_LEGACY;
+        assert_status(write_key(&k), may ? ARIL_OK : ARIL_E_USAGE_RANGE);
     }
 }
 
@@ -564,7 +564,7 @@ int main(void)
         cmocka_unit_test(purposes_states_and_profiles_out_of_range_are_refused),
         cmocka_unit_test(only_a_root_has_no_parent),
         cmocka_unit_test(owners_are_1_to_255_bytes_without_nul_where_there_is_one),
-        cmocka_unit_test(labels_are_printable_and_for_data_and_name_keys),
+        cmocka_unit_test(labels_are_printable_and_for_data_name_and_legacy_keys),
         cmocka_unit_test(ends_come_after_what_they_end),
         cmocka_unit_test(the_info_of_a_wrap_is_all_that_never_changes),
         cmocka_unit_test(every_other_field_is_in_the_info),

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ARILI_CACHE_VALUE_H
+#define ARILI_CACHE_VALUE_H
+#include "cache/names.h"
+#include "crypto/contexts.h"
+#include "format/cachevalue.h"
+#include <aril/executor.h>
+
+/*
+ * Sealing and opening native values, docs/CACHE-FORMAT.md section 2. Segment i of a value is an
+ * XAES-256-GCM message with the nonce header.nonce || u32 i; associated data is header || context.
+ */
+#define ARILI_VALUE_AAD_BYTES (ARILI_VALUE_HEADER_BYTES + ARILI_CACHE_CONTEXT_BYTES)
+
+/* The lengths of a value that is going to be sealed. */
+struct arili_value_plan {
+    uint64_t value_bytes; /* of the application */
+    uint64_t body_bytes;  /* with padding and trailer */
+    size_t tag_count;
+    bool trailer;
+};
+struct arili_value_plan arili_value_plan(uint64_t value_bytes, size_t tag_count,
+                                         aril_cache_padding padding, uint32_t pad_bytes);
+/* Padme: the length that len is padded to (Nikitin et al., PETS 2019, section 4.2). */
+uint64_t arili_padme(uint64_t len);
+
+struct arili_value_sealing {
+    aril_runtime *rt;
+    const aril_executor *executor; /* NULL: this thread */
+    const aril_tenant_key *key;    /* DATA */
+    const uint8_t *context;        /* ARILI_CACHE_CONTEXT_BYTES */
+    uint64_t created_ms, not_after_ms, generation;
+    struct arili_value_plan plan;
+    aril_bytes value;
+    const struct arili_value_tag *tags; /* plan.tag_count of them */
+};
+/* ret has room for arili_value_stored_bytes(plan.body_bytes), and does not overlap. On failure it
+ * holds no plaintext. */
+ARIL_MUST_USE aril_status arili_value_seal(const struct arili_value_sealing *s, uint8_t *ret);
+
+/*
+ * Opening a stored value that is there whole: _begin, _trailer, _end. Or one that comes in pieces
+ * and has no trailer: _begin, then _piece for all that follows the header, in order; _done when no
+ * more comes. Pieces are decrypted while they are hot, and nothing of them is believed before the
+ * tag of their segment was; whoever fails wipes out.
+ */
+struct arili_value_opening {
+    aril_runtime *rt;
+    const aril_executor *executor;
+    const aril_tenant_key *key;
+    struct arili_value_header header;
+    uint8_t aad[ARILI_VALUE_AAD_BYTES];
+    uint8_t *out; /* value_bytes of plaintext */
+    struct arili_value_trailer trailer;
+
+    /* Of pieces: the segment that is under way. */
+    bool leased;
+    struct arili_context_lease lease;
+    uint64_t segment;
+    size_t segment_at; /* bytes of its ciphertext and tag that came */
+    uint8_t tag[ARILI_VALUE_TAG_BYTES];
+};
+/* header was parsed from stored, key is the one that it names. */
+void arili_value_open_begin(struct arili_value_opening *o, aril_runtime *rt,
+                            const aril_tenant_key *key, const uint8_t *stored,
+                            const struct arili_value_header *header,
+                            const uint8_t context[ARILI_CACHE_CONTEXT_BYTES]);
+/* Trailer first: how long the value is, and its tags. Without a trailer it is the body. stored is
+ * whole. AUTH, FORMAT (class). */
+ARIL_MUST_USE aril_status arili_value_open_trailer(struct arili_value_opening *o,
+                                                   aril_bytes stored);
+/* Whether the header, and so the length, is that of the value: all that is demanded of one that is
+ * longer than there is room. It has no trailer and is not empty. */
+ARIL_MUST_USE aril_status arili_value_open_length(const struct arili_value_opening *o,
+                                                  aril_bytes stored);
+/* Open it all. On failure out is wiped. */
+ARIL_MUST_USE aril_status arili_value_open_end(struct arili_value_opening *o, aril_bytes stored);
+/* The next bytes. More of them than the value has are ARIL_E_FORMAT_LENGTH. */
+ARIL_MUST_USE aril_status arili_value_open_piece(struct arili_value_opening *o, aril_bytes piece);
+/* ARIL_OK when all of it came and was verified, else ARIL_E_FORMAT_TRUNCATED. In any case the
+ * cipher is given back; it may be called again. */
+aril_status arili_value_open_done(struct arili_value_opening *o);
+#endif
