@@ -14,10 +14,11 @@
 #include <unistd.h>
 
 /*
- * Gets of a value from a real Redis on a UNIX socket: through the cache, L1 off, against the same
+ * Gets of a value from a real Redis of this host: through the cache, L1 off, against the same
  * store with sealing off, which is the raw store with plaintext of the same length. Both take
  * turns, get by get, into one buffer; wall time counts, because both wait for the server. The ratio
- * is that of the medians.
+ * is that of the medians. Over TCP, as Redis is reached by default, with a processor for each side;
+ * the UNIX socket, and both sides on one processor, are reported beside it.
  */
 #define VALUES    16u
 #define TURNS_MAX 6000u
@@ -39,7 +40,7 @@ static unsigned free_port(void)
     return ntohs(at.sin_port);
 }
 
-static bool server_start(struct server *s)
+static bool server_start(struct server *s, size_t processor)
 {
     const char *base = getenv("TMPDIR");
     (void)snprintf(s->folder, sizeof s->folder, "%.40s/aril-redis-XXXXXX",
@@ -54,8 +55,7 @@ static bool server_start(struct server *s)
     BENCH_CHECK(s->pid >= 0);
     if (s->pid == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        /* This thread is pinned, and a server has a processor of its own where there are two. */
-        (void)bench_pin(bench_processors() > 1 ? 1 : 0);
+        (void)bench_pin(processor);
         BENCH_CHECK(freopen("/dev/null", "w", stdout) != NULL);
         execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1",
                "--unixsocket", s->socket, "--save", "", "--appendonly", "no", "--dir", s->folder,
@@ -190,14 +190,36 @@ static void measure(const char *uri, const char *stem, size_t bytes, size_t turn
     bench_cache_free(&s.world);
 }
 
+static bool start_or_say(struct server *server, size_t processor)
+{
+    if (!server_start(server, processor)) {
+        (void)fputs("bench: cache.l2.redis is unavailable: redis-server does not start\n", stderr);
+        return false;
+    }
+    return true;
+}
+
+/* On the processor of this thread: nobody waits for the other one to wake, and nothing overlaps. */
+static void measure_on_one_processor(void)
+{
+    struct server server;
+    if (!bench_wants("cache.l2.redis_one_cpu") || !start_or_say(&server, 0)) {
+        return;
+    }
+    measure(server.tcp_uri, "cache.l2.redis_one_cpu.get.64KiB", (size_t)64 << 10, 6000);
+    measure(server.tcp_uri, "cache.l2.redis_one_cpu.get.4MiB", (size_t)4 << 20, 400);
+    server_stop(&server);
+}
+
 void bench_cache_redis(void)
 {
     struct server server;
     if (!bench_wants("cache.l2.redis")) {
         return;
     }
-    if (!server_start(&server)) {
-        (void)fputs("bench: cache.l2.redis is unavailable: redis-server does not start\n", stderr);
+    measure_on_one_processor();
+    /* This thread is pinned, and a server has a processor of its own where there are two. */
+    if (!start_or_say(&server, bench_processors() > 1 ? 1 : 0)) {
         return;
     }
     measure(server.tcp_uri, "cache.l2.redis.get.64KiB", (size_t)64 << 10, 6000);

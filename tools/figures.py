@@ -33,6 +33,17 @@ ROWS = [
     ("open a keyring of 10,000 keys, every MAC checked", ["keyring.open.10000.ms"], "{:.0f} ms"),
     ("rotate a tenant with 10,000 keys, share of the speed of its HPKE calls alone",
      ["keyring.rewrap.10000.ratio_raw"], "{:.0%}"),
+    ("get 1 KiB from the memory of a cache, verified and decrypted", ["cache.l1.get.1KiB.ns"],
+     "{:.0f} ns"),
+    ("get 64 KiB and 4 MiB through a cache from a Redis of this host, share of the speed of the same "
+     "without sealing",
+     ["cache.l2.redis.get.64KiB.ratio_plain", "cache.l2.redis.get.4MiB.ratio_plain"],
+     "{:.0%}, {:.0%}"),
+    ("the same with both on one core",
+     ["cache.l2.redis_one_cpu.get.64KiB.ratio_plain",
+      "cache.l2.redis_one_cpu.get.4MiB.ratio_plain"], "{:.0%}, {:.0%}"),
+    ("put 4 MiB blocks into files, asynchronously, share of the speed of the same without sealing",
+     ["cache.async.put.4MiB.ratio_raw_io"], "{:.0%}"),
     ("memory with 10,000 tenants", ["tenants.10000.rss_mib"], "{:.0f} MiB"),
 ]
 
