@@ -35,8 +35,8 @@ ROWS = [
      ["keyring.rewrap.10000.ratio_raw"], "{:.0%}"),
     ("get 1 KiB from the memory of a cache, verified and decrypted", ["cache.l1.get.1KiB.ns"],
      "{:.0f} ns"),
-    ("get 64 KiB and 4 MiB through a cache from a Redis of this host, share of the speed of the same "
-     "without sealing",
+    ("get 64 KiB and 4 MiB through a cache from a Redis of this host, share of the speed of the "
+     "same without sealing",
      ["cache.l2.redis.get.64KiB.ratio_plain", "cache.l2.redis.get.4MiB.ratio_plain"],
      "{:.0%}, {:.0%}"),
     ("the same with both on one core",
