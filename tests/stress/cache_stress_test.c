@@ -6,6 +6,7 @@
 #include "files_store.h"
 #include "team.h"
 #include "temp_folder.h"
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -337,12 +338,119 @@ static void puts_that_overlap_leave_one_value(void **state)
     world_done(&w);
 }
 
+/* --- A queue over a cache */
+
+#define SLOTS   6u
+#define BATCHES (SANITIZED ? 60u : 600u) /* of each submitter */
+
+/* A batch of all keys: put with one counter, or got. Free again when it was taken. */
+struct parcel {
+    atomic_bool busy;
+    bool puts;
+    uint64_t counter;
+    uint8_t rooms[KEYS][VALUE_MAX];
+    aril_cache_item items[KEYS];
+};
+static struct queued {
+    struct stage s;
+    aril_cache_queue *queue;
+    struct parcel parcels[WRITERS][SLOTS];
+    atomic_uint submitted, taken;
+} queued;
+
+static void fill_parcel(struct parcel *p, uint64_t counter, bool puts)
+{
+    p->puts = puts;
+    p->counter = counter;
+    for (unsigned k = 0; k < KEYS; k++) {
+        p->items[k] = (aril_cache_item){ .key = key_of(k) };
+        if (puts) {
+            p->items[k].value = value_of(k, counter, p->rooms[k]);
+        } else {
+            p->items[k].buffer = (aril_span){ p->rooms[k], VALUE_MAX };
+        }
+    }
+}
+
+static void submitter(void *arg, unsigned number)
+{
+    struct queued *const q = arg;
+    uint64_t random = number;
+    for (unsigned i = 0; i < BATCHES && !team_failed();) {
+        const uint64_t r = team_random(&random);
+        struct parcel *const p = &q->parcels[number][r % SLOTS];
+        if (atomic_load(&p->busy)) {
+            (void)sched_yield();
+            continue;
+        }
+        fill_parcel(p, (uint64_t)i * WRITERS + number, r >> 8 & 1);
+        atomic_store(&p->busy, true);
+        const aril_cache_op op = p->puts ? ARIL_CACHE_OP_PUT : ARIL_CACHE_OP_GET;
+        const aril_status st = aril_cache_submit(q->queue, op, p->items, KEYS, p, NULL);
+        if (st == ARIL_OK) {
+            i++;
+            atomic_fetch_add(&q->submitted, 1);
+        } else {
+            team_demand(st == ARIL_E_LIMIT, "a submit failed");
+            atomic_store(&p->busy, false);
+        }
+    }
+}
+
+static void take_one(struct queued *q, const aril_cache_completion *c)
+{
+    struct parcel *const p = c->user;
+    team_demand(c->status == ARIL_OK && c->count == KEYS, "a batch failed");
+    for (unsigned k = 0; k < KEYS; k++) {
+        const aril_status st = p->items[k].status;
+        team_demand(st == ARIL_OK || (!p->puts && st == ARIL_E_NOT_FOUND), "an item failed");
+        if (!p->puts && st == ARIL_OK) {
+            look_at(&q->s, k, p->rooms[k], p->items[k].result.len, 0);
+        }
+    }
+    atomic_store(&p->busy, false);
+    atomic_fetch_add(&q->taken, 1);
+}
+
+static void taker(void *arg, unsigned number)
+{
+    struct queued *const q = arg;
+    struct pollfd p = { .fd = aril_cache_queue_fd(q->queue), .events = POLLIN };
+    while (atomic_load(&q->taken) < WRITERS * BATCHES && !team_failed()) {
+        aril_cache_completion c[4];
+        (void)poll(&p, 1, 10); /* the other one may take what made it readable */
+        const size_t got = aril_cache_completions(q->queue, c, number + 3);
+        for (size_t i = 0; i < got; i++) {
+            take_one(q, &c[i]);
+        }
+    }
+}
+
+static void a_queue_over_a_cache_mixes_nothing(void **state)
+{
+    (void)state;
+    static struct world w;
+    memset(&queued, 0, sizeof queued);
+    world_init(&w);
+    cache_home_init(&queued.s.ch, &w, "memory:", NULL, 0);
+    assert_status(aril_cache_queue_new(queued.s.ch.cache, 3, 8, &queued.queue), ARIL_OK);
+    const struct team_role roles[] = { { "submitter", submitter, WRITERS }, { "taker", taker, 2 } };
+    team_run(roles, COUNT(roles), &queued);
+    assert_int_equal(atomic_load(&queued.taken), WRITERS * BATCHES);
+    assert_true(atomic_load(&queued.s.hits) > BATCHES);
+    aril_cache_queue_free(queued.queue);
+    demand_agreement(&queued.s);
+    cache_home_done(&queued.s.ch);
+    world_done(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_on_one_cache_mix_nothing),
         cmocka_unit_test(threads_on_one_cache_over_files_mix_nothing),
         cmocka_unit_test(puts_that_overlap_leave_one_value),
+        cmocka_unit_test(a_queue_over_a_cache_mixes_nothing),
     };
     return cmocka_run_group_tests_name("cache under threads", tests, temp_folder_make_quick,
                                        temp_folder_remove);
