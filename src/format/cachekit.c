@@ -180,6 +180,18 @@ static struct member *find(struct member *members, size_t count, const struct js
     return NULL;
 }
 
+static bool read_object(struct arili_reader *r, struct member *members, size_t count);
+
+/* The value of a known member, which comes once. */
+static bool read_member(struct arili_reader *r, struct member *m)
+{
+    if (m->seen) {
+        return false;
+    }
+    m->seen = true;
+    return m->inner != NULL ? read_object(r, m->inner, m->inner_count) : read_value(r, &m->value);
+}
+
 /* An object. Recursion is as deep as the tables of members, whatever the input. */
 static bool read_object(struct arili_reader *r, struct member *members, size_t count)
 {
@@ -196,14 +208,7 @@ static bool read_object(struct arili_reader *r, struct member *members, size_t c
             return false;
         }
         struct member *m = find(members, count, &name);
-        if (m != NULL && m->seen) {
-            return false;
-        }
-        if (m != NULL) {
-            m->seen = true;
-        }
-        if (m != NULL && m->inner != NULL ? !read_object(r, m->inner, m->inner_count)
-                                          : !read_value(r, m != NULL ? &m->value : &unknown)) {
+        if (m == NULL ? !read_value(r, &unknown) : !read_member(r, m)) {
             return false;
         }
     } while (accept(r, ','));

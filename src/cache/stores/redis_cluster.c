@@ -146,7 +146,7 @@ static aril_status ask(struct arili_redis_node *node, uint64_t deadline_ns, stru
 /* Makes what was read the map. Without memory for a node it has gaps, and is to be read again. */
 static aril_status publish(struct arili_redis *s, const struct loading *l)
 {
-    uint16_t places[ARILI_REDIS_NODES_MAX];
+    uint16_t places[ARILI_REDIS_NODES_MAX] = { 0 };
     aril_status failed = ARIL_OK;
     (void)pthread_mutex_lock(&s->mutex);
     for (size_t i = 0; i < s->node_count; i++) {
