@@ -5,6 +5,7 @@
 #include "files_store.h"
 #include "fixture.h"
 #include "temp_folder.h"
+#include "valgrind.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -69,7 +70,7 @@ static bool is_there(const char *name)
 static void every_truncation_is_no_value(void **state)
 {
     (void)state;
-    uint8_t bytes[300];
+    uint8_t bytes[300] = { 0 };
     assert_status(raw_put(&s, TEXT("name"), TEXT(VALUE), 0), ARIL_OK);
     const size_t len = file_read(temp_path(file_of("name")), bytes, sizeof bytes - 1);
     assert_int_equal(len, ARILI_FILES_HEAD_BYTES + 4 + strlen(VALUE));
@@ -359,6 +360,9 @@ static int put_with_a_limit(void *arg)
 
 static void a_full_disk_leaves_the_old_value_and_no_rest(void **state)
 {
+    if (under_valgrind()) {
+        skip(); /* it could not write its own report in the child */
+    }
     (void)state;
     rlim_t limits[] = { 0, 1, 100, 5000, 1u << 20, (3u << 20) + 1, (5u << 20) + 100 };
     for (int direct = 0; direct < 2; direct++) {
