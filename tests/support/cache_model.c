@@ -201,7 +201,7 @@ void cache_model_end_tag(struct cache_model *m, unsigned cache, unsigned tenant,
     struct cache_model_tag *of = &m->tags[tenant][space][tag];
     struct cache_model_name *n;
     of->known = done;
-    of->data_key = m->data_key[tenant];
+    of->data_key = done || of->data_key == 0 ? m->data_key[tenant] : of->data_key;
     for (unsigned i = 0; (n = next_of(m, tenant, space, &i)) != NULL;) {
         for (unsigned k = 0; k < CACHE_MODEL_KEPT; k++) {
             struct cache_model_value *v = &n->kept[k];
@@ -240,7 +240,7 @@ void cache_model_retire(struct cache_model *m, unsigned tenant)
             struct cache_model_tag *tag = tag_of(m, i, t);
             if (tag->data_key != 0 && tag->data_key <= m->retired[tenant]) {
                 cache_model_doubt_tags(m, i, 1u << t);
-                tag->data_key = 0;
+                tag->data_key = m->retired[tenant] + 1; /* or a newer one */
             }
         }
     }

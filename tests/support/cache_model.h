@@ -45,7 +45,7 @@ struct cache_model_name {
 /* The stamp of a tag as the store has it. */
 struct cache_model_tag {
     bool known;
-    unsigned data_key; /* the oldest that may have sealed it; 0: it has none that opens */
+    unsigned data_key; /* the oldest that may have sealed it; 0: there is none */
 };
 
 struct cache_model {
