@@ -7,8 +7,6 @@ set -euo pipefail
 aril=$ARIL_BUILD_DIR/aril
 scripts=$ARIL_SOURCE_DIR/tests/scripts
 python=${ARIL_PYTHON:-python3}
-passed=0
-failed=0
 skipped=0
 pids=()
 work=$(mktemp -d)
@@ -20,52 +18,10 @@ finish() {
 }
 trap finish EXIT
 
-if [[ ! -x $aril ]]; then
-    echo "this build has no command aril"
-    exit 77
-fi
-cd "$work"
-out=$work/stdout
-err=$work/stderr
-transcript=$work/transcript
-: >"$transcript"
-unset ARIL_KEYRING ARIL_KEYSTORE ARIL_CACHE_STORE CREDENTIALS_DIRECTORY
-unset CACHEKIT_MASTER_KEY CACHEKIT_PREVIOUS_MASTER_KEYS
-export HOME=$work TMPDIR=$work
+aril_family=cache
+# shellcheck source=tests/scripts/checks.sh
+. "$ARIL_SOURCE_DIR/tests/scripts/checks.sh"
 
-note() { # TEXT WELL
-    if [[ $2 == yes ]]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'FAILED: %s\n' "$1"
-        sed 's/^/    stdout: /' "$out" | head -n 5
-        sed 's/^/    stderr: /' "$err" | head -n 5
-    fi
-}
-check() { # TEXT COMMAND...
-    local text=$1
-    shift
-    if "$@"; then note "$text" yes; else note "$text" no; fi
-}
-# run CODE TEXT ARGUMENTS...: "aril cache ARGUMENTS" exits with CODE.
-run() {
-    local want=$1 text=$2 code=0
-    shift 2
-    "$aril" cache "$@" >"$out" 2>"$err" </dev/null || code=$?
-    cat "$out" "$err" >>"$transcript"
-    if [[ $code == "$want" ]]; then
-        note "$text" yes
-    else
-        note "$text: exit $code instead of $want" no
-    fi
-}
-complains() { # TEXT PATTERN
-    check "$1" grep -qE -- "$2" "$err"
-}
-prints() {
-    check "$1" grep -qE -- "$2" "$out"
-}
 skip() { # WHAT
     skipped=$((skipped + 1))
     printf 'SKIPPED: %s\n' "$1"
@@ -247,9 +203,10 @@ over_redis() {
         --cert client.pem --cert-key client.key --secret-file token
     run 34 "an authority that is not there" stat --store "$redis" --ca none.pem --secret-file token
     code=0
-    "$aril" cache stat --store "$redis" --ca ca.pem --secret-file token >"$out" 2>"$err" \
-        </dev/null || code=$?
-    check "without a certificate it is refused: $code" test "$code" != 0
+    # Refused, or cut off: which of the two comes first is the server's matter.
+    "$aril" cache get greeting --tenant acme --store "$redis" --ca ca.pem --secret-file token \
+        >"$out" 2>"$err" </dev/null || code=$?
+    check "without a certificate it is refused: $code" test "$code" != 0 -a "$code" != 34
     chmod 644 token
     run 21 "a password that others can read" stat "${store[@]}"
     chmod 600 token

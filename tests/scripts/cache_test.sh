@@ -8,64 +8,17 @@ aril=$ARIL_BUILD_DIR/aril
 page=$ARIL_SOURCE_DIR/man/aril-cache.1
 vectors=$ARIL_SOURCE_DIR/../shared/vectors/cachekit/interop-mode.json
 python=${ARIL_PYTHON:-python3}
-passed=0
-failed=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-if [[ ! -x $aril ]]; then
-    echo "this build has no command aril"
-    exit 77
-fi
-cd "$work"
-out=$work/stdout
-err=$work/stderr
-in=/dev/null
-transcript=$work/transcript
-: >"$transcript"
-unset ARIL_KEYRING ARIL_KEYSTORE ARIL_CACHE_STORE CREDENTIALS_DIRECTORY
-unset CACHEKIT_MASTER_KEY CACHEKIT_PREVIOUS_MASTER_KEYS
-export HOME=$work TMPDIR=$work
+aril_family=cache
+# shellcheck source=tests/scripts/checks.sh
+. "$ARIL_SOURCE_DIR/tests/scripts/checks.sh"
 
-note() { # TEXT WELL
-    if [[ $2 == yes ]]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'FAILED: %s\n' "$1"
-        sed 's/^/    stdout: /' "$out" | head -n 5
-        sed 's/^/    stderr: /' "$err" | head -n 5
-    fi
-}
-check() { # TEXT COMMAND...
-    local text=$1
-    shift
-    if "$@"; then note "$text" yes; else note "$text" no; fi
-}
-
-# run CODE TEXT ARGUMENTS...: "aril cache ARGUMENTS" exits with CODE. Standard input is $in.
-run() {
-    local want=$1 text=$2 code=0
-    shift 2
-    "$aril" cache "$@" >"$out" 2>"$err" <"$in" || code=$?
-    cat "$out" "$err" >>"$transcript"
-    if [[ $code == "$want" ]]; then
-        note "$text" yes
-    else
-        note "$text: exit $code instead of $want" no
-    fi
-}
 keys() { # ARGUMENTS...
     "$aril" keys "$@" >"$out" 2>"$err" </dev/null
 }
 
-# These look at the last run.
-prints() { # TEXT PATTERN
-    check "$1" grep -qE -- "$2" "$out"
-}
-complains() {
-    check "$1" grep -qE -- "$2" "$err"
-}
 is_silent() { # TEXT FILE
     check "$1" test ! -s "$2"
 }

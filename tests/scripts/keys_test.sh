@@ -7,8 +7,6 @@ aril=$ARIL_BUILD_DIR/aril
 page=$ARIL_SOURCE_DIR/man/aril-keys.1
 scripts=$ARIL_SOURCE_DIR/tests/scripts
 python=${ARIL_PYTHON:-python3}
-passed=0
-failed=0
 pids=()
 work=$(mktemp -d)
 finish() {
@@ -17,54 +15,10 @@ finish() {
 }
 trap finish EXIT
 
-if [[ ! -x $aril ]]; then
-    echo "this build has no command aril"
-    exit 77
-fi
-cd "$work"
-out=$work/stdout
-err=$work/stderr
-transcript=$work/transcript
-: >"$transcript"
-unset ARIL_KEYRING ARIL_KEYSTORE CREDENTIALS_DIRECTORY http_proxy https_proxy all_proxy
-export HOME=$work no_proxy=127.0.0.1
+aril_family=keys
+# shellcheck source=tests/scripts/checks.sh
+. "$ARIL_SOURCE_DIR/tests/scripts/checks.sh"
 
-note() { # TEXT WELL
-    if [[ $2 == yes ]]; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'FAILED: %s\n' "$1"
-        sed 's/^/    stdout: /' "$out" | head -n 5
-        sed 's/^/    stderr: /' "$err" | head -n 5
-    fi
-}
-check() { # TEXT COMMAND...
-    local text=$1
-    shift
-    if "$@"; then note "$text" yes; else note "$text" no; fi
-}
-
-# run CODE TEXT ARGUMENTS...: "aril keys ARGUMENTS" exits with CODE. Standard input is empty.
-run() {
-    local want=$1 text=$2 code=0
-    shift 2
-    "$aril" keys "$@" >"$out" 2>"$err" </dev/null || code=$?
-    cat "$out" "$err" >>"$transcript"
-    if [[ $code == "$want" ]]; then
-        note "$text" yes
-    else
-        note "$text: exit $code instead of $want" no
-    fi
-}
-
-# These look at the last run.
-prints() { # TEXT PATTERN
-    check "$1" grep -qE -- "$2" "$out"
-}
-complains() {
-    check "$1" grep -qE -- "$2" "$err"
-}
 is_silent() { # TEXT FILE
     check "$1" test ! -s "$2"
 }
