@@ -19,8 +19,8 @@ finish() {
 trap finish EXIT
 
 aril_family=cache
-# shellcheck source=tests/scripts/checks.sh
-. "$ARIL_SOURCE_DIR/tests/scripts/checks.sh"
+# shellcheck source=tests/support/command_checks.sh
+. "$ARIL_SOURCE_DIR/tests/support/command_checks.sh"
 
 skip() { # WHAT
     skipped=$((skipped + 1))

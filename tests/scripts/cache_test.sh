@@ -12,8 +12,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 aril_family=cache
-# shellcheck source=tests/scripts/checks.sh
-. "$ARIL_SOURCE_DIR/tests/scripts/checks.sh"
+# shellcheck source=tests/support/command_checks.sh
+. "$ARIL_SOURCE_DIR/tests/support/command_checks.sh"
 
 keys() { # ARGUMENTS...
     "$aril" keys "$@" >"$out" 2>"$err" </dev/null

@@ -16,8 +16,8 @@ finish() {
 trap finish EXIT
 
 aril_family=keys
-# shellcheck source=tests/scripts/checks.sh
-. "$ARIL_SOURCE_DIR/tests/scripts/checks.sh"
+# shellcheck source=tests/support/command_checks.sh
+. "$ARIL_SOURCE_DIR/tests/support/command_checks.sh"
 
 is_silent() { # TEXT FILE
     check "$1" test ! -s "$2"
