@@ -92,9 +92,7 @@ static aril_status find_key(struct arili_reading *r, const uint8_t id[ARIL_KEY_I
     const aril_bytes tenant = r->item->key.tenant;
     ARILI_TRY(aril_keyring_key_by_id(kr, tenant, id, &r->key, NULL));
     ARILI_ENSURE(aril_tenant_key_purpose(r->key) == ARIL_KEY_DATA, ARIL_E_KEY_UNKNOWN);
-    ARILI_DEFER(arili_tenant_key_putp) aril_tenant_key *now = NULL;
-    const aril_status st = aril_keyring_tenant_key(kr, tenant, ARIL_KEY_DATA, &now, NULL);
-    r->old_key = st != ARIL_OK || memcmp(aril_tenant_key_id(now), id, ARIL_KEY_ID_BYTES) != 0;
+    r->old_key = !arili_tenant_key_is_active(kr, r->key);
     return ARIL_OK;
 }
 
