@@ -80,4 +80,51 @@ ARIL_MUST_USE aril_status arili_value_open_piece(struct arili_value_opening *o, 
 /* ARIL_OK when all of it came and was verified, else ARIL_E_FORMAT_TRUNCATED. In any case the
  * cipher is given back; it may be called again. */
 aril_status arili_value_open_done(struct arili_value_opening *o);
+
+/*
+ * The same in place, for who moves bytes: ciphertext is decrypted where it lies. A run is what of
+ * the input belongs to one segment; it is not to be believed before its segment is verified.
+ */
+struct arili_value_opener {
+    struct arili_value_opening state; /* out is not used */
+};
+void arili_value_opener_begin(struct arili_value_opener *o, aril_runtime *rt,
+                              const aril_tenant_key *key, const uint8_t *stored,
+                              const struct arili_value_header *header,
+                              const uint8_t context[ARILI_CACHE_CONTEXT_BYTES]);
+/* Uses some of *in, which moves forward; *ret_run is the plaintext of it, where its ciphertext lay,
+ * and may be empty. *ret_verified: with it a segment ended and was verified, and all runs up to here
+ * can be believed. AUTH; FORMAT_LENGTH when more comes than the value has. */
+ARIL_MUST_USE aril_status arili_value_opener_run(struct arili_value_opener *o, aril_span *in,
+                                                 aril_span *ret_run, bool *ret_verified);
+/* As arili_value_open_done(). */
+aril_status arili_value_opener_done(struct arili_value_opener *o);
+
+/* Sealing in place, without trailer. begin gives the header, which goes first. */
+struct arili_value_sealer {
+    aril_runtime *rt;
+    const aril_tenant_key *key; /* borrowed until done */
+    struct arili_value_header header;
+    uint8_t aad[ARILI_VALUE_AAD_BYTES];
+    bool leased;
+    struct arili_context_lease lease;
+    uint64_t segment;
+    uint64_t left;     /* of the body */
+    size_t segment_at; /* bytes of it that were sealed */
+    bool ended;        /* the last tag was given */
+};
+ARIL_MUST_USE aril_status arili_value_sealer_begin(
+    struct arili_value_sealer *s, aril_runtime *rt, const aril_tenant_key *key,
+    const uint8_t context[ARILI_CACHE_CONTEXT_BYTES], uint64_t created_ms, uint64_t not_after_ms,
+    uint64_t generation, uint64_t body_bytes, uint8_t ret_header[ARILI_VALUE_HEADER_BYTES]);
+/* Encrypts some of *in, which moves forward, in place: *ret_run. *ret_tagged: a segment ended and
+ * its tag follows the run. A value of no bytes has one run, from an empty input. FORMAT_LENGTH when
+ * more comes than was said. */
+ARIL_MUST_USE aril_status arili_value_sealer_run(struct arili_value_sealer *s, aril_span *in,
+                                                 aril_span *ret_run,
+                                                 uint8_t ret_tag[ARILI_VALUE_TAG_BYTES],
+                                                 bool *ret_tagged);
+/* ARIL_OK when all came and the last tag was given, else FORMAT_TRUNCATED. In any case the cipher
+ * is given back; it may be called again. */
+aril_status arili_value_sealer_done(struct arili_value_sealer *s);
 #endif

@@ -38,6 +38,36 @@ ARIL_MUST_USE aril_status arili_tls_read(struct arili_tls_conn *conn, uint8_t *r
 /* Write all of it. */
 ARIL_MUST_USE aril_status arili_tls_write(struct arili_tls_conn *conn, aril_bytes bytes,
                                           uint64_t deadline_ns);
+/*
+ * Without waiting, for event loops; servers too. A connection is made, then arili_tls_shake() until
+ * it is done. *ret_wants is what the socket has to be before the call can go on; 0: it went on.
+ */
+enum { ARILI_TLS_READABLE = 1, ARILI_TLS_WRITABLE = 2 };
+struct arili_tls_server_config {
+    const char *cert_path, *key_path; /* PEM: chain, and private key */
+    const char *client_ca_path;       /* NULL: clients are not asked for a certificate */
+    bool client_required;             /* without one there is no connection */
+    bool strict;
+};
+ARIL_MUST_USE aril_status arili_tls_server_new(aril_runtime *rt,
+                                               const struct arili_tls_server_config *config,
+                                               struct arili_tls **ret, aril_error *error);
+/* A server's connection for an accepted socket; and a client's. fd stays the caller's. */
+ARIL_MUST_USE aril_status arili_tls_accept_on(struct arili_tls *tls, int fd,
+                                              struct arili_tls_conn **ret);
+ARIL_MUST_USE aril_status arili_tls_connect_on(struct arili_tls *tls, int fd, const char *host,
+                                               struct arili_tls_conn **ret);
+/* TRUST, FORMAT (class), IO. */
+ARIL_MUST_USE aril_status arili_tls_shake(struct arili_tls_conn *conn, int *ret_wants);
+/* *ret_len 0 with *ret_wants 0: the peer has closed properly. */
+ARIL_MUST_USE aril_status arili_tls_try_read(struct arili_tls_conn *conn, uint8_t *ret, size_t cap,
+                                             size_t *ret_len, int *ret_wants);
+ARIL_MUST_USE aril_status arili_tls_try_write(struct arili_tls_conn *conn, aril_bytes bytes,
+                                              size_t *ret_len, int *ret_wants);
+/* Bytes that were decrypted and not read: the socket will not say so. */
+bool arili_tls_has_pending(const struct arili_tls_conn *conn);
+/* SHA-256 of the peer certificate's subject public key info; NOT_FOUND without one. */
+ARIL_MUST_USE aril_status arili_tls_peer_key(const struct arili_tls_conn *conn, uint8_t ret[32]);
 /* "X25519MLKEM768": the key agreement that was used. Static storage. */
 const char *arili_tls_group(const struct arili_tls_conn *conn);
 #endif

@@ -4,6 +4,7 @@
 #include "cache/names.h"
 #include "cache/value.h"
 #include "proxy/config.h"
+#include "proxy/figures.h"
 #include <aril/keyring.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -42,6 +43,7 @@ struct arili_tenant {
     pthread_mutex_t lock;
     struct arili_tenant_keys *keys; /* under lock; never NULL after the first refresh */
     _Atomic uint32_t clients;
+    struct arili_tenant_figures figures;
 };
 ARIL_MUST_USE aril_status arili_tenant_new(aril_bytes id, const char *space, bool hash_tags,
                                            struct arili_tenant **ret);
