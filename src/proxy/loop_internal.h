@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ARILI_PROXY_LOOP_INTERNAL_H
+#define ARILI_PROXY_LOOP_INTERNAL_H
+#include "proxy/auth.h"
+#include "proxy/local.h"
+#include "proxy/loop.h"
+#include "proxy/request.h"
+
+/*
+ * What the files of a loop know of one another. Everything here belongs to the thread of the loop,
+ * but for struct arili_proxy, whose members say how they are guarded.
+ */
+
+/* A configuration and what was read with it; counted, and never changed. */
+struct arili_settings {
+    _Atomic uint32_t refs;
+    struct arili_proxy_config *config;
+    struct arili_credentials *credentials; /* NULL: none */
+    uint8_t *password;                     /* of the servers, a secure cell */
+    size_t password_len;
+};
+struct arili_settings *arili_settings_hold(struct arili_proxy *proxy);
+void arili_settings_drop(struct arili_proxy *proxy, struct arili_settings *s); /* NULL is fine */
+
+struct arili_proxy {
+    aril_runtime *rt;
+    aril_keyring *keyring;
+    arili_proxy_log_fn *log;
+    void *user;
+    struct arili_budget budget;
+    _Atomic uint64_t reserved; /* of the budget, for values that are being verified */
+    struct arili_proxy_figures figures;
+    struct arili_latency latency;
+    struct arili_tries *tries;
+    uint64_t started_ms;
+    char run_id[41];
+    _Atomic uint64_t clients, next_client;
+    _Atomic uint32_t links;    /* that are ready, of all loops */
+    _Atomic uint64_t server_said_ns; /* when a server answered last, or a connection was made */
+    _Atomic bool server_down;  /* the last attempt failed, and nothing worked since */
+
+    pthread_mutex_t lock; /* the rest */
+    struct arili_settings *settings;
+    struct arili_tenant *tenants; /* only grows; a pointer to one stays good */
+    uint32_t tenant_count;
+    char server_version[32];
+    struct arili_loop *loops;
+};
+/* The tenant, made if it is in the configuration and new. NOT_FOUND. */
+ARIL_MUST_USE aril_status arili_proxy_tenant(struct arili_proxy *proxy,
+                                             const struct arili_settings *settings,
+                                             aril_bytes id, struct arili_tenant **ret);
+void arili_proxy_say(const struct arili_proxy *proxy, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* --- A server and the links to it ----------------------------------------------------------- */
+
+struct arili_node {
+    struct arili_node *next;
+    struct arili_address address;
+    struct arili_link *idle;   /* ready ones that nobody has */
+    uint32_t links, failures;
+    uint32_t index;            /* of the order that SCAN goes through */
+    uint64_t retry_at_ns;      /* not before, after failures */
+    bool gone;                 /* not in the map any more */
+    bool has_slots;
+};
+
+/* Who has a link: a client or a job. What a link says to it goes through these. */
+struct arili_holder {
+    struct arili_client *client;
+    struct arili_job *job;
+};
+
+enum arili_link_state { ARILI_LINK_CONNECTING, ARILI_LINK_LOGIN, ARILI_LINK_READY };
+struct arili_expected {
+    struct arili_request *request; /* NULL: an answer that only must be no error */
+    uint8_t what;                  /* of those: enum arili_swallow */
+};
+enum arili_swallow { ARILI_SWALLOW_OK, ARILI_SWALLOW_LOGIN, ARILI_SWALLOW_ANY };
+struct arili_link {
+    struct arili_peer peer; /* first */
+    struct arili_node *node;
+    struct arili_link *next_idle;
+    struct arili_holder holder;
+    enum arili_link_state state;
+    uint32_t database;
+    bool resp3;
+    bool sticky;  /* it has state of its holder: WATCH, MULTI */
+    bool stuck;   /* an answer waits for a key or for memory */
+    struct arili_resp_decoder decoder;
+    struct arili_expected *expected; /* expected[first .. first + count) of a ring of cap */
+    uint32_t first, count, cap;
+    uint64_t pending;    /* of an answer that is swallowed: values still to come */
+    bool swallowed_error;
+    uint64_t heard_ns;   /* when the server said something, or something was sent to it idle */
+    char error[128];     /* what the server said at log-in */
+};
+
+/* --- Jobs: what takes several exchanges (job.c) --------------------------------------------- */
+
+struct arili_job {
+    struct arili_job *next, **at; /* in the list of the loop */
+    struct arili_loop *loop;
+    struct arili_client *client;    /* whose command it is; NULL: nobody's, or it is gone */
+    struct arili_request *request;  /* that it answers or holds up; NULL: none */
+    struct arili_link *link;        /* the one it has; NULL: none */
+    struct arili_request *asked;    /* under way; NULL: none */
+    void (*step)(struct arili_job *job, struct arili_request *answer); /* answer NULL: begin; one that
+                                                       failed has got.kind MORE */
+    void (*name)(struct arili_job *job, aril_bytes name);
+    void (*done)(struct arili_job *job);  /* frees what the job has besides */
+    bool waits_for_link;
+    struct arili_node *node; /* where it asks; NULL: that of its key's slot */
+    uint32_t stage, tries;
+    uint64_t number;         /* of the job's own */
+    uint64_t cursor;
+    void *more;
+};
+
+/* --- Clients -------------------------------------------------------------------------------- */
+
+struct arili_client {
+    struct arili_peer peer; /* first */
+    uint64_t id;
+    uint32_t listener;
+    struct arili_settings *settings; /* as of its last command */
+    struct arili_tenant *tenant;     /* NULL: not logged in */
+    bool resp3;
+    bool watching, in_multi;
+    bool multi_bad; /* a command was refused: EXEC will not be sent */
+    bool multi_sent; /* MULTI was: a Cluster waits for the first key */
+    uint32_t database;
+    struct arili_local local;
+    char address[64];
+
+    /* The command that is being read. */
+    struct arili_resp_decoder decoder;
+    aril_bytes *args;       /* where they are: in the input, or in spill */
+    uint32_t arg_count, arg_cap;
+    uint64_t arg_want;
+    uint8_t *spill;         /* copies of arguments, when the input ended before the command */
+    size_t spill_len, spill_cap;
+    bool spilled;           /* args are offsets into spill */
+    bool in_command;
+    bool ready;             /* args hold a whole command that could not be run yet */
+    uint64_t command_bytes;
+    uint64_t body_left;     /* of the argument that is being read */
+    struct arili_request *stream; /* whose value is being read from the client */
+    bool streaming;         /* the open body goes to it */
+    bool value_held;        /* the open body goes to value */
+    struct arili_flow value; /* a large argument, which waits for the options behind it */
+    uint32_t value_arg;     /* which argument it is; UINT32_MAX: none */
+    bool value_done;
+
+    /* Under way, in order. */
+    struct arili_request *first, **end;
+    uint32_t count;
+    struct arili_request *queued, **queued_end; /* of the transaction, for EXEC */
+    struct arili_job *job;   /* nothing further is begun before it ends */
+    bool login_task;         /* a passphrase is being checked */
+    bool waits_for_link;
+    struct arili_client *next_waiting;
+
+    struct arili_link **links; /* that it has */
+    uint32_t link_count, link_cap;
+};
+
+struct arili_loop {
+    struct arili_proxy *proxy;
+    struct arili_loop *next; /* of the proxy */
+    struct arili_blocks blocks;
+    struct arili_block *scratch; /* what is read goes here first */
+    uint32_t scratch_at;         /* what is before it may be shared */
+    struct arili_key_table keys;
+    struct arili_name_cache *names;
+    struct arili_settings *settings; /* as of the last tick */
+    struct arili_peer *clients, *all_links, *grave;
+    struct arili_peer *queue, **queue_end;
+    struct arili_task *tasks, **tasks_end;
+    struct arili_job *jobs;
+    struct arili_node *nodes;
+    struct arili_node **slots; /* ARILI_RESP_SLOTS of a Cluster, NULL entries are not known */
+    uint32_t node_count;
+    bool map_known, map_loading;
+    uint64_t map_at_ns;
+    struct arili_client *waiting, **waiting_end; /* for a link */
+    uint32_t tasks_out;
+    uint64_t now_ns, now_ms;
+    uint64_t tick_ns;
+    bool draining;
+};
+
+/* loop.c */
+void arili_peer_init(struct arili_peer *p, struct arili_loop *loop, enum arili_peer_kind kind);
+void arili_peer_touch(struct arili_peer *p); /* the driver hears of it */
+void arili_peer_resume(struct arili_peer *p);
+/* It is over: no more of it than ARILI_DO_CLOSE. */
+void arili_peer_end(struct arili_peer *p);
+void arili_loop_work(struct arili_loop *loop, struct arili_task *task);
+uint64_t arili_loop_boot_ns(const struct arili_loop *loop);
+
+/* link.c */
+/* A link to node for holder, from the idle ones or new; NULL: none is free now, or memory is short.
+ * With the database and the protocol that are wanted. */
+struct arili_link *arili_link_take(struct arili_loop *loop, struct arili_node *node,
+                                   struct arili_holder holder, bool resp3, uint32_t database);
+/* Back; closed when it owes something or has state. */
+void arili_link_give(struct arili_link *link);
+/* An answer to r is expected. False: no memory, and the link is ended. */
+bool arili_link_expect(struct arili_link *link, struct arili_request *r, enum arili_swallow what);
+size_t arili_link_came(struct arili_link *link, struct arili_block *block, uint8_t *data, size_t n);
+void arili_link_connected(struct arili_link *link);
+/* It is over: everybody who waits for it is told. */
+void arili_link_lost(struct arili_link *link, aril_status st, const char *why);
+void arili_link_unstick(struct arili_link *link);
+void arili_link_free(struct arili_link *link);
+struct arili_node *arili_node_of(struct arili_loop *loop, const struct arili_address *address);
+void arili_link_command(struct arili_link *link, const aril_bytes *args, size_t count);
+
+/* client.c */
+ARIL_MUST_USE aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
+                                           const struct arili_identity *identity,
+                                           struct arili_client **ret);
+size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint8_t *data,
+                         size_t n);
+/* A request of it was answered, or something else it waited for happened. */
+void arili_client_advance(struct arili_client *c);
+void arili_client_lost(struct arili_client *c);
+void arili_client_free(struct arili_client *c);
+void arili_client_wrote(struct arili_client *c);
+/* A link of it is over. */
+void arili_client_link_lost(struct arili_client *c, struct arili_link *link, const char *why);
+/* Append a request that waits for an answer, or has it. */
+void arili_client_append(struct arili_client *c, struct arili_request *r);
+/* What it may do now: whether commands are held up. */
+bool arili_client_is_held(const struct arili_client *c);
+void arili_client_login(struct arili_client *c, struct arili_tenant *tenant);
+
+/* run.c: commands. */
+enum arili_ran {
+    ARILI_RAN = 0,
+    ARILI_RAN_LATER /* nothing was done: again when arili_client_advance() finds it possible */
+};
+enum arili_ran arili_run(struct arili_client *c);
+/* The command is a SET whose large value begins: stream it, if that can be. *ret: it is. */
+enum arili_ran arili_run_stream(struct arili_client *c, uint64_t value_bytes, bool *ret);
+/* A piece of the value; last: all of it came. */
+void arili_stream_piece(struct arili_client *c, struct arili_block *block, aril_span piece,
+                        bool last);
+
+/* job.c */
+struct arili_job *arili_job_new(struct arili_loop *loop, struct arili_client *c,
+                                struct arili_request *r,
+                                void (*step)(struct arili_job *, struct arili_request *));
+void arili_job_begin(struct arili_job *job);
+/* Ends it: what it held up goes on. */
+void arili_job_end(struct arili_job *job);
+void arili_job_free(struct arili_job *job);
+void arili_job_answered(struct arili_job *job, struct arili_request *r);
+/* What r found bad is done with as the policy says; r goes on afterwards. */
+void arili_job_remove(struct arili_request *r);
+void arili_jobs_tick(struct arili_loop *loop);
+
+/* cluster.c */
+/* The node for a slot; without a Cluster the one server. NULL: it is not known yet, and being
+ * asked for. */
+struct arili_node *arili_cluster_node(struct arili_loop *loop, uint16_t slot);
+/* Any node. */
+struct arili_node *arili_cluster_any(struct arili_loop *loop);
+void arili_cluster_refresh(struct arili_loop *loop);
+/* r was answered with MOVED or ASK: send it there. False: it cannot be. */
+bool arili_cluster_redirect(struct arili_request *r);
+/* Events of CLUSTER SLOTS. */
+void arili_cluster_event(struct arili_request *r, const struct arili_resp_event *event);
+#endif
