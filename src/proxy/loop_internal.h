@@ -91,7 +91,8 @@ struct arili_link {
     struct arili_resp_decoder decoder;
     struct arili_expected *expected; /* expected[first .. first + count) of a ring of cap */
     uint32_t first, count, cap;
-    uint64_t pending;    /* of an answer that is swallowed: values still to come */
+    bool half_sent; /* a command was begun, and its rest is still to come */
+    bool in_push;   /* an out-of-band message is being read */
     bool swallowed_error;
     uint64_t heard_ns;   /* when the server said something, or something was sent to it idle */
     char error[128];     /* what the server said at log-in */
@@ -128,7 +129,8 @@ struct arili_client {
     struct arili_tenant *tenant;     /* NULL: not logged in */
     bool resp3;
     bool watching, in_multi;
-    bool multi_bad; /* a command was refused: EXEC will not be sent */
+    bool multi_bad;    /* a command was refused here: EXEC will not be sent */
+    bool multi_failed; /* or by the server, which knows it */
     bool multi_sent; /* MULTI was: a Cluster waits for the first key */
     uint32_t database;
     struct arili_local local;
@@ -186,7 +188,7 @@ struct arili_loop {
     uint64_t map_at_ns;
     struct arili_client *waiting, **waiting_end; /* for a link */
     uint32_t tasks_out;
-    uint64_t now_ns, now_ms;
+    uint64_t now_ns, now_ms, wall_at_ns;
     uint64_t tick_ns;
     bool draining;
 };
@@ -229,6 +231,8 @@ void arili_client_advance(struct arili_client *c);
 void arili_client_lost(struct arili_client *c);
 void arili_client_free(struct arili_client *c);
 void arili_client_wrote(struct arili_client *c);
+/* False: it takes too long with what it does. */
+bool arili_client_in_time(struct arili_client *c, uint64_t now_ns);
 /* A link of it is over. */
 void arili_client_link_lost(struct arili_client *c, struct arili_link *link, const char *why);
 /* Append a request that waits for an answer, or has it. */
@@ -258,6 +262,8 @@ void arili_job_begin(struct arili_job *job);
 void arili_job_end(struct arili_job *job);
 void arili_job_free(struct arili_job *job);
 void arili_job_answered(struct arili_job *job, struct arili_request *r);
+/* Some of what it sent is written. */
+void arili_job_wrote(struct arili_job *job);
 /* What r found bad is done with as the policy says; r goes on afterwards. */
 void arili_job_remove(struct arili_request *r);
 void arili_jobs_tick(struct arili_loop *loop);

@@ -83,13 +83,15 @@ struct arili_got {
     int64_t number;
     uint64_t count;
     size_t len;
-    bool cut; /* there was more */
+    bool cut;         /* there was more */
+    bool inner_error; /* an element of the array is an error */
     uint8_t text[512];
 };
 
 /* Several requests that are one command: children of a split one. */
 struct arili_sum {
-    uint32_t left; /* requests that were not answered */
+    uint32_t refs;
+    bool ok_alone; /* "+OK" is the answer, not the number */
     int64_t number;
     char error[256]; /* the first one; empty: none */
 };
@@ -143,8 +145,10 @@ struct arili_request {
     uint64_t item_count;
     uint8_t *gather;          /* a name or member that comes in pieces */
     size_t gather_len, gather_cap;
+    bool gather_bad;          /* too long, or memory was short */
     uint8_t *field;           /* PAIRS: the name of the field whose value comes next, opened */
     size_t field_len, field_cap;
+    uint8_t field_context[ARILI_CACHE_CONTEXT_BYTES];
     bool field_bad;           /* it did not open */
     bool nested;              /* pairs come as arrays of two */
     bool in_value, in_gather; /* what the body events belong to */
@@ -153,6 +157,7 @@ struct arili_request {
     struct arili_bad *bad;
     struct arili_sum *sum;
     struct arili_request *transaction; /* EXEC: what it answers, in order */
+    struct arili_request *exec;        /* the one that answers this one */
     struct arili_request *current;     /* of these, the one whose answer is being read */
     bool begun;       /* an event of the answer came */
     bool said;        /* something of it went to the client */
@@ -192,6 +197,10 @@ enum arili_heard arili_reply_resume(struct arili_request *r);
 /* The answer will not come: the client hears text as an error, where it heard nothing yet. False:
  * it heard something, and must be closed. */
 bool arili_reply_fail(struct arili_request *r, const char *text);
+/* Tell log and audit sink that the value of text, a key or a field of r's key, is bad. */
+void arili_bad_tell(struct arili_request *r, aril_bytes text);
+/* What the client hears as the cursor of a scan. */
+uint64_t arili_cursor_out(const struct arili_request *r, uint64_t cursor);
 /* Where the answer goes now. */
 struct arili_flow *arili_reply_out(struct arili_request *r);
 #endif
