@@ -125,7 +125,7 @@ static void say_select(struct arili_link *link, uint32_t database)
     }
 }
 
-static void prepare(struct arili_link *link, bool resp3, uint32_t database)
+void arili_link_prepare(struct arili_link *link, bool resp3, uint32_t database)
 {
     if (link->resp3 != resp3) {
         say_hello(link, resp3);
@@ -176,7 +176,7 @@ struct arili_link *arili_link_take(struct arili_loop *loop, struct arili_node *n
         }
     }
     link->holder = holder;
-    prepare(link, resp3, database);
+    arili_link_prepare(link, resp3, database);
     return link;
 }
 

@@ -109,6 +109,7 @@ aril_status arili_loop_new(struct arili_proxy *proxy, struct arili_loop **ret)
     ARILI_ENSURE(loop != NULL, ARIL_E_NOMEM);
     loop->proxy = proxy;
     arili_blocks_init(&loop->blocks, &proxy->budget);
+    arili_flow_init(&loop->build, &loop->blocks);
     loop->queue_end = &loop->queue;
     loop->tasks_end = &loop->tasks;
     loop->waiting_end = &loop->waiting;
@@ -178,6 +179,7 @@ void arili_loop_free(struct arili_loop *loop)
         arili_free(loop->nodes, sizeof *loop->nodes);
         loop->nodes = next;
     }
+    arili_flow_done(&loop->build);
     arili_block_drop(&loop->blocks, loop->scratch);
     arili_blocks_done(&loop->blocks);
     arili_key_table_done(&loop->keys);

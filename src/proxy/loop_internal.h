@@ -147,20 +147,24 @@ struct arili_client {
     bool in_command;
     bool ready;             /* args hold a whole command that could not be run yet */
     uint64_t command_bytes;
-    uint64_t body_left;     /* of the argument that is being read */
+    bool body_begun;        /* of the argument that is being read, a piece was copied */
+    bool refused_input;     /* what it says further is not read */
+    uint64_t said_ns;       /* when it said something */
+    uint64_t read_ns;       /* when it read something of what is there for it */
     struct arili_request *stream; /* whose value is being read from the client */
-    bool streaming;         /* the open body goes to it */
+    bool stream_asked;      /* it shall be streamed, and was not begun */
+    bool stream_lost;       /* its link is gone: the rest is read and dropped */
     bool value_held;        /* the open body goes to value */
+    uint64_t value_bytes;
     struct arili_flow value; /* a large argument, which waits for the options behind it */
     uint32_t value_arg;     /* which argument it is; UINT32_MAX: none */
-    bool value_done;
 
     /* Under way, in order. */
     struct arili_request *first, **end;
     uint32_t count;
     struct arili_request *queued, **queued_end; /* of the transaction, for EXEC */
     struct arili_job *job;   /* nothing further is begun before it ends */
-    bool login_task;         /* a passphrase is being checked */
+    struct arili_client **login; /* a passphrase is being checked: the task's pointer to this one */
     bool waits_for_link;
     struct arili_client *next_waiting;
 
@@ -187,6 +191,7 @@ struct arili_loop {
     bool map_known, map_loading;
     uint64_t map_at_ns;
     struct arili_client *waiting, **waiting_end; /* for a link */
+    struct arili_flow build;         /* a command that is being written, over a Cluster */
     uint32_t tasks_out;
     uint64_t now_ns, now_ms, wall_at_ns;
     uint64_t tick_ns;
@@ -207,6 +212,8 @@ uint64_t arili_loop_boot_ns(const struct arili_loop *loop);
  * With the database and the protocol that are wanted. */
 struct arili_link *arili_link_take(struct arili_loop *loop, struct arili_node *node,
                                    struct arili_holder holder, bool resp3, uint32_t database);
+/* With that protocol and database from the next command on. */
+void arili_link_prepare(struct arili_link *link, bool resp3, uint32_t database);
 /* Back; closed when it owes something or has state. */
 void arili_link_give(struct arili_link *link);
 /* An answer to r is expected. False: no memory, and the link is ended. */
@@ -237,6 +244,7 @@ bool arili_client_in_time(struct arili_client *c, uint64_t now_ns);
 void arili_client_link_lost(struct arili_client *c, struct arili_link *link, const char *why);
 /* Append a request that waits for an answer, or has it. */
 void arili_client_append(struct arili_client *c, struct arili_request *r);
+void arili_client_forget_transaction(struct arili_client *c);
 /* What it may do now: whether commands are held up. */
 bool arili_client_is_held(const struct arili_client *c);
 void arili_client_login(struct arili_client *c, struct arili_tenant *tenant);
@@ -247,6 +255,8 @@ enum arili_ran {
     ARILI_RAN_LATER /* nothing was done: again when arili_client_advance() finds it possible */
 };
 enum arili_ran arili_run(struct arili_client *c);
+/* Whether argument number at, of that length, is a value that need not be kept whole. */
+bool arili_run_is_value(const struct arili_client *c, uint32_t at, uint64_t len);
 /* The command is a SET whose large value begins: stream it, if that can be. *ret: it is. */
 enum arili_ran arili_run_stream(struct arili_client *c, uint64_t value_bytes, bool *ret);
 /* A piece of the value; last: all of it came. */

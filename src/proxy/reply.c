@@ -26,7 +26,6 @@ struct arili_request *arili_request_new(struct arili_loop *loop)
         r->began_ns = loop->now_ns;
         arili_flow_init(&r->out, &loop->blocks);
         arili_flow_init(&r->hold, &loop->blocks);
-        arili_flow_init(&r->sent, &loop->blocks);
         arili_flow_init(&r->items, &loop->blocks);
     }
     return r;
@@ -56,7 +55,7 @@ void arili_request_free(struct arili_loop *loop, struct arili_request *r)
     arili_block_drop(&loop->blocks, r->waiting);
     arili_flow_done(&r->out);
     arili_flow_done(&r->hold);
-    arili_flow_done(&r->sent);
+    arili_free(r->sent, r->sent_len);
     arili_flow_done(&r->items);
     arili_tenant_keys_drop(r->keys);
     arili_free(r->key, r->key_len);

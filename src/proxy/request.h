@@ -110,13 +110,16 @@ struct arili_request {
     bool resp3;
     bool silent;    /* says nothing to the client itself */
     bool wrong_type_is_nil; /* MGET */
+    bool sum_last;  /* the last part of its sum */
+    enum arili_shape queued_shape; /* of its answer in EXEC */
     bool queued;    /* QUEUED came: EXEC will answer it */
     bool answered_here; /* in a transaction: out has the answer, the server's is dropped */
     uint8_t redirects;
     uint32_t database;
     struct arili_flow out;  /* what of the answer could not go to the client yet */
     struct arili_flow hold; /* plaintext that was not verified, or a job's */
-    struct arili_flow sent; /* a Cluster: what was sent, to send it elsewhere; empty: cannot */
+    uint8_t *sent;          /* a Cluster: what was sent, to send it elsewhere; NULL: cannot */
+    size_t sent_len;
     uint16_t slot;
 
     struct arili_tenant *tenant;
