@@ -244,6 +244,8 @@ bool arili_client_in_time(struct arili_client *c, uint64_t now_ns);
 void arili_client_link_lost(struct arili_client *c, struct arili_link *link, const char *why);
 /* Append a request that waits for an answer, or has it. */
 void arili_client_append(struct arili_client *c, struct arili_request *r);
+/* local, filled for an answer. */
+void arili_client_describe(struct arili_client *c);
 void arili_client_forget_transaction(struct arili_client *c);
 /* What it may do now: whether commands are held up. */
 bool arili_client_is_held(const struct arili_client *c);
@@ -259,6 +261,8 @@ enum arili_ran arili_run(struct arili_client *c);
 bool arili_run_is_value(const struct arili_client *c, uint32_t at, uint64_t len);
 /* The command is a SET whose large value begins: stream it, if that can be. *ret: it is. */
 enum arili_ran arili_run_stream(struct arili_client *c, uint64_t value_bytes, bool *ret);
+/* The streamed command is whole. */
+void arili_stream_end(struct arili_client *c);
 /* A piece of the value; last: all of it came. */
 void arili_stream_piece(struct arili_client *c, struct arili_block *block, aril_span piece,
                         bool last);

@@ -27,6 +27,7 @@ struct arili_request *arili_request_new(struct arili_loop *loop)
         arili_flow_init(&r->out, &loop->blocks);
         arili_flow_init(&r->hold, &loop->blocks);
         arili_flow_init(&r->items, &loop->blocks);
+        arili_flow_init(&r->mine, &loop->blocks);
     }
     return r;
 }
@@ -57,6 +58,7 @@ void arili_request_free(struct arili_loop *loop, struct arili_request *r)
     arili_flow_done(&r->hold);
     arili_free(r->sent, r->sent_len);
     arili_flow_done(&r->items);
+    arili_flow_done(&r->mine);
     arili_tenant_keys_drop(r->keys);
     arili_free(r->key, r->key_len);
     arili_free(r->place, sizeof *r->place);
@@ -639,7 +641,7 @@ static enum arili_heard body(struct arili_request *r, const struct arili_resp_ev
 static enum arili_heard shape(struct arili_request *r, const struct arili_resp_event *e,
                               struct arili_block *block, unsigned depth)
 {
-    if (r->answered_here) {
+    if (r->here && r->base > 0) { /* the server's PONG: our own answer takes its place */
         return ARILI_HEARD;
     }
     if (r->shape == ARILI_SHAPE_SLOTS) {
@@ -784,8 +786,8 @@ static enum arili_heard one_answer(struct arili_request *r, const struct arili_r
 
 static void answered_here(struct arili_request *exec, struct arili_request *r)
 {
-    if (r->answered_here) {
-        arili_flow_move(arili_reply_out(exec), &r->out);
+    if (r->here) {
+        arili_flow_move(arili_reply_out(exec), &r->mine);
     }
 }
 

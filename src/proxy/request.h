@@ -113,7 +113,8 @@ struct arili_request {
     bool sum_last;  /* the last part of its sum */
     enum arili_shape queued_shape; /* of its answer in EXEC */
     bool queued;    /* QUEUED came: EXEC will answer it */
-    bool answered_here; /* in a transaction: out has the answer, the server's is dropped */
+    bool here;      /* in a transaction: mine is the answer, the server's is dropped */
+    struct arili_flow mine;
     uint8_t redirects;
     uint32_t database;
     struct arili_flow out;  /* what of the answer could not go to the client yet */

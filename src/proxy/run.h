@@ -44,10 +44,13 @@ bool arili_word_number(aril_bytes arg, int64_t *ret);
  * was made or with *ran LATER. */
 bool arili_send_begin(struct arili_running *run, const struct arili_place *place,
                       enum arili_ran *ran);
+/* The same for that node. */
+bool arili_send_begin_at(struct arili_running *run, struct arili_node *node, enum arili_ran *ran);
 /* A link for the slot alone, without a request. */
 bool arili_send_link(struct arili_running *run, struct arili_node *node, enum arili_ran *ran);
 void arili_send_count(struct arili_running *run, size_t count);
 void arili_send_arg(struct arili_running *run, aril_bytes arg);
+void arili_send_flow(struct arili_running *run, struct arili_flow *value); /* which is empty then */
 void arili_send_name(struct arili_running *run, const struct arili_place *place);
 /* A value, sealed, as one argument. On failure the link is ended and the request with it. */
 bool arili_send_value(struct arili_running *run, const uint8_t *context, uint64_t not_after_ms,
@@ -73,6 +76,12 @@ enum arili_ran arili_run_string(struct arili_running *run);      /* verbs_string
 enum arili_ran arili_run_strings(struct arili_running *run);     /* verbs_strings.c: many keys */
 enum arili_ran arili_run_hash(struct arili_running *run);        /* verbs_hash.c */
 enum arili_ran arili_run_set(struct arili_running *run);         /* verbs_set.c */
+/* A field or a member as the store has it. False: it is too long, or memory is short. */
+bool arili_send_inner(struct arili_running *run, const struct arili_place *place,
+                      enum arili_inner what, aril_bytes text);
+/* HSCAN, SSCAN */
+enum arili_ran arili_run_inner_scan(struct arili_running *run, const struct arili_place *place,
+                                    enum arili_shape shape);
 enum arili_ran arili_run_scan(struct arili_running *run);        /* verbs_scan.c */
 enum arili_ran arili_run_keyed(struct arili_running *run);       /* verbs_key.c: keys renamed, raw */
 enum arili_ran arili_run_transaction(struct arili_running *run); /* transaction.c */
@@ -81,6 +90,11 @@ enum arili_ran arili_run_expire(struct arili_running *run);      /* job_expire.c
 enum arili_ran arili_run_keepttl(struct arili_running *run, const struct arili_place *place);
 enum arili_ran arili_run_getex(struct arili_running *run);
 enum arili_ran arili_run_walk(struct arili_running *run);        /* job_walk.c: KEYS, DBSIZE, ... */
+
+/* Over a Cluster: whether the keys, every step-th argument from 1 on, are in several slots. *failed:
+ * an error was said. */
+bool arili_run_is_apart(struct arili_running *run, size_t step, bool *failed);
+enum arili_ran arili_run_count_apart(struct arili_running *run);
 
 /* What a transaction knows of a key that it changes: until when its value may live. */
 void arili_transaction_changes(struct arili_client *c, const struct arili_place *place,

@@ -142,17 +142,10 @@ static bool same_server(const struct arili_client *c, const struct arili_link *l
     return true;
 }
 
-bool arili_send_begin(struct arili_running *run, const struct arili_place *place,
-                      enum arili_ran *ran)
+bool arili_send_begin_at(struct arili_running *run, struct arili_node *node, enum arili_ran *ran)
 {
     struct arili_client *c = run->c;
     struct arili_loop *loop = c->peer.loop;
-    const uint16_t slot = place != NULL ? slot_of(place) : 0;
-    struct arili_node *node =
-        place != NULL ? arili_cluster_node(loop, slot) : arili_cluster_any(loop);
-    if (place == NULL && c->in_multi && c->link_count > 0) {
-        node = c->links[0]->node;
-    }
     if (!arili_send_link(run, node, ran)) {
         return false;
     }
@@ -171,10 +164,34 @@ bool arili_send_begin(struct arili_running *run, const struct arili_place *place
     }
     run->r->command = run->command;
     run->r->resp3 = c->resp3;
-    run->r->slot = slot;
     run->r->database = c->database;
     run->out = loop->slots != NULL ? &loop->build : &run->link->peer.out;
     return true;
+}
+
+bool arili_send_begin(struct arili_running *run, const struct arili_place *place,
+                      enum arili_ran *ran)
+{
+    const struct arili_client *c = run->c;
+    struct arili_loop *loop = c->peer.loop;
+    const uint16_t slot = place != NULL ? slot_of(place) : 0;
+    struct arili_node *node =
+        place != NULL ? arili_cluster_node(loop, slot) : arili_cluster_any(loop);
+    if (place == NULL && c->in_multi && c->link_count > 0) {
+        node = c->links[0]->node;
+    }
+    if (!arili_send_begin_at(run, node, ran)) {
+        return false;
+    }
+    run->r->slot = slot;
+    return true;
+}
+
+void arili_send_flow(struct arili_running *run, struct arili_flow *value)
+{
+    arili_say_header(run->out, '$', value->bytes);
+    arili_flow_move(run->out, value);
+    arili_flow_put(run->out, ARILI_LITERAL("\r\n"));
 }
 
 void arili_send_count(struct arili_running *run, size_t count)
@@ -199,14 +216,16 @@ static void keep_sent(struct arili_running *run)
     if (loop->slots == NULL) {
         return;
     }
-    if (loop->build.bytes <= KEPT_MAX && !loop->build.failed) {
-        run->r->sent = arili_alloc((size_t)loop->build.bytes);
-        if (run->r->sent != NULL) {
-            run->r->sent_len = arili_flow_read(&loop->build, run->r->sent,
-                                               (size_t)loop->build.bytes);
-        }
+    struct arili_flow *build = &loop->build;
+    struct arili_request *r = run->r;
+    r->sent = build->bytes <= KEPT_MAX && !build->failed ? arili_alloc((size_t)build->bytes) : NULL;
+    if (r->sent != NULL) {
+        r->sent_len = arili_flow_read(build, r->sent, (size_t)build->bytes);
+        arili_flow_put(&run->link->peer.out, (aril_bytes){ r->sent, r->sent_len });
+        arili_flow_consume(build, build->bytes);
+    } else {
+        arili_flow_move(&run->link->peer.out, build);
     }
-    arili_flow_move(&run->link->peer.out, &loop->build);
     loop->build.failed = false;
 }
 
