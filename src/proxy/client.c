@@ -88,6 +88,7 @@ static void introduce(struct arili_client *c, const struct arili_identity *ident
     if (id != NULL &&
         arili_proxy_tenant(proxy, c->settings, (aril_bytes){ (const uint8_t *)id, strlen(id) },
                            &tenant) == ARIL_OK) {
+        c->introduced = tenant;
         arili_client_login(c, tenant);
     }
 }
@@ -141,7 +142,10 @@ void arili_client_forget_transaction(struct arili_client *c)
     free_requests(c->peer.loop, c->queued);
     c->queued = NULL;
     c->queued_end = &c->queued;
-    c->in_multi = c->multi_bad = c->multi_failed = c->multi_sent = false;
+    c->in_multi = c->multi_bad = c->multi_sent = false;
+    arili_free(c->changes, c->change_cap * sizeof *c->changes);
+    c->changes = NULL;
+    c->change_count = c->change_cap = 0;
 }
 
 void arili_client_lost(struct arili_client *c)
@@ -170,6 +174,7 @@ void arili_client_lost(struct arili_client *c)
         *c->login = NULL; /* its task finds nobody */
         c->login = NULL;
     }
+    arili_stream_abort(c);
     /* Links first: what they owe is told to requests that are still there. */
     while (c->link_count > 0) {
         arili_link_give(c->links[--c->link_count]);
@@ -178,7 +183,6 @@ void arili_client_lost(struct arili_client *c)
     c->first = NULL;
     c->end = &c->first;
     c->count = 0;
-    c->stream = NULL;
     free_requests(loop, first);
     arili_client_forget_transaction(c);
     arili_client_login(c, NULL);
@@ -203,9 +207,12 @@ void arili_client_link_lost(struct arili_client *c, struct arili_link *link, con
             break;
         }
     }
-    if (c->stream != NULL && c->stream->link == NULL) {
-        /* Half a value was sent, and the rest cannot follow: the client finds out by its answer. */
-        c->stream_lost = true;
+    if (c->stream_link == link) { /* half a value was sent, and the rest cannot follow */
+        struct arili_request *r = c->stream;
+        arili_stream_abort(c);
+        if (!arili_reply_fail(r, "ERR aril: the connection to the server was lost")) {
+            arili_peer_end(&c->peer);
+        }
     }
     if (link->sticky) { /* WATCH and MULTI went with it, and nothing could tell the client later */
         arili_peer_end(&c->peer);
@@ -270,17 +277,7 @@ static void pop(struct arili_client *c)
     if (r->cut) {
         arili_peer_end(&c->peer);
     }
-    if (r->queued) { /* EXEC will answer it */
-        r->queued = false;
-        r->answered = r->begun = false;
-        r->shape = r->queued_shape;
-        r->base = 1;
-        r->next = NULL;
-        *c->queued_end = r;
-        c->queued_end = &r->next;
-    } else {
-        arili_request_free(c->peer.loop, r);
-    }
+    arili_request_free(c->peer.loop, r);
     if (c->first != NULL && !c->first->silent && !c->first->frozen) {
         arili_flow_move(&c->peer.out, &c->first->out);
     }
@@ -314,8 +311,7 @@ static void give_links(struct arili_client *c)
 
 static bool stream_is_full(const struct arili_client *c)
 {
-    return c->stream != NULL && c->stream->link != NULL &&
-           c->stream->link->peer.out.bytes > STREAM_HIGH;
+    return c->stream_link != NULL && c->stream_link->peer.out.bytes > STREAM_HIGH;
 }
 
 bool arili_client_is_held(const struct arili_client *c)
@@ -489,7 +485,7 @@ static void begin_command(struct arili_client *c, uint64_t count)
     c->arg_want = count;
     c->arg_count = 0;
     c->command_bytes = 0;
-    c->spilled = false;
+    c->spilled = c->streamed = c->stream_asked = c->value_held = c->value_too_long = false;
     c->spill_len = 0;
     c->value_arg = UINT32_MAX;
     struct arili_settings *now = c->peer.loop->settings;
@@ -547,7 +543,9 @@ static bool begin_argument(struct arili_client *c, uint64_t len)
         c->value_arg = at;
         c->value_bytes = len;
         c->stream_asked = at + 1 == c->arg_want;
-        c->value_held = !c->stream_asked;
+        c->value_too_long = len > config->max_verified_value && !arili_run_may_stream(c);
+        c->value_held = !c->stream_asked && !c->value_too_long;
+        c->stream_asked = c->stream_asked && !c->value_too_long;
         return true;
     }
     c->command_bytes += len;

@@ -311,6 +311,7 @@ static void answered(struct arili_link *link, struct arili_request *r)
         if (arili_cluster_redirect(r)) {
             return;
         }
+        (void)arili_reply_fail(r, "TRYAGAIN aril: the slot of this key has moved; try again");
     }
     if (r->job != NULL) {
         arili_job_answered(r->job, r);

@@ -127,10 +127,14 @@ struct arili_client {
     uint32_t listener;
     struct arili_settings *settings; /* as of its last command */
     struct arili_tenant *tenant;     /* NULL: not logged in */
+    struct arili_tenant *introduced; /* who it is by where it comes from; may be NULL */
+    struct arili_change {            /* keys that the transaction changes */
+        uint64_t hash, not_after_ms;
+    } *changes;
+    uint32_t change_count, change_cap;
     bool resp3;
     bool watching, in_multi;
     bool multi_bad;    /* a command was refused here: EXEC will not be sent */
-    bool multi_failed; /* or by the server, which knows it */
     bool multi_sent; /* MULTI was: a Cluster waits for the first key */
     uint32_t database;
     struct arili_local local;
@@ -151,9 +155,13 @@ struct arili_client {
     bool refused_input;     /* what it says further is not read */
     uint64_t said_ns;       /* when it said something */
     uint64_t read_ns;       /* when it read something of what is there for it */
-    struct arili_request *stream; /* whose value is being read from the client */
+    struct arili_request *stream; /* whose value goes to the server while it comes */
+    struct arili_link *stream_link;
+    struct arili_value_sealer sealer;
+    bool stream_sealed;     /* else it goes as it is */
+    bool streamed;          /* the command was sent already, or refused; its value may still come */
     bool stream_asked;      /* it shall be streamed, and was not begun */
-    bool stream_lost;       /* its link is gone: the rest is read and dropped */
+    bool value_too_long;
     bool value_held;        /* the open body goes to value */
     uint64_t value_bytes;
     struct arili_flow value; /* a large argument, which waits for the options behind it */
@@ -259,8 +267,12 @@ enum arili_ran {
 enum arili_ran arili_run(struct arili_client *c);
 /* Whether argument number at, of that length, is a value that need not be kept whole. */
 bool arili_run_is_value(const struct arili_client *c, uint32_t at, uint64_t len);
+/* Whether its policy lets values go out, and so come in, that cannot be verified whole. */
+bool arili_run_may_stream(const struct arili_client *c);
 /* The command is a SET whose large value begins: stream it, if that can be. *ret: it is. */
 enum arili_ran arili_run_stream(struct arili_client *c, uint64_t value_bytes, bool *ret);
+/* No more of it comes: give back what it holds. */
+void arili_stream_abort(struct arili_client *c);
 /* The streamed command is whole. */
 void arili_stream_end(struct arili_client *c);
 /* A piece of the value; last: all of it came. */

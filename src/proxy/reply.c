@@ -435,16 +435,6 @@ static void on_length(struct arili_request *r, const struct arili_resp_event *e,
     arili_say_integer(target(r), (int64_t)plain);
 }
 
-static void on_queued(struct arili_request *r, const struct arili_resp_event *e,
-                      struct arili_block *block)
-{
-    r->queued = e->kind == ARILI_RESP_SIMPLE;
-    if (e->kind == ARILI_RESP_ERROR && r->client != NULL) {
-        r->client->multi_failed = true;
-    }
-    raw(r, e, block);
-}
-
 static void collect(struct arili_request *r, const struct arili_resp_event *e, unsigned depth)
 {
     struct arili_got *got = &r->got;
@@ -674,9 +664,6 @@ static enum arili_heard shape(struct arili_request *r, const struct arili_resp_e
     case ARILI_SHAPE_LENGTH:
         on_length(r, e, block);
         return ARILI_HEARD;
-    case ARILI_SHAPE_QUEUED:
-        on_queued(r, e, block);
-        return ARILI_HEARD;
     case ARILI_SHAPE_COLLECT:
         collect(r, e, depth);
         return ARILI_HEARD;
@@ -693,7 +680,7 @@ static enum arili_heard shape(struct arili_request *r, const struct arili_resp_e
 /* The count of the list is known now. */
 static void put_list(struct arili_request *r)
 {
-    const char type = r->aggregate;
+    const char type = r->shape == ARILI_SHAPE_HVALUES ? '*' : r->aggregate;
     const bool scan = r->shape == ARILI_SHAPE_SCAN || r->shape == ARILI_SHAPE_HSCAN ||
                       r->shape == ARILI_SHAPE_SSCAN;
     const bool both = r->shape == ARILI_SHAPE_PAIRS || r->shape == ARILI_SHAPE_HSCAN;

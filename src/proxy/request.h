@@ -28,7 +28,6 @@ enum arili_shape {
     ARILI_SHAPE_HSCAN,    /* cursor, fields and values */
     ARILI_SHAPE_SSCAN,    /* cursor, members */
     ARILI_SHAPE_LENGTH,   /* the length of a sealed value, of which the client hears the plaintext's */
-    ARILI_SHAPE_QUEUED,   /* +QUEUED of a transaction; then the request waits for EXEC */
     ARILI_SHAPE_EXEC,     /* an array with the answers of the transaction */
     ARILI_SHAPE_COLLECT,  /* of a job: kind, number and text are kept in got */
     ARILI_SHAPE_PLAIN,    /* of a job: a sealed value, whose plaintext is kept in hold */
@@ -111,8 +110,6 @@ struct arili_request {
     bool silent;    /* says nothing to the client itself */
     bool wrong_type_is_nil; /* MGET */
     bool sum_last;  /* the last part of its sum */
-    enum arili_shape queued_shape; /* of its answer in EXEC */
-    bool queued;    /* QUEUED came: EXEC will answer it */
     bool here;      /* in a transaction: mine is the answer, the server's is dropped */
     struct arili_flow mine;
     uint8_t redirects;

@@ -285,9 +285,15 @@ enum arili_ran arili_run(struct arili_client *c)
                                  .args = c->args,
                                  .count = c->arg_count,
                                  .now_ms = c->peer.loop->now_ms };
-    if (c->stream != NULL) { /* it has gone already */
+    if (c->streamed) { /* it has gone already */
         arili_stream_end(c);
         return ARILI_RAN;
+    }
+    if (c->value_too_long) {
+        return arili_refuse(&run,
+                            "ERR aril: the value has %llu bytes, more than max_verified_value; "
+                            "allow streaming in its policy, or raise the limit",
+                            (unsigned long long)c->value_bytes);
     }
     const enum arili_ran ran = check_and_dispatch(&run);
     arili_tenant_keys_drop(run.keys);

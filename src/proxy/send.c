@@ -216,6 +216,10 @@ static void keep_sent(struct arili_running *run)
     if (loop->slots == NULL) {
         return;
     }
+    if (run->c->in_multi) { /* it cannot go elsewhere alone */
+        arili_flow_move(&run->link->peer.out, &loop->build);
+        return;
+    }
     struct arili_flow *build = &loop->build;
     struct arili_request *r = run->r;
     r->sent = build->bytes <= KEPT_MAX && !build->failed ? arili_alloc((size_t)build->bytes) : NULL;
@@ -229,15 +233,29 @@ static void keep_sent(struct arili_running *run)
     loop->build.failed = false;
 }
 
+/* "+QUEUED" comes now, and the answer with EXEC. */
+static struct arili_request *queue(struct arili_running *run)
+{
+    struct arili_client *c = run->c;
+    struct arili_request *queued = arili_here(run);
+    if (queued != NULL) {
+        run->r->base = 1;
+        *c->queued_end = run->r;
+        c->queued_end = &run->r->next;
+    }
+    return queued;
+}
+
 enum arili_ran arili_send_end(struct arili_running *run, enum arili_shape shape)
 {
     struct arili_client *c = run->c;
-    struct arili_request *r = run->r;
+    run->r->shape = shape;
     keep_sent(run);
-    r->shape = shape;
-    if (c->in_multi) {
-        r->queued_shape = shape;
-        r->shape = ARILI_SHAPE_QUEUED;
+    struct arili_request *r = c->in_multi ? queue(run) : run->r;
+    if (r == NULL) {
+        arili_request_free(c->peer.loop, run->r);
+        arili_link_lost(run->link, ARIL_E_INTERRUPTED, "out of memory");
+        return ARILI_RAN;
     }
     arili_client_append(c, r);
     (void)arili_link_expect(run->link, r, ARILI_SWALLOW_OK); /* else the link told r */
