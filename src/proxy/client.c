@@ -127,6 +127,34 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     return ARIL_OK;
 }
 
+void arili_client_describe(struct arili_client *c)
+{
+    struct arili_proxy *proxy = c->peer.loop->proxy;
+    const struct arili_proxy_config *config = c->settings->config;
+    struct arili_local *l = &c->local;
+    l->resp3 = c->resp3;
+    l->client_id = c->id;
+    l->database = c->database;
+    l->address = c->address;
+    l->cluster = c->peer.loop->slots != NULL;
+    l->self = config->listeners[c->listener].address;
+    arili_address_text(&l->self, c->self_text);
+    l->local_address = c->self_text;
+    memcpy(l->node_id, proxy->run_id, sizeof l->node_id);
+    memcpy(l->run_id, proxy->run_id, sizeof l->run_id);
+    l->now_ms = c->peer.loop->now_ms;
+    l->started_ms = proxy->started_ms;
+    l->clients = atomic_load(&proxy->clients);
+    l->connections_total = arili_figure(&proxy->figures.connections);
+    l->memory_used = atomic_load(&proxy->budget.used);
+    l->memory_max = proxy->budget.max;
+    l->hits = c->tenant != NULL ? arili_figure(&c->tenant->figures.hits) : 0;
+    l->misses = c->tenant != NULL ? arili_figure(&c->tenant->figures.misses) : 0;
+    l->commands_total = c->tenant != NULL ? arili_figure(&c->tenant->figures.commands) : 0;
+    l->databases = config->databases;
+    l->server_version = proxy->server_version;
+}
+
 static void free_requests(struct arili_loop *loop, struct arili_request *r)
 {
     while (r != NULL) {
@@ -165,11 +193,13 @@ void arili_client_lost(struct arili_client *c)
         }
         c->waits_for_link = false;
     }
-    if (c->job != NULL) {
-        c->job->client = NULL;
-        c->job->request = NULL;
-        c->job = NULL;
+    for (struct arili_job *job = loop->jobs; job != NULL; job = job->next) {
+        if (job->client == c) {
+            job->client = NULL;
+            job->request = NULL;
+        }
     }
+    c->job = NULL;
     if (c->login != NULL) {
         *c->login = NULL; /* its task finds nobody */
         c->login = NULL;

@@ -77,6 +77,7 @@ bool arili_link_expect(struct arili_link *link, struct arili_request *r, enum ar
         (struct arili_expected){ .request = r, .what = (uint8_t)what };
     if (r != NULL) {
         r->link = link;
+        r->asked_at = link->node;
     }
     return true;
 }

@@ -34,6 +34,7 @@ struct arili_proxy {
     struct arili_tries *tries;
     uint64_t started_ms;
     char run_id[41];
+    char server_version[32]; /* what clients are told */
     _Atomic uint64_t clients, next_client;
     _Atomic uint32_t links;    /* that are ready, of all loops */
     _Atomic uint64_t server_said_ns; /* when a server answered last, or a connection was made */
@@ -43,7 +44,6 @@ struct arili_proxy {
     struct arili_settings *settings;
     struct arili_tenant *tenants; /* only grows; a pointer to one stays good */
     uint32_t tenant_count;
-    char server_version[32];
     struct arili_loop *loops;
 };
 /* The tenant, made if it is in the configuration and new. NOT_FOUND. */
@@ -103,20 +103,21 @@ struct arili_link {
 struct arili_job {
     struct arili_job *next, **at; /* in the list of the loop */
     struct arili_loop *loop;
-    struct arili_client *client;    /* whose command it is; NULL: nobody's, or it is gone */
-    struct arili_request *request;  /* that it answers or holds up; NULL: none */
-    struct arili_link *link;        /* the one it has; NULL: none */
-    struct arili_request *asked;    /* under way; NULL: none */
-    void (*step)(struct arili_job *job, struct arili_request *answer); /* answer NULL: begin; one that
-                                                       failed has got.kind MORE */
-    void (*name)(struct arili_job *job, aril_bytes name);
-    void (*done)(struct arili_job *job);  /* frees what the job has besides */
-    bool waits_for_link;
-    struct arili_node *node; /* where it asks; NULL: that of its key's slot */
+    struct arili_client *client;   /* which it holds up; NULL: nobody, or it is gone */
+    struct arili_request *request; /* of the client, that it answers or freezes; NULL: none */
+    struct arili_link *link;       /* the one it has; NULL: none */
+    bool resp3;                    /* of its link: as its client's */
+    uint32_t database;
+    uint32_t owed;                 /* answers that are still to come */
+    bool ending;
+    bool waits;                    /* for a link: step is called again without an answer */
     uint32_t stage, tries;
-    uint64_t number;         /* of the job's own */
-    uint64_t cursor;
-    void *more;
+    /* What it does next. answer NULL: it begins, or waited for a link. One that was lost has
+     * got.kind ARILI_RESP_MORE. */
+    void (*step)(struct arili_job *job, struct arili_request *answer);
+    void (*name)(struct arili_job *job, aril_bytes name); /* ARILI_SHAPE_NAMES */
+    void (*done)(struct arili_job *job); /* releases what the job has besides; may be NULL */
+    size_t bytes;                        /* of the whole object, which begins with this struct */
 };
 
 /* --- Clients -------------------------------------------------------------------------------- */
@@ -139,6 +140,7 @@ struct arili_client {
     uint32_t database;
     struct arili_local local;
     char address[64];
+    char self_text[ARILI_ADDRESS_TEXT];
 
     /* The command that is being read. */
     struct arili_resp_decoder decoder;
@@ -172,6 +174,7 @@ struct arili_client {
     uint32_t count;
     struct arili_request *queued, **queued_end; /* of the transaction, for EXEC */
     struct arili_job *job;   /* nothing further is begun before it ends */
+    int look;                /* what was found out for an EXPIRE in a transaction: 1 yes, 2 no */
     struct arili_client **login; /* a passphrase is being checked: the task's pointer to this one */
     bool waits_for_link;
     struct arili_client *next_waiting;
@@ -248,6 +251,8 @@ void arili_client_free(struct arili_client *c);
 void arili_client_wrote(struct arili_client *c);
 /* False: it takes too long with what it does. */
 bool arili_client_in_time(struct arili_client *c, uint64_t now_ns);
+/* The link of it to that node, taken if it has none. NULL: none is free. (send.c) */
+struct arili_link *arili_client_link(struct arili_client *c, struct arili_node *node);
 /* A link of it is over. */
 void arili_client_link_lost(struct arili_client *c, struct arili_link *link, const char *why);
 /* Append a request that waits for an answer, or has it. */
@@ -280,19 +285,33 @@ void arili_stream_piece(struct arili_client *c, struct arili_block *block, aril_
                         bool last);
 
 /* job.c */
-struct arili_job *arili_job_new(struct arili_loop *loop, struct arili_client *c,
+/* A job of so many bytes for the command of c, or for nobody; answers r, or freezes it. */
+struct arili_job *arili_job_new(struct arili_loop *loop, size_t bytes, struct arili_client *c,
                                 struct arili_request *r,
                                 void (*step)(struct arili_job *, struct arili_request *));
-void arili_job_begin(struct arili_job *job);
-/* Ends it: what it held up goes on. */
+/* Ends it: what it held up goes on. It is freed. */
 void arili_job_end(struct arili_job *job);
+/* The same with an error as the answer. */
+void arili_job_fail(struct arili_job *job, const char *text);
 void arili_job_free(struct arili_job *job);
+/* A link to node is there. False: step() is called again when one may be, or the job was failed. */
+bool arili_job_link(struct arili_job *job, struct arili_node *node);
+void arili_job_give_link(struct arili_job *job);
+/* Ask the server something, whose answer comes to step(). NULL: no memory, and the job was failed.
+ */
+struct arili_request *arili_job_ask(struct arili_job *job, enum arili_shape shape,
+                                    const aril_bytes *args, size_t count);
+/* The same, when the command was written to the link's flow already. */
+struct arili_request *arili_job_expect(struct arili_job *job, enum arili_shape shape);
+/* r, of ARILI_SHAPE_PLAIN, needs these to open the value. r may be NULL. */
+void arili_job_opens(struct arili_request *r, struct arili_tenant *tenant,
+                     struct arili_tenant_keys *keys,
+                     const uint8_t context[ARILI_CACHE_CONTEXT_BYTES]);
 void arili_job_answered(struct arili_job *job, struct arili_request *r);
-/* Some of what it sent is written. */
-void arili_job_wrote(struct arili_job *job);
-/* What r found bad is done with as the policy says; r goes on afterwards. */
-void arili_job_remove(struct arili_request *r);
 void arili_jobs_tick(struct arili_loop *loop);
+
+/* job_remove.c: what r found bad is done with as the policy says; r is frozen meanwhile. */
+void arili_job_remove(struct arili_request *r);
 
 /* cluster.c */
 /* The node for a slot; without a Cluster the one server. NULL: it is not known yet, and being

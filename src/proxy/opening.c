@@ -213,10 +213,7 @@ enum arili_heard arili_opening_piece(struct arili_request *r, struct arili_block
                                      aril_span piece)
 {
     struct arili_opening *o = &r->value;
-    if (o->skipping) {
-        return ARILI_HEARD;
-    }
-    if (!o->begun) {
+    if (o->header_len < ARILI_VALUE_HEADER_BYTES) { /* kept of a bad value too: it is known by it */
         const size_t want = ARILI_VALUE_HEADER_BYTES - o->header_len;
         const size_t n = piece.len < want ? piece.len : want;
         memcpy(o->header + o->header_len, piece.data, n);
@@ -225,12 +222,12 @@ enum arili_heard arili_opening_piece(struct arili_request *r, struct arili_block
         if (o->header_len < ARILI_VALUE_HEADER_BYTES) {
             return ARILI_HEARD;
         }
-        if (judge_header(r) == ARILI_HEARD_WAIT) {
-            r->waiting = block;
-            arili_block_hold(block);
-            r->waiting_piece = piece;
-            return ARILI_HEARD_WAIT;
-        }
+    }
+    if (!o->skipping && !o->begun && judge_header(r) == ARILI_HEARD_WAIT) {
+        r->waiting = block;
+        arili_block_hold(block);
+        r->waiting_piece = piece;
+        return ARILI_HEARD_WAIT;
     }
     if (!o->skipping) {
         open_runs(r, block, piece);

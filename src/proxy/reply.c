@@ -449,8 +449,12 @@ static void collect(struct arili_request *r, const struct arili_resp_event *e, u
         return;
     }
     if (depth > 0) {
+        got->inner_kind = e->kind;
+        got->inner_number = e->number;
         if (e->kind == ARILI_RESP_ERROR) {
             got->inner_error = true;
+            got->len = e->text.len < sizeof got->text ? e->text.len : sizeof got->text;
+            memcpy(got->text, e->text.data, got->len);
         }
         return;
     }

@@ -13,6 +13,7 @@
  */
 struct arili_client;
 struct arili_link;
+struct arili_node;
 struct arili_job;
 
 /* What a server's answer is, and so what becomes of it. */
@@ -83,7 +84,9 @@ struct arili_got {
     uint64_t count;
     size_t len;
     bool cut;         /* there was more */
-    bool inner_error; /* an element of the array is an error */
+    bool inner_error; /* an element of the array is an error, or the text of it is */
+    enum arili_resp_kind inner_kind; /* the last element of an array */
+    int64_t inner_number;
     uint8_t text[512];
 };
 
@@ -100,6 +103,7 @@ struct arili_request {
     struct arili_loop *loop;
     struct arili_client *client; /* NULL: of a job, or the client is gone */
     struct arili_job *job;
+    struct arili_node *asked_at; /* a Cluster: where it was sent */
     struct arili_link *link;     /* that owes the answer; NULL: answered, or not sent */
     const struct arili_command *command;
     uint64_t began_ns;

@@ -56,53 +56,39 @@ static bool is_down(const struct arili_node *node, const struct arili_loop *loop
     return node->failures > 0 && node->retry_at_ns > loop->now_ns;
 }
 
-/* The link that this client has to that node already, with the right database. */
-static bool reuse(struct arili_running *run, struct arili_link *link)
+struct arili_link *arili_client_link(struct arili_client *c, struct arili_node *node)
 {
-    struct arili_client *c = run->c;
-    if (link->database == c->database && link->resp3 == c->resp3) {
-        run->link = link;
-        return true;
+    struct arili_link *link = own_link(c, node);
+    if (link != NULL) {
+        if (link->database != c->database || link->resp3 != c->resp3) {
+            arili_link_prepare(link, c->resp3, c->database);
+        }
+        return link->peer.ended ? NULL : link;
     }
-    arili_link_prepare(link, c->resp3, c->database);
-    run->link = link->peer.ended ? NULL : link;
-    return run->link != NULL;
+    if (!links_room(c)) {
+        return NULL;
+    }
+    link = arili_link_take(c->peer.loop, node, (struct arili_holder){ .client = c }, c->resp3,
+                           c->database);
+    if (link != NULL) {
+        c->links[c->link_count++] = link;
+    }
+    return link;
 }
 
 bool arili_send_link(struct arili_running *run, struct arili_node *node, enum arili_ran *ran)
 {
     struct arili_client *c = run->c;
-    struct arili_loop *loop = c->peer.loop;
-    if (node == NULL) {
-        wait_for_link(c);
-        *ran = ARILI_RAN_LATER;
-        return false;
-    }
-    struct arili_link *link = own_link(c, node);
-    if (link != NULL) {
-        if (!reuse(run, link)) {
-            *ran = arili_refuse(run, "ERR aril: out of memory");
-            return false;
-        }
-        return true;
-    }
-    if (is_down(node, loop)) {
+    if (node != NULL && own_link(c, node) == NULL && is_down(node, c->peer.loop)) {
         *ran = arili_refuse(run, "ERR aril: the server cannot be reached; try again shortly");
         return false;
     }
-    if (!links_room(c)) {
-        *ran = arili_refuse(run, "ERR aril: out of memory");
-        return false;
-    }
-    link = arili_link_take(loop, node, (struct arili_holder){ .client = c }, c->resp3,
-                           c->database);
-    if (link == NULL) {
+    run->link = node != NULL ? arili_client_link(c, node) : NULL;
+    if (run->link == NULL) {
         wait_for_link(c);
         *ran = ARILI_RAN_LATER;
         return false;
     }
-    c->links[c->link_count++] = link;
-    run->link = link;
     return true;
 }
 
