@@ -147,8 +147,7 @@ aril_status arili_plain_bytes(uint64_t stored_bytes, uint64_t *ret)
     const uint64_t segments = (rest + full - 1) / full;
     const uint64_t body = rest - segments * ARILI_VALUE_TAG_BYTES;
     /* Else the last segment would be empty, or have less than its tag. */
-    ARILI_ENSURE(rest >= segments * ARILI_VALUE_TAG_BYTES && arili_value_segments(body) == segments,
-                 ARIL_E_FORMAT_LENGTH);
+    ARILI_ENSURE(arili_value_segments(body) == segments, ARIL_E_FORMAT_LENGTH);
     *ret = body;
     return ARIL_OK;
 }
