@@ -13,11 +13,10 @@
     (ARILI_CACHE_PREFIX_TEXT + 3u + ARILI_CACHE_PART_TEXT + \
      (5u + ARILI_SIV_IV_BYTES + (ARILI_NAME_CACHED_MAX + 4u + 15u) / 16u * 16u + 2u) / 3u * 4u)
 #define VERSION_BYTES 16u /* of the id of the NAME key: as good as all of it */
-_Static_assert((ARILI_NAME_CACHE_ROWS & (ARILI_NAME_CACHE_ROWS - 1)) == 0, "a power of two");
 
 struct row {
     uint8_t version[VERSION_BYTES];
-    uint32_t tenant; /* number; 0: an empty row */
+    uint32_t tenant; /* number */
     uint32_t database;
     uint16_t key_len, name_len;
     uint8_t key[ARILI_NAME_CACHED_MAX];
@@ -25,9 +24,21 @@ struct row {
     char name[KEPT_NAME_TEXT];
 };
 
+/* A hash has WAYS rows where it may lie: with one, a tenth of a thousand keys would drive one
+ * another out for ever. Hashes lie apart from their rows, so that one line of memory says which row
+ * it is. */
+#define WAYS 4u
+#define SETS (ARILI_NAME_CACHE_ROWS / WAYS)
+_Static_assert((SETS & (SETS - 1)) == 0, "a power of two");
+struct set {
+    uint64_t hashes[WAYS]; /* 0: an empty row */
+    uint64_t next;         /* the row that goes next */
+};
+
 struct arili_name_cache {
     uint64_t seed;
-    struct row rows[ARILI_NAME_CACHE_ROWS];
+    struct set sets[SETS];
+    struct row rows[SETS][WAYS];
 };
 
 aril_status arili_name_cache_new(aril_runtime *rt, struct arili_name_cache **ret)
@@ -46,15 +57,15 @@ void arili_name_cache_free(struct arili_name_cache *c)
     arili_free(c, sizeof *c);
 }
 
-static struct row *row_of(struct arili_name_cache *c, const struct arili_tenant *t,
-                          const struct arili_tenant_keys *keys, uint32_t database, aril_bytes key)
+static uint64_t hash_of(const struct arili_name_cache *c, const struct arili_tenant *t,
+                        const struct arili_tenant_keys *keys, uint32_t database, aril_bytes key)
 {
     uint64_t version;
     memcpy(&version, keys->naming.key_id, sizeof version);
     uint64_t h = arili_table_mix(c->seed, version, (uint64_t)t->number << 32 | database);
     h = arili_table_mix(c->seed, h, key.len);
     h = arili_table_mix_bytes(c->seed, h, key);
-    return &c->rows[h & (ARILI_NAME_CACHE_ROWS - 1)];
+    return h != 0 ? h : 1;
 }
 
 /* The bytes that are compared are no secrets of whoever sends them: a client sees its own tenant's
@@ -67,10 +78,29 @@ static bool row_is(const struct row *r, const struct arili_tenant *t,
            memcmp(r->key, key.data, key.len) == 0;
 }
 
-static void row_put(struct row *r, const struct arili_tenant *t,
+static const struct row *row_find(const struct arili_name_cache *c, uint64_t hash,
+                                  const struct arili_tenant *t,
+                                  const struct arili_tenant_keys *keys, uint32_t database,
+                                  aril_bytes key)
+{
+    const size_t at = hash & (SETS - 1);
+    for (size_t i = 0; i < WAYS; i++) {
+        const struct row *r = &c->rows[at][i];
+        if (c->sets[at].hashes[i] == hash && row_is(r, t, keys, database, key)) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+static void row_put(struct arili_name_cache *c, uint64_t hash, const struct arili_tenant *t,
                     const struct arili_tenant_keys *keys, uint32_t database, aril_bytes key,
                     const struct arili_place *place)
 {
+    struct set *set = &c->sets[hash & (SETS - 1)];
+    const size_t way = set->next++ % WAYS;
+    struct row *r = &c->rows[hash & (SETS - 1)][way];
+    set->hashes[way] = hash;
     memcpy(r->version, keys->naming.key_id, VERSION_BYTES);
     r->tenant = t->number;
     r->database = database;
@@ -128,15 +158,16 @@ aril_status arili_place_make(struct arili_name_cache *cache, const struct arili_
     if (cache == NULL || key.len > ARILI_NAME_CACHED_MAX) {
         return make(t, keys, database, key, ret);
     }
-    struct row *r = row_of(cache, t, keys, database, key);
-    if (row_is(r, t, keys, database, key)) {
+    const uint64_t hash = hash_of(cache, t, keys, database, key);
+    const struct row *r = row_find(cache, hash, t, keys, database, key);
+    if (r != NULL) {
         memcpy(ret->context, r->context, sizeof ret->context);
         memcpy(ret->name, r->name, r->name_len);
         ret->name_len = r->name_len;
         return ARIL_OK;
     }
     ARILI_TRY(make(t, keys, database, key, ret));
-    row_put(r, t, keys, database, key, ret);
+    row_put(cache, hash, t, keys, database, key, ret);
     return ARIL_OK;
 }
 

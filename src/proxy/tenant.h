@@ -99,7 +99,7 @@ void arili_key_table_done(struct arili_key_table *table); /* empty then; may be 
 /* --- Names ---------------------------------------------------------------------------------- */
 
 /* Names that were made lately, of one loop: making one costs about 3 us, finding it 100 ns.
- * Direct-mapped, by a keyed hash of tenant, key version, database and key. */
+ * By a keyed hash of tenant, key version, database and key. 3 MiB. */
 #define ARILI_NAME_CACHE_ROWS  8192u
 #define ARILI_NAME_CACHED_MAX  96u  /* longer keys are not kept */
 struct arili_name_cache;
