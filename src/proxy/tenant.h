@@ -25,10 +25,10 @@
  * that is not ARIL_OK, and FORKED in a child. */
 struct arili_tenant_keys {
     _Atomic uint32_t refs;
-    aril_status status; /* why there are no keys: KEY_LOCKED, KEY_DESTROYED, NOT_FOUND...; ARIL_OK */
+    aril_status status; /* ARIL_OK, or why there are no keys: KEY_LOCKED, NOT_FOUND, ... */
     aril_tenant_key *data, *name;
     struct arili_naming naming;
-    uint8_t *siv; /* secure cell: listing key; naming borrows it */
+    uint8_t *siv;        /* secure cell: listing key; naming borrows it */
     uint64_t generation; /* of values that are sealed, and the least of those that are opened */
     aril_runtime *rt;
     struct arili_fork_guard guard;
@@ -60,7 +60,7 @@ ARIL_MUST_USE aril_status arili_tenant_new(aril_bytes id, const char *space, boo
 void arili_tenant_free(struct arili_tenant *t);
 /*
  * Look at the keyring; publishes new keys when something changed, also when a date came. Blocks
- * when it did, and every refresh_ms of the keyring on its file; else it is two look-ups, about
+ * when it did, and every refresh_ms of the keyring on its file; else it is two look-ups, less than
  * 1 us. Any thread, also several.
  *
  * A failure that says nothing about access (memory, the file or the keystore is not to be reached
@@ -77,7 +77,7 @@ void arili_tenant_keys_drop(struct arili_tenant_keys *k); /* NULL is fine */
 struct arili_key_table { /* of one loop: former keys, the least used goes */
     struct {
         uint8_t id[ARIL_KEY_ID_BYTES];
-        uint32_t tenant;   /* number; what one tenant may open another may not */
+        uint32_t tenant;      /* number; what one tenant may open another may not */
         aril_tenant_key *key; /* NULL: empty, or status says why there is none */
         aril_status status;
         uint64_t until_ns, used_ns;
@@ -87,8 +87,8 @@ struct arili_key_table { /* of one loop: former keys, the least used goes */
 ARIL_MUST_USE aril_status arili_key_table_find(struct arili_key_table *table,
                                                const struct arili_tenant *t,
                                                const struct arili_tenant_keys *keys,
-                                               const uint8_t id[ARIL_KEY_ID_BYTES],
-                                               uint64_t now_ns, aril_tenant_key **ret);
+                                               const uint8_t id[ARIL_KEY_ID_BYTES], uint64_t now_ns,
+                                               aril_tenant_key **ret);
 /* key: a reference that the table takes; NULL with the status of the keyring. Kept one second. One
  * that is not a DATA key opens no values: it is put back, and KEY_UNKNOWN kept in its place. */
 void arili_key_table_put(struct arili_key_table *table, const struct arili_tenant *t,
@@ -100,8 +100,8 @@ void arili_key_table_done(struct arili_key_table *table); /* empty then; may be 
 
 /* Names that were made lately, of one loop: making one costs about 3 us, finding it 100 ns.
  * By a keyed hash of tenant, key version, database and key. 3 MiB. */
-#define ARILI_NAME_CACHE_ROWS  8192u
-#define ARILI_NAME_CACHED_MAX  96u  /* longer keys are not kept */
+#define ARILI_NAME_CACHE_ROWS 8192u
+#define ARILI_NAME_CACHED_MAX 96u /* longer keys are not kept */
 struct arili_name_cache;
 ARIL_MUST_USE aril_status arili_name_cache_new(aril_runtime *rt, struct arili_name_cache **ret);
 void arili_name_cache_free(struct arili_name_cache *c); /* wipes */
@@ -134,7 +134,7 @@ ARIL_MUST_USE aril_status arili_field_context(const struct arili_tenant *t,
 /* A field name or a member as the store has it: iv || ciphertext, in base64url behind "~" for
  * fields: docs/CACHE-FORMAT.md section 11. Longer by this much at most. */
 #define ARILI_SEALED_NAME_BYTES(len) (1u + (16u + (len) + 2u) / 3u * 4u)
-#define ARILI_MEMBER_OVERHEAD   16u
+#define ARILI_MEMBER_OVERHEAD        16u
 enum arili_inner { ARILI_INNER_FIELD = 1, ARILI_INNER_MEMBER = 2 };
 /* ret has room for ARILI_SEALED_NAME_BYTES(text.len) and does not overlap. LIMIT above
  * ARILI_SIV_PLAIN_BYTES_MAX. Empty texts are allowed. */
@@ -142,8 +142,8 @@ ARIL_MUST_USE aril_status arili_inner_seal(const struct arili_tenant *t,
                                            const struct arili_tenant_keys *keys,
                                            const struct arili_place *place, enum arili_inner what,
                                            aril_bytes text, uint8_t *ret, size_t *ret_len);
-/* ret has room for sealed.len and does not overlap; what is behind *ret_len is undefined, on failure
- * all of it is zero. AUTH, FORMAT (class): it was not made here, for this key. */
+/* ret has room for sealed.len and does not overlap; what is behind *ret_len is undefined, on
+ * failure all of it is zero. AUTH, FORMAT (class): it was not made here, for this key. */
 ARIL_MUST_USE aril_status arili_inner_open(const struct arili_tenant *t,
                                            const struct arili_tenant_keys *keys,
                                            const struct arili_place *place, enum arili_inner what,

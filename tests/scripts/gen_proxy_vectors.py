@@ -73,7 +73,7 @@ class Inner:
             for text in (b"", b"f", b"some text"):
                 good = self.raw(what, PLACES[0], text)
                 for n, place in enumerate(PLACES[1:]):
-                    case(f"of place {n + 1}", what, "AUTH", stored(what, self.raw(what, place, text)))
+                    case(f"of place {n + 1}", what, "AUTH", self.sealed(what, place, text))
                 case(f"a {other}", what, "AUTH", stored(what, self.raw(other, PLACES[0], text)))
                 for at in (0, 15, len(good) - 1):
                     changed = bytearray(good)

@@ -330,6 +330,9 @@ static void names_of_others_are_no_names(void **state)
     expect_no_name(alice, keys, 0, cache_name(&ch, field));
     field.type = ARIL_CACHE_STRING;
     expect_no_name(alice, keys, 0, cache_name(&ch, field));
+    field.field = TEXT("");
+    field.type = ARIL_CACHE_SET_MEMBER;
+    expect_no_name(alice, keys, 0, cache_name(&ch, field));
     char lock[ARILI_CACHE_NAME_TEXT + 2];
     memcpy(lock, p.name, p.name_len);
     memcpy(lock + p.name_len, ":l", 2);
