@@ -181,8 +181,8 @@ struct arili_crypto_ops {
 
     /* --- AES-256-SIV (RFC 5297): deterministic, for names that must be found again. aad is the
      * one component of associated data; when it is empty there is none. Seal: ret_iv and ret_body
-     * (plain.len, at least 1, at most ARILI_SIV_PLAIN_BYTES_MAX); open: ARIL_E_AUTH. On failure
-     * outputs are zero or unchanged. */
+     * (plain.len, at least 1, at most ARILI_SIV_PLAIN_BYTES_MAX); open: ARIL_E_AUTH. Text and body
+     * may be the same memory, else must not overlap. On failure outputs are zero or unchanged. */
     ARIL_MUST_USE aril_status (*siv_seal)(struct arili_provider *p,
                                           const uint8_t key[ARILI_SIV_KEY_BYTES], aril_bytes aad,
                                           aril_bytes plain, uint8_t ret_iv[ARILI_SIV_IV_BYTES],
