@@ -44,7 +44,7 @@ int proxy_list(const char *command, const char *path, const char *tenant, bool j
 int proxy_remove(const char *command, const char *path, const char *tenant, const char *name,
                  enum arili_credential_kind kind, bool json);
 const char *proxy_kind_name(enum arili_credential_kind kind);
-/* "a token of acme called web" */
+/* What messages call a credential: its name in quotes, and whose it is. */
 #define PROXY_SUBJECT_TEXT 1200
 const char *proxy_subject(const char *tenant, const char *name, char ret[PROXY_SUBJECT_TEXT]);
 

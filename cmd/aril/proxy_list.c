@@ -14,7 +14,7 @@ const char *proxy_kind_name(enum arili_credential_kind kind)
 const char *proxy_subject(const char *tenant, const char *name, char ret[PROXY_SUBJECT_TEXT])
 {
     char safe[TENANT_TEXT];
-    snprintf(ret, PROXY_SUBJECT_TEXT, "%s of %s", name,
+    snprintf(ret, PROXY_SUBJECT_TEXT, "\"%s\" of %s", name,
              keys_safe(keys_bytes(tenant), safe, sizeof safe));
     return ret;
 }

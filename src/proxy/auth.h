@@ -86,7 +86,7 @@ enum arili_verdict {
 enum arili_verdict arili_token_check(const struct arili_credentials *c, aril_bytes user,
                                      aril_bytes secret, char ret_tenant[256]);
 /*
- * For a worker. An empty user is "default". Takes as long as Argon2id takes (about 0.2 s and 64 MiB
+ * For a worker. An empty user is "default". Takes as long as Argon2id takes (about 0.15 s and 64 MiB
  * with the parameters above), for each passphrase that the user has. A user who does not exist
  * takes as long as one who does: for each name it is another one of the file, but always the same
  * one. On failure *ret_right is false; NOMEM, CRYPTO (class).
