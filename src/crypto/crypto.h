@@ -88,7 +88,8 @@ struct arili_crypto_ops {
                                            aril_bytes aad, const aril_bytes *spans, size_t count,
                                            uint8_t *ret_body,
                                            uint8_t ret_tag[ARILI_AEAD_TAG_BYTES]);
-    /* Decrypts body into the spans, which hold exactly body.len together. ARIL_E_AUTH
+    /* Decrypts body into the spans, which hold exactly body.len together; one span alone may be
+     * body's own bytes, else they must not overlap. ARIL_E_AUTH
      * when the tag is wrong; on every failure the spans are undefined and the caller
      * wipes them. */
     ARIL_MUST_USE aril_status (*aead_open)(struct arili_aead_ctx *ctx,
