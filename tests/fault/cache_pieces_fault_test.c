@@ -91,6 +91,15 @@ static aril_status seal_in(size_t piece)
             done += run.len + (tagged ? TAG : 0);
         }
     }
+    if (st != ARIL_OK) { /* a nonce that may have been used is not used again */
+        uint8_t byte = 7;
+        aril_span in = { &byte, 1 };
+        aril_span run;
+        uint8_t tag[TAG];
+        bool tagged;
+        assert_status(arili_value_sealer_run(&s, &in, &run, tag, &tagged), st);
+        assert_true(run.len == 0 && !tagged && in.len == 1 && byte == 7);
+    }
     const aril_status end = arili_value_sealer_done(&s);
     assert_true(st == ARIL_OK || end == st);
     return end;

@@ -381,6 +381,38 @@ static void segments_cannot_be_swapped_doubled_or_cut_off(void **state)
     stored_done(&twin);
 }
 
+/* Also when the right bytes come later: a part of the value may have been given on by then. */
+static void a_failure_is_final(void **state)
+{
+    struct stored s = sealed(20);
+    (void)state;
+    for (size_t first = 1; first <= 20 + TAG; first += 20 + TAG - 1) {
+        struct arili_value_opener o;
+        struct arili_value_header h;
+        uint8_t rest[20 + TAG];
+        aril_span in = { rest, sizeof rest };
+        aril_span run = { NULL, 0 };
+        bool verified = true;
+        assert_status(arili_value_parse((aril_bytes){ s.bytes, s.len }, &h), ARIL_OK);
+        arili_value_opener_begin(&o, rt, data_key, s.bytes, &h, context);
+        memcpy(rest, s.bytes + HEADER, sizeof rest);
+        rest[sizeof rest - 1] ^= 1;
+        for (size_t n = first; in.len > 0; n = in.len) {
+            aril_span part = { in.data, n };
+            const aril_status st = arili_value_opener_run(&o, &part, &run, &verified);
+            assert_status(st, n < in.len ? ARIL_OK : ARIL_E_AUTH);
+            in = (aril_span){ in.data + n, in.len - n };
+        }
+        memcpy(rest, s.bytes + HEADER, sizeof rest);
+        in = (aril_span){ rest, sizeof rest };
+        assert_status(arili_value_opener_run(&o, &in, &run, &verified), ARIL_E_AUTH);
+        assert_true(run.len == 0 && !verified && in.len == sizeof rest);
+        assert_memory_equal(rest, s.bytes + HEADER, sizeof rest);
+        assert_status(arili_value_opener_done(&o), ARIL_E_AUTH);
+    }
+    stored_done(&s);
+}
+
 static void an_empty_input_changes_nothing(void **state)
 {
     struct stored s = sealed(20);
@@ -631,6 +663,7 @@ int main(void)
         TEST(every_bit_of_the_context_is_bound),
         TEST(values_that_end_early_or_go_on_are_refused),
         TEST(segments_cannot_be_swapped_doubled_or_cut_off),
+        TEST(a_failure_is_final),
         TEST(an_empty_input_changes_nothing),
         TEST(values_sealed_in_place_are_those_sealed_whole_at_every_split),
         TEST(long_values_sealed_in_place_are_those_sealed_whole),

@@ -242,6 +242,37 @@ static void an_end_is_told_once_all_was_read_and_differs_from_a_cut(void **state
     }
 }
 
+/* Half a record is no end of TLS, and nothing comes behind it. */
+static void closing_in_the_middle_of_a_record_is_a_cut(void **state)
+{
+    struct tls_pair p = pair_new(TINY);
+    uint8_t *const data = malloc(LONG_SIZE);
+    uint8_t *const back = malloc(LONG_SIZE);
+    size_t came = 0;
+    size_t len = 0;
+    int wants = 0;
+    (void)state;
+    assert_true(data != NULL && back != NULL);
+    provider_pattern(data, LONG_SIZE, 5);
+    const size_t sent = fill(p.client, data, LONG_SIZE);
+    arili_tls_close(p.client);
+    p.client = NULL;
+    assert_int_equal(shutdown(p.client_fd, SHUT_WR), 0);
+    aril_status st = ARIL_OK;
+    while (st == ARIL_OK) {
+        st = arili_tls_try_read(p.server, back + came, LONG_SIZE - came, &len, &wants);
+        assert_int_equal(wants, 0);
+        assert_true(st != ARIL_OK || len > 0);
+        came += len;
+    }
+    assert_status(st, ARIL_E_IO);
+    assert_int_equal(came, sent);
+    assert_memory_equal(back, data, came);
+    tls_pair_done(&p);
+    free(data);
+    free(back);
+}
+
 /* SIGPIPE would end the test. */
 static void writing_to_nobody_is_an_error_and_no_signal(void **state)
 {
@@ -371,6 +402,7 @@ int main(void)
         cmocka_unit_test(what_came_and_was_not_read_is_pending),
         cmocka_unit_test(a_record_that_was_begun_has_to_go_on),
         cmocka_unit_test(an_end_is_told_once_all_was_read_and_differs_from_a_cut),
+        cmocka_unit_test(closing_in_the_middle_of_a_record_is_a_cut),
         cmocka_unit_test(writing_to_nobody_is_an_error_and_no_signal),
         cmocka_unit_test(no_byte_of_a_record_can_be_changed),
         cmocka_unit_test(a_failure_behind_data_is_pending),
