@@ -93,9 +93,8 @@ static void every_number_has_its_bounds(void **state)
         assert_false(takes(key, key->min - 1));
         assert_false(takes(key, key->max + 1));
         for (size_t j = 0; j < COUNT(bad); j++) {
-            assert_status(
-                set(key, arili_config_text_bytes(bad[j]), object, sizeof object),
-                ARIL_E_FORMAT_FIELD);
+            assert_status(set(key, arili_config_text_bytes(bad[j]), object, sizeof object),
+                          ARIL_E_FORMAT_FIELD);
         }
         if (key->words != NULL) { /* the word for 0 */
             assert_status(set(key, arili_config_text_bytes(key->words), object, sizeof object),
@@ -190,8 +189,8 @@ static void every_row_is_whole(void **state)
                        section[0] == '\0' ? "" : "] ", key->name);
         assert_string_equal(key->label, label);
         assert_true(strlen(key->help) > 0);
-        assert_ptr_equal(
-            arili_config_key_find(key->section, arili_config_text_bytes(key->name)), key);
+        assert_ptr_equal(arili_config_key_find(key->section, arili_config_text_bytes(key->name)),
+                         key);
         assert_true(key->fallback == NULL || (key->flags & ARILI_KEY_REQUIRED) == 0);
     }
     assert_null(arili_config_key_find(ARILI_SECTION_TOP, arili_config_text_bytes("clients_max")));
@@ -284,8 +283,8 @@ static void the_man_page_has_every_key_as_it_is(void **state)
         const bool fixed = (key->flags & ARILI_KEY_FIXED) != 0;
         (void)snprintf(expected, sizeof expected, "\n.br Takes %s.%s%s%s%s%s", range,
                        required ? " Required." : "", key->fallback == NULL ? "" : " Default: ",
-                       key->fallback == NULL ? "" : key->fallback,
-                       key->fallback == NULL ? "" : ".", fixed ? " Needs a restart." : "");
+                       key->fallback == NULL ? "" : key->fallback, key->fallback == NULL ? "" : ".",
+                       fixed ? " Needs a restart." : "");
         const size_t len = strlen(expected);
         if (strlen(block) < len || strcmp(block + strlen(block) - len, expected) != 0) {
             fail_msg("man arild.conf says of %s: %s; wanted at the end: %s", key->label, block,

@@ -36,8 +36,8 @@ static void values_out_of_range_are_shown_with_the_range(void **state)
 static void listeners_that_are_none_are_refused(void **state)
 {
     (void)state;
-    static const char *const addresses[] = { "6379", "tls://unix:/x", "tls:///x", "tls://a",
-                                             "tcp://a:1", "a:0", "\"\"", "unix:" };
+    static const char *const addresses[] = { "6379",      "tls://unix:/x", "tls:///x", "tls://a",
+                                             "tcp://a:1", "a:0",           "\"\"",     "unix:" };
     static const char *const modes[] = { "0800", "60", "00600", "rw", "0o600", "1777" };
     char text[160];
     for (size_t i = 0; i < COUNT(addresses); i++) {
@@ -122,8 +122,9 @@ static void unknown_names_come_with_the_nearest(void **state)
     (void)state;
     proxy_config_refused(PROXY_CONFIG_TOP "[limits]\nclient_max = 1\n", 3,
                          "[limits] client_max: there is no such key; did you mean clients_max?");
-    proxy_config_refused("log-level = debug\n", 1, "log-level: there is no such key; did you mean "
-                                                   "log_level?");
+    proxy_config_refused("log-level = debug\n", 1,
+                         "log-level: there is no such key; did you mean "
+                         "log_level?");
     proxy_config_refused("clients_max = 1\n", 1, "it belongs into [limits]");
     proxy_config_refused(PROXY_CONFIG_TOP "[limits]\nkeyring = x\n", 3,
                          "it belongs before the first section");
@@ -148,8 +149,9 @@ static void sections_have_their_argument(void **state)
     proxy_config_refused(text, 2, "of 1 to 255 bytes");
     (void)snprintf(text, sizeof text, PROXY_CONFIG_TOP "[policy %.513s]\n", long_name);
     proxy_config_refused(text, 2, "of 1 to 512 bytes");
-    (void)snprintf(text, sizeof text, PROXY_CONFIG_TOP PROXY_CONFIG_REST
-                   "[tenant %.255s]\n[policy %.512s]\n", long_name, long_name);
+    (void)snprintf(text, sizeof text,
+                   PROXY_CONFIG_TOP PROXY_CONFIG_REST "[tenant %.255s]\n[policy %.512s]\n",
+                   long_name, long_name);
     arili_config_free(proxy_config_parse(text));
 }
 
@@ -158,16 +160,16 @@ static void what_is_there_twice_is_refused(void **state)
 {
     (void)state;
     static const char *const begins[ARILI_SECTIONS] = {
-        "", "[limits]\n", "[timeouts]\n", "[admin]\n", "[upstream]\n", "[listen]\n", "[tenant x]\n",
-        "[policy x]\n",
+        "",           "[limits]\n",   "[timeouts]\n", "[admin]\n", "[upstream]\n",
+        "[listen]\n", "[tenant x]\n", "[policy x]\n",
     };
     unsigned refused = 0;
     for (size_t i = 0; i < arili_config_key_count; i++) {
         const struct arili_config_key *const key = &arili_config_keys[i];
         const char *value = key->fallback != NULL ? key->fallback : "a";
         value = key->kind == ARILI_KIND_KEYSTORE ? "file:a" : value;
-        value = key->kind == ARILI_KIND_ADDRESS || key->kind == ARILI_KIND_LISTEN ? "[::1]:1" :
-                                                                                      value;
+        value =
+            key->kind == ARILI_KIND_ADDRESS || key->kind == ARILI_KIND_LISTEN ? "[::1]:1" : value;
         value = key->kind == ARILI_KIND_SERVER ? "redis://a" : value;
         value = key->kind == ARILI_KIND_WORDS ? "peer" : value;
         if ((key->flags & ARILI_KEY_ADDS) != 0) {
@@ -216,8 +218,12 @@ static void members_of_lists_are_checked(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "uids = 4294967295\n", "uids = 1,,2\n",       "uids = root\n",
-        "uids = 1,\n",         "certificates = 00\n", "uids = ''\n",
+        "uids = 4294967295\n",
+        "uids = 1,,2\n",
+        "uids = root\n",
+        "uids = 1,\n",
+        "certificates = 00\n",
+        "uids = ''\n",
         "certificates = g000000000000000000000000000000000000000000000000000000000000000\n",
         "certificates = 00000000000000000000000000000000000000000000000000000000000000001\n",
         "certificates = 000000000000000000000000000000000000000000000000000000000000000\n",
@@ -401,9 +407,9 @@ static void long_paths_are_refused(void **state)
     proxy_config_refused(text, 3, "with its folder the path of the socket is longer");
     /* A file of the current folder has none to put before it. */
     struct arili_proxy_config *c = NULL;
-    assert_status(arili_config_parse("f", ARILI_LITERAL("keyring = k\n" PROXY_CONFIG_REST), &c,
-                                     NULL),
-                  ARIL_OK);
+    assert_status(
+        arili_config_parse("f", ARILI_LITERAL("keyring = k\n" PROXY_CONFIG_REST), &c, NULL),
+        ARIL_OK);
     assert_string_equal(c->keyring, "k");
     arili_config_free(c);
 }
