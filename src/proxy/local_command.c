@@ -85,44 +85,49 @@ static void say_flags(const struct arili_local_call *c, const struct arili_comma
     say_words(c, words, n);
 }
 
-/* "@string": Redis' name for the group. */
-static const char *category(const struct arili_command *row)
+/* Redis' names for groups, in its order: those of what is done with them stand between. */
+enum place { FIRST, MIDDLE, LAST };
+static const struct {
+    const char *group, *name;
+    enum place place;
+} CATEGORIES[] = {
+    { "generic", "@keyspace", FIRST },
+    { "set", "@set", MIDDLE },
+    { "sorted set", "@sortedset", MIDDLE },
+    { "list", "@list", MIDDLE },
+    { "hash", "@hash", MIDDLE },
+    { "string", "@string", MIDDLE },
+    { "bitmap", "@bitmap", MIDDLE },
+    { "hyperloglog", "@hyperloglog", MIDDLE },
+    { "geo", "@geo", MIDDLE },
+    { "stream", "@stream", MIDDLE },
+    { "connection", "@connection", LAST },
+    { "transactions", "@transaction", LAST },
+};
+
+static void add_group(const struct arili_command *row, enum place place, const char **ret,
+                      size_t *count)
 {
-    static const char *const NAMES[][2] = {
-        { "string", "@string" },
-        { "hash", "@hash" },
-        { "set", "@set" },
-        { "list", "@list" },
-        { "sorted set", "@sortedset" },
-        { "stream", "@stream" },
-        { "bitmap", "@bitmap" },
-        { "geo", "@geo" },
-        { "hyperloglog", "@hyperloglog" },
-        { "generic", "@keyspace" },
-        { "connection", "@connection" },
-        { "transactions", "@transaction" },
-    };
-    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
-        if (strcmp(NAMES[i][0], row->group) == 0) {
-            return NAMES[i][1];
+    for (size_t i = 0; i < sizeof CATEGORIES / sizeof CATEGORIES[0]; i++) {
+        if (CATEGORIES[i].place == place && strcmp(CATEGORIES[i].group, row->group) == 0) {
+            ret[(*count)++] = CATEGORIES[i].name;
         }
     }
-    return NULL;
 }
 
 static size_t categories(const struct arili_command *row, const char *ret[static WORDS_MAX])
 {
     size_t n = 0;
-    if ((row->flags & ARILI_COMMAND_WRITE) != 0) {
-        ret[n++] = "@write";
-    }
+    add_group(row, FIRST, ret, &n);
     if (reads(row)) {
         ret[n++] = "@read";
     }
-    if (category(row) != NULL) {
-        ret[n++] = category(row);
+    if ((row->flags & ARILI_COMMAND_WRITE) != 0) {
+        ret[n++] = "@write";
     }
+    add_group(row, MIDDLE, ret, &n);
     ret[n++] = (row->flags & ARILI_COMMAND_FAST) != 0 ? "@fast" : "@slow";
+    add_group(row, LAST, ret, &n);
     return n;
 }
 

@@ -43,23 +43,26 @@ static bool matches(aril_bytes pattern, const char *name)
                       (aril_bytes){ (const uint8_t *)name, strlen(name) });
 }
 
+/* A name that was asked for as such is answered in the letters of the client, as Redis does. */
 void arili_local_config_get(const struct arili_local_call *c)
 {
-    bool wanted[PARAMETERS] = { false };
+    aril_bytes wanted[PARAMETERS] = { { NULL, 0 } };
     uint64_t count = 0;
     for (size_t i = 2; i < c->count && count < PARAMETERS; i++) {
         for (size_t p = 0; p < PARAMETERS; p++) {
-            if (!wanted[p] && matches(c->args[i], NAMES[p])) {
-                wanted[p] = true;
+            if (wanted[p].data == NULL && matches(c->args[i], NAMES[p])) {
+                wanted[p] = arili_local_is(c->args[i], NAMES[p])
+                                ? c->args[i]
+                                : (aril_bytes){ (const uint8_t *)NAMES[p], strlen(NAMES[p]) };
                 count++;
             }
         }
     }
     arili_say_map(c->out, c->l->resp3, count);
     for (size_t p = 0; p < PARAMETERS; p++) {
-        if (wanted[p]) {
+        if (wanted[p].data != NULL) {
             char room[VALUE_MAX];
-            arili_local_say_word(c->out, NAMES[p]);
+            arili_say_bulk(c->out, wanted[p]);
             arili_local_say_word(c->out, value(c->l, (enum parameter)p, room));
         }
     }

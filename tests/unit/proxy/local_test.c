@@ -224,8 +224,8 @@ static void config_get_knows_what_clients_ask_for(void **state)
 {
     static const struct exchange ALL[] = {
         { "CONFIG GET save", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n", "%1\r\n$4\r\nsave\r\n$0\r\n\r\n" },
-        { "config get APPENDonly", "*2\r\n$10\r\nappendonly\r\n$2\r\nno\r\n",
-          "%1\r\n$10\r\nappendonly\r\n$2\r\nno\r\n" },
+        { "config get APPENDonly", "*2\r\n$10\r\nAPPENDonly\r\n$2\r\nno\r\n",
+          "%1\r\n$10\r\nAPPENDonly\r\n$2\r\nno\r\n" },
         { "CONFIG GET databases", "*2\r\n$9\r\ndatabases\r\n$2\r\n16\r\n",
           "%1\r\n$9\r\ndatabases\r\n$2\r\n16\r\n" },
         { "CONFIG GET save save s*", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n",
