@@ -25,7 +25,8 @@ LAYERS = {
     "kv": ["session", "identity", "audit", "record", "crypto", "format", "base"],
     "resp": ["format", "base"],
     "cache": ["keyring", "identity", "audit", "record", "resp", "crypto", "format", "base"],
-    "proxy": ["cache", "keyring", "identity", "audit", "record", "resp", "crypto", "format", "base"],
+    "proxy": ["cache", "keyring", "identity", "audit", "record", "resp", "crypto", "format",
+              "base"],
     "tenants": ["kv", "session", "identity", "audit", "record", "crypto", "format", "base"],
 }
 

@@ -65,8 +65,7 @@ static void answer(struct connection *c, int code, const struct http_request *re
 {
     struct evbuffer *out = bufferevent_get_output(c->io);
     c->answered = true;
-    if (!(code == 0 ? admin_answer(c->admin->proxy, request, out)
-                    : admin_refuse(code, out))) {
+    if (!(code == 0 ? admin_answer(c->admin->proxy, request, out) : admin_refuse(code, out))) {
         end_connection(c);
     }
 }
@@ -217,11 +216,11 @@ aril_status admin_start(struct event_base *base, struct arili_proxy *proxy,
         return st;
     }
     a->resume = evtimer_new(base, on_resume, a);
-    a->listener = a->resume == NULL
-                      ? NULL
-                      : evconnlistener_new(base, on_accept, a,
-                                           LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0,
-                                           a->socket.fd);
+    a->listener =
+        a->resume == NULL
+            ? NULL
+            : evconnlistener_new(base, on_accept, a, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+                                 0, a->socket.fd);
     if (a->listener == NULL) {
         (void)close(a->socket.fd);
         admin_stop(a);

@@ -124,8 +124,8 @@ static bool is_port(struct text t)
 static bool is_accepted(struct text value, const char *host)
 {
     struct text name = value;
-    const char *bracket = value.len > 0 && value.at[0] == '[' ? memchr(value.at, ']', value.len)
-                                                              : NULL;
+    const char *bracket =
+        value.len > 0 && value.at[0] == '[' ? memchr(value.at, ']', value.len) : NULL;
     if (bracket != NULL) {
         name.len = (size_t)(bracket + 1 - value.at);
     } else {
@@ -221,16 +221,16 @@ const char *http_reason(int code)
 
 /* The page has its style, script and data from this listener, and nothing from elsewhere; no other
  * page may show or read it. */
-#define FIELDS                                                                                   \
-    "Connection: close\r\n"                                                                      \
-    "Cache-Control: no-store\r\n"                                                                \
-    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "         \
-    "connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "                  \
-    "frame-ancestors 'none'\r\n"                                                                 \
-    "X-Content-Type-Options: nosniff\r\n"                                                        \
-    "X-Frame-Options: DENY\r\n"                                                                  \
-    "Referrer-Policy: no-referrer\r\n"                                                           \
-    "Cross-Origin-Resource-Policy: same-origin\r\n"                                              \
+#define FIELDS                                                                           \
+    "Connection: close\r\n"                                                              \
+    "Cache-Control: no-store\r\n"                                                        \
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; " \
+    "connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "          \
+    "frame-ancestors 'none'\r\n"                                                         \
+    "X-Content-Type-Options: nosniff\r\n"                                                \
+    "X-Frame-Options: DENY\r\n"                                                          \
+    "Referrer-Policy: no-referrer\r\n"                                                   \
+    "Cross-Origin-Resource-Policy: same-origin\r\n"                                      \
     "Cross-Origin-Opener-Policy: same-origin\r\n"
 
 size_t http_answer(int code, const char *type, size_t body_len, char ret[static HTTP_ANSWER_MAX])

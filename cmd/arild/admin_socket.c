@@ -20,9 +20,9 @@ union socket_name {
     struct sockaddr_un un;
 };
 
-__attribute__((format(printf, 4, 5))) static aril_status
-fail(const struct arili_address *address, aril_status st, aril_error *error, const char *format,
-     ...)
+__attribute__((format(printf, 4, 5))) static aril_status fail(const struct arili_address *address,
+                                                              aril_status st, aril_error *error,
+                                                              const char *format, ...)
 {
     char where[ARILI_ADDRESS_TEXT];
     char what[160];
@@ -33,13 +33,14 @@ fail(const struct arili_address *address, aril_status st, aril_error *error, con
     arili_address_text(address, where);
     if (error != NULL) {
         error->status = st;
-        (void)snprintf(error->message, sizeof error->message, "admin listener %.120s: %.159s", where,
-                       what);
+        (void)snprintf(error->message, sizeof error->message, "admin listener %.120s: %.159s",
+                       where, what);
     }
     return st;
 }
 
-/* Numbers alone, so that what resolves "localhost" has no say in who can connect. 0: not loopback. */
+/* Numbers alone, so that what resolves "localhost" has no say in who can connect. 0: not loopback.
+ */
 static socklen_t make_name(const struct arili_address *a, union socket_name *ret)
 {
     const char *host = strcmp(a->host, "localhost") == 0 ? "127.0.0.1" : a->host;
@@ -80,8 +81,7 @@ static aril_status open_tcp(struct admin_socket *s, aril_error *error)
         return fail(&s->address, reason == EADDRINUSE ? ARIL_E_EXISTS : ARIL_E_IO, error, "%s",
                     strerror(reason));
     }
-    s->address.port =
-        ntohs(name.any.sa_family == AF_INET ? name.v4.sin_port : name.v6.sin6_port);
+    s->address.port = ntohs(name.any.sa_family == AF_INET ? name.v4.sin_port : name.v6.sin6_port);
     return ARIL_OK;
 }
 
@@ -99,8 +99,8 @@ static aril_status remove_stale(const struct admin_socket *s, const union socket
         return fail(&s->address, ARIL_E_EXISTS, error, "there is something that is no socket");
     }
     const int fd = make_socket(AF_UNIX);
-    const bool dead = fd >= 0 && connect(fd, &name->any, sizeof name->un) != 0 &&
-                      errno == ECONNREFUSED;
+    const bool dead =
+        fd >= 0 && connect(fd, &name->any, sizeof name->un) != 0 && errno == ECONNREFUSED;
     if (fd >= 0) {
         (void)close(fd);
     }

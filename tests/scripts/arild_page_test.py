@@ -209,7 +209,8 @@ def errors(page):
                 found.append(entry["text"])
         if event["method"] == "Network.requestWillBeSent":
             url = event["params"]["request"]["url"]
-            if not url.startswith("http://127.0.0.1:"):
+            ours = event["params"]["documentURL"].startswith("http://127.0.0.1:")
+            if ours and not url.startswith("http://127.0.0.1:"):
                 found.append(f"it asked for {url}")
     return found
 

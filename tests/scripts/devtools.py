@@ -29,9 +29,9 @@ class Browser:
         down, up = (fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 50) for low in (low_down, low_up))
         arguments = [path, "--headless", "--disable-gpu", "--remote-debugging-pipe",
                      "--no-first-run", "--disable-extensions", "--hide-scrollbars",
-                     f"--user-data-dir={profile}"]
+                     f"--user-data-dir={profile}", "about:blank"]
         if os.geteuid() == 0:
-            arguments.append("--no-sandbox")
+            arguments.insert(1, "--no-sandbox")
         # The browser reads descriptor 3 and writes 4; bash puts them there.
         script = f'exec "$@" 3<&{down} 4>&{up} {down}<&- {up}>&-'
         self.process = subprocess.Popen(["bash", "-c", script, "bash", *arguments],

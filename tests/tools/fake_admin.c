@@ -2,8 +2,9 @@
 /* The admin listener of arild over a proxy that is none:
  *   fake_admin ADDRESS
  * Prints the address that it listens on, and then obeys lines of standard input, each answered with
- * "ok": "ready", "locked" (not ready), "restart" (all counters begin anew), "tenants N", "tamper N".
- * It ends with standard input. Every look at it is as if 100 commands had come for each tenant. */
+ * "ok": "ready", "locked" (not ready), "restart" (all counters begin anew), "tenants N", "tamper
+ * N". It ends with standard input. Every look at it is as if 100 commands had come for each tenant.
+ */
 #include "admin.h"
 #include "proxy/status.h"
 #include <event2/event.h>
@@ -29,8 +30,13 @@ static struct arili_status_server servers[3];
 
 /* Names that a page or a terminal could trip over. */
 static const char *const hostile[] = {
-    "acme", "<img src=x onerror=document.title='owned'>", "\xd7\x90\xd7\x91\xd7\x92 &amp; co",
-    "\xe2\x80\xaegnp.exe", "a\x1b[31mred\nline\xff", "other", "M\xc3\xbcnchen",
+    "acme",
+    "<img src=x onerror=document.title='owned'>",
+    "\xd7\x90\xd7\x91\xd7\x92 &amp; co",
+    "\xe2\x80\xaegnp.exe",
+    "a\x1b[31mred\nline\xff",
+    "other",
+    "M\xc3\xbcnchen",
 };
 #define HOSTILE (sizeof hostile / sizeof hostile[0])
 
@@ -52,8 +58,9 @@ static void fill_tenants(const struct arili_proxy *p)
                          .tampered = i == 1 ? p->tampered : 0 },
             .key_status = i == 2 ? ARIL_E_KEY_OVERDUE : ARIL_OK,
             .key_created_s = NOW_S - (40 + i) * DAY_S,
-            .key_rotate_by_s = i == 2 ? NOW_S - DAY_S : i == 3 ? NOW_S + 3 * DAY_S
-                                                               : NOW_S + 50 * DAY_S,
+            .key_rotate_by_s = i == 2   ? NOW_S - DAY_S
+                               : i == 3 ? NOW_S + 3 * DAY_S
+                                        : NOW_S + 50 * DAY_S,
         };
     }
 }
@@ -63,7 +70,8 @@ static void fill(const struct arili_proxy *p, struct arili_status *ret)
     static const char *const states[] = { "up", "up", "refused" };
     fill_tenants(p);
     for (size_t i = 0; i < 3; i++) {
-        servers[i] = (struct arili_status_server){ .up = i < 2, .state = states[i],
+        servers[i] = (struct arili_status_server){ .up = i < 2,
+                                                   .state = states[i],
                                                    .links = i < 2 ? 4 : 0,
                                                    .failures = i < 2 ? 0 : p->looks };
         (void)snprintf(servers[i].address, sizeof servers[i].address, "10.1.0.%zu:6379", i + 1);
@@ -169,9 +177,8 @@ int main(int argc, char **argv)
     config.admin_address.is_unix = argv[1][0] == '/';
     (void)snprintf(config.admin_address.host, sizeof config.admin_address.host, "%s", argv[1]);
     f.base = event_base_new();
-    struct event *input = f.base == NULL ? NULL
-                                         : event_new(f.base, STDIN_FILENO, EV_READ | EV_PERSIST,
-                                                     on_line, &f);
+    struct event *input =
+        f.base == NULL ? NULL : event_new(f.base, STDIN_FILENO, EV_READ | EV_PERSIST, on_line, &f);
     if (input == NULL || event_add(input, NULL) != 0 ||
         admin_start(f.base, &f.proxy, &config, &admin, &error) != ARIL_OK) {
         (void)fprintf(stderr, "fake_admin: %s\n", error.message);
