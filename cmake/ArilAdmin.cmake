@@ -18,4 +18,4 @@ file(GLOB admin_sources CONFIGURE_DEPENDS "${source_dir}/cmd/arild/admin*.c")
 add_library(arild_admin STATIC ${admin_sources} "${page_source}")
 target_include_directories(arild_admin PUBLIC
     "${source_dir}/include" "${source_dir}/src" "${source_dir}/cmd/arild")
-target_link_libraries(arild_admin PRIVATE aril_flags PUBLIC aril_test_lib PkgConfig::LIBEVENT)
+target_link_libraries(arild_admin PRIVATE aril_flags PUBLIC aril_inside PkgConfig::LIBEVENT)

@@ -113,14 +113,18 @@ class Checker:
             self.error(name, line, f"<{include}> is not a file below include/")
 
     def check_cmd(self, path, name):
+        """Public headers, the folder's own, and proxy/ where it is what the file is about."""
         folder = self.root / "cmd" / path.relative_to(self.root / "cmd").parts[0]
+        has_proxy = folder.name == "arild" or path.name.startswith("proxy")
         for line, mark, include in includes(path):
-            if include.startswith("proxy/") and folder.name == "arild":
-                continue
-            if mark == '"':
+            if mark == '"' and has_proxy and include.startswith("proxy/"):
+                if not (self.root / "src" / include).is_file():
+                    self.error(name, line, f'"{include}" is not a file below src/')
+            elif mark == '"':
                 if not (folder / include).is_file() and not (path.parent / include).is_file():
                     self.error(name, line, f'"{include}" is not in cmd/{folder.name}; commands '
-                               "include public headers <aril/...> and their own folder")
+                               "include public headers <aril/...>, their own folder, and proxy/ "
+                               "from proxy*.c and arild")
             elif include.startswith("aril/"):
                 self.check_public(name, line, include)
             else:
