@@ -5,11 +5,11 @@ that it works by keyboard, in light and dark, and that it says when arild is gon
 in artefacts/ of the build."""
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
 import devtools
+from fake_admin import Fake
 
 BUILD = pathlib.Path(os.environ["ARIL_BUILD_DIR"])
 ARTEFACTS = BUILD / "artefacts"
@@ -44,26 +44,9 @@ def check(text, good, more=""):
         print(f"FAILED: {text} {more}")
 
 
-class Fake:
-    """tests/tools/fake_admin.c"""
-
-    def __init__(self, address):
-        self.process = subprocess.Popen([BUILD / "tests/tools/fake_admin", address], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.address = self.process.stdout.readline().strip()
-
-    def tell(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        assert self.process.stdout.readline() == "ok\n", line
-
-    def end(self):
-        self.process.stdin.close()
-        return self.process.wait(30)
-
-
 def names(page):
-    return page.value("[...document.querySelectorAll('#tenants tbody th')].map((t) => t.textContent)")
+    return page.value("[...document.querySelectorAll('#tenants tbody th')]"
+                      ".map((t) => t.textContent)")
 
 
 def shows(page):
@@ -224,7 +207,7 @@ def main():
         print("SKIPPED: no chromium (apt-get install chromium): the status page is not tested")
         return 77
     ARTEFACTS.mkdir(exist_ok=True)
-    fake = Fake("127.0.0.1")
+    fake = Fake(BUILD, "127.0.0.1")
     with tempfile.TemporaryDirectory() as profile, devtools.Browser(browser, profile) as page:
         page.size(1200, 1060)
         page.scheme("light")
