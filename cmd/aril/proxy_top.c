@@ -12,7 +12,7 @@
 #define STATUS_BYTES_MAX ((size_t)16 << 20)
 #define INTERVAL_MS      2000u
 #define TIMEOUT_MS       4000u
-#define HINT             "is arild running, and is this the address of [admin] in its configuration?"
+#define HINT             "is arild running, and does its configuration have this [admin] address?"
 
 struct top {
     const char *address;

@@ -99,7 +99,8 @@ def colours(page):
               page.value("document.documentElement.scrollWidth <= innerWidth"))
         page.screenshot(ARTEFACTS / f"arild-page-{scheme}-narrow.png")
         page.size(1200, 1060)
-    check("dark is dark, light is light", grounds["dark"] < 0.05 and grounds["light"] > 0.8, grounds)
+    check("dark is dark, light is light",
+          grounds["dark"] < 0.05 and grounds["light"] > 0.8, grounds)
 
 
 def keyboard(page):
