@@ -146,7 +146,9 @@ static bool compose(const struct proxy_file *f, const struct arili_credential *o
         append(ret, line, line_len);
         append(ret, "\n", 1);
     }
-    append(ret, text.data + to, text.len - to);
+    if (to < text.len) {
+        append(ret, text.data + to, text.len - to);
+    }
     return true;
 }
 

@@ -86,10 +86,10 @@ enum arili_verdict {
 enum arili_verdict arili_token_check(const struct arili_credentials *c, aril_bytes user,
                                      aril_bytes secret, char ret_tenant[256]);
 /*
- * For a worker. An empty user is "default". Takes as long as Argon2id takes (about 0.15 s and 64 MiB
- * with the parameters above), for each passphrase that the user has. A user who does not exist
- * takes as long as one who does: for each name it is another one of the file, but always the same
- * one. On failure *ret_right is false; NOMEM, CRYPTO (class).
+ * For a worker. An empty user is "default". Takes as long as Argon2id takes, for each passphrase
+ * that the user has: about 0.15 s and 64 MiB with the parameters above. A user who does not exist
+ * takes as long as one who does: each such name has the work of one tenant of the file, always of
+ * the same one. On failure *ret_right is false; NOMEM, CRYPTO (class).
  */
 ARIL_MUST_USE aril_status arili_passphrase_check(const struct arili_credentials *c, aril_bytes user,
                                                  aril_bytes secret, bool *ret_right,
