@@ -88,6 +88,9 @@ function(aril_add_test source)
     set_target_properties(${target} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/${label}")
     target_link_libraries(${target} PRIVATE aril_test_support aril_inside)
+    if(name MATCHES "^unit/arild/admin")
+        target_link_libraries(${target} PRIVATE arild_admin)
+    endif()
     if(label STREQUAL "fault")
         target_link_options(${target} PRIVATE -Wl,--wrap=arili_alloc)
     endif()
@@ -145,6 +148,13 @@ set_target_properties(oracle_helper PROPERTIES
 add_executable(cache_maker "${tests_dir}/tools/cache_maker.c")
 target_link_libraries(cache_maker PRIVATE aril_test_support aril_inside)
 set_target_properties(cache_maker PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/tools")
+
+# --- the admin listener over a proxy that is none, for tests/scripts/arild_page_test.py
+
+add_executable(fake_admin "${tests_dir}/tools/fake_admin.c")
+target_link_libraries(fake_admin PRIVATE arild_admin aril_test_flags aril_inside)
+set_target_properties(fake_admin PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/tools")
 
 # --- fuzz targets: the corpus is replayed in every build, fuzzers need clang

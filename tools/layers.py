@@ -39,6 +39,7 @@ LIBRARIES = {
     "curl/": ["cmd/aril/fetch", "src/cache/stores/http"],
     "lz4.h": ["src/cache/envelope.c", "tests/"],
     "xxhash.h": ["src/cache/envelope.c", "tests/"],
+    "event2/": ["cmd/arild/", "tests/"],
     "jansson.h": ["cmd/", "bench/", "tests/"],
     "cmocka.h": ["tests/"],
 }

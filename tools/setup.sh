@@ -150,6 +150,7 @@ libjansson-dev|build||JSON in configuration and reports
 libsqlite3-dev|build||the file of the keyring
 libtss2-dev|build||keystores in a TPM 2.0; loaded when one is used
 libp11-kit-dev|build||headers of PKCS#11, for keystores in an HSM
+libevent-dev|build||the event loop of arild
 libcurl4-openssl-dev|build||key bundles and cache stores by HTTP; loaded when a URL is used
 liblz4-dev|build||reads what cachekit compressed
 libxxhash-dev|build||checks what cachekit compressed
@@ -160,6 +161,7 @@ python3-cryptography|test||an independent implementation to test against
 swtpm|test|swtpm|a TPM 2.0 in software
 softhsm2|test|softhsm2-util|a PKCS#11 token in software
 redis-server|test|redis-server|the store that the cache is tested with
+chromium|test|chromium|shows arild's status page, without a screen
 npm|test demo|npm|fetches test oracles and the demo's llama.cpp
 clang|check|clang|the second compiler, sanitizers and libFuzzer
 libclang-rt-dev|check||the runtime of clang's sanitizers
@@ -197,7 +199,7 @@ mode_wants() {
 }
 
 is_required() {
-    [[ $1 != npm && $1 != shellcheck ]]
+    [[ $1 != npm && $1 != shellcheck && $1 != chromium ]]
 }
 
 apt_install() {
