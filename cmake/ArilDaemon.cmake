@@ -5,16 +5,15 @@
 pkg_check_modules(LIBEVENT REQUIRED IMPORTED_TARGET libevent)
 
 file(GLOB daemon_sources CONFIGURE_DEPENDS "${source_dir}/cmd/arild/*.c")
-set(daemon_shared "${source_dir}/cmd/aril/args.c" "${source_dir}/cmd/aril/failure.c"
-                  "${source_dir}/cmd/aril/out.c")
+list(REMOVE_ITEM daemon_sources "${source_dir}/cmd/arild/main.c")
 
 # Everything but main(), so that tests can link it.
-add_library(arild_objects OBJECT ${daemon_sources} ${daemon_shared})
-target_include_directories(arild_objects PRIVATE
+add_library(arild_parts STATIC ${daemon_sources} "${source_dir}/cmd/aril/args.c"
+            "${source_dir}/cmd/aril/failure.c" "${source_dir}/cmd/aril/out.c")
+target_include_directories(arild_parts PUBLIC
     "${source_dir}/include" "${source_dir}/src" "${source_dir}/cmd/arild" "${source_dir}/cmd/aril")
-target_link_libraries(arild_objects PRIVATE
-    aril_flags aril_openssl_headers PkgConfig::JANSSON PkgConfig::LIBEVENT)
+target_link_libraries(arild_parts PRIVATE aril_flags)
+target_link_libraries(arild_parts PUBLIC PkgConfig::JANSSON PkgConfig::LIBEVENT)
 
-add_executable(arild $<TARGET_OBJECTS:arild_objects>)
-target_link_libraries(arild PRIVATE
-    aril_flags aril_test_lib PkgConfig::JANSSON PkgConfig::LIBEVENT)
+add_executable(arild "${source_dir}/cmd/arild/main.c")
+target_link_libraries(arild PRIVATE aril_flags arild_parts aril_test_lib)

@@ -133,7 +133,7 @@ static void on_watchdog(evutil_socket_t fd, short what, void *user)
     }
 }
 
-static aril_status add_signal(struct daemon *d, size_t at, int number, event_callback_fn *act)
+static aril_status add_signal(struct daemon *d, size_t at, int number, event_callback_fn act)
 {
     d->signals[at] = evsignal_new(d->base, number, act, d);
     ARILI_ENSURE(d->signals[at] != NULL && event_add(d->signals[at], NULL) == 0, ARIL_E_NOMEM);

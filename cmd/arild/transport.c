@@ -2,11 +2,11 @@
 #include "transport.h"
 #include "base/ensure.h"
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define PIECES_MAX     1024u /* IOV_MAX of Linux */
 #define DISCARD_BYTES  4096u
 #define DISCARD_ROUNDS 16
 
@@ -68,7 +68,7 @@ aril_status transport_try_write(struct transport *t, const struct iovec *pieces,
     if (t->tls != NULL) {
         return arili_tls_try_write(t->tls, next_record(pieces, count, gather), ret_len, ret_wants);
     }
-    const int most = count < IOV_MAX ? (int)count : IOV_MAX;
+    const int most = (int)(count < PIECES_MAX ? count : PIECES_MAX);
     const ssize_t n = writev(t->fd, pieces, most);
     if (n < 0) {
         if (!would_block(errno)) {
