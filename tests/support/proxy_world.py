@@ -236,9 +236,10 @@ class World:
         """Everything is written down, and nothing is compressed: it is searched for plaintext."""
         conf = self.behind_folder / "redis.conf"
         conf.write_text(
-            f'bind 127.0.0.1\nport {self.behind_port}\nunixsocket {self.behind_socket}\ndir {self.behind_folder}\nsave ""\n'
-            "appendonly yes\nappendfsync no\nrdbcompression no\ndatabases 4\n"
-            "supervised systemd\n" + self.cluster_conf())
+            f"bind 127.0.0.1\nport {self.behind_port}\nunixsocket {self.behind_socket}\n"
+            f"dir {self.behind_folder}\ndatabases 4\nsupervised systemd\n"
+            'save ""\nappendonly yes\nappendfsync no\nrdbcompression no\n'
+            + self.cluster_conf())
         self.server = Process(self.behind_folder, ["redis-server", str(conf)])
         self.server.start()
         if self.cluster:
@@ -302,7 +303,11 @@ class World:
             wire.close()
 
     def behind_names(self):
-        return sorted(self.behind("KEYS", "*"))
+        return set(self.behind("KEYS", "*"))
+
+    def direct(self):
+        """Where the values lie: a connection around arild."""
+        return Wire(self.socket if PLAIN else self.behind_socket)
 
     def visible(self, texts):
         """Which of the texts the server behind holds somewhere in its files."""
