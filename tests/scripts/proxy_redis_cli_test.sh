@@ -63,7 +63,7 @@ check "its bytes come back" cmp -s large "$out"
 # --- on a terminal
 for option in "" -3; do
     code=0
-    "$proxy_python" "$ARIL_SOURCE_DIR/tests/scripts/proxy_terminal.py" "$proxy_port" \
+    "$proxy_python" "$ARIL_SOURCE_DIR/tests/scripts/redis_cli_terminal.py" "$proxy_port" \
         "$proxy_tenant" "$proxy_folder/token.$proxy_tenant" ${option:+"$option"} >"$out" 2>"$err" ||
         code=$?
     grep FAILED "$out" || true

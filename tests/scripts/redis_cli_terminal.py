@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """redis-cli on a terminal, as a person uses it: what it asks for by itself, then commands.
 
-    proxy_terminal.py PORT USER TOKEN_FILE [OPTION]     OPTION for redis-cli: -3
+    redis_cli_terminal.py PORT USER TOKEN_FILE [OPTION]     OPTION for redis-cli: -3
 """
 
 import fcntl
