@@ -82,7 +82,7 @@ class Terminal:
 def main():
     port, user, token_file = sys.argv[1:4]
     with open(token_file, encoding="ascii") as file:
-        token = file.read()
+        token = file.read().strip()
     options = sys.argv[4:]
     three = "-3" in options
     t = Terminal(["redis-cli", "-h", "127.0.0.1", "-p", port, *options])

@@ -41,7 +41,7 @@ prepare_plain() {
 
 prepare_keyring() {
     local tenant
-    if [[ ! -d $folder/ring ]]; then
+    if [[ ! -e $folder/ring ]]; then
         "$PROXY_ARIL" keys init --keyring "$folder/ring" --recovery "$folder/recovery.pem" \
             </dev/null >/dev/null
     fi
@@ -49,18 +49,20 @@ prepare_keyring() {
         if [[ ! -s $folder/token.$tenant ]]; then
             "$PROXY_ARIL" keys create "tenant:$tenant" --keyring "$folder/ring" \
                 </dev/null >/dev/null
-            "$PROXY_ARIL" proxy token --file "$folder/passwords" --tenant "$tenant" \
-                --name test --output "$folder/token.$tenant" </dev/null >/dev/null
+            "$PROXY_ARIL" proxy token "$folder/passwords" --tenant "$tenant" --name test \
+                --output "$folder/token.$tenant" </dev/null >/dev/null
         fi
     done
 }
 
 prepare_conf() {
-    local tenant
+    local tenant databases=4
+    [[ $PROXY_UPSTREAM != redis+cluster:* ]] || databases=1 # as a Cluster has it
     {
-        printf '%s\n' "keyring = $folder/ring" "credentials = $folder/passwords" "databases = 4"
+        printf '%s\n' "keyring = $folder/ring" "credentials = $folder/passwords" \
+            "databases = $databases"
         [[ -z ${PROXY_TOP:-} ]] || printf '%s\n' "$PROXY_TOP"
-        printf '\n%s\n' "[upstream]" "uri = $PROXY_UPSTREAM"
+        printf '\n%s\n' "[upstream]" "server = $PROXY_UPSTREAM"
         printf '\n%s\n' "[listen]" "address = unix:$folder/arild.sock" "tenant = ${tenants[0]}"
         printf '\n%s\n' "[listen]" "address = 127.0.0.1:$PROXY_PORT" "auth = password"
         for tenant in "${tenants[@]}"; do

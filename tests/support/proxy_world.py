@@ -288,7 +288,7 @@ class World:
         self.proxy.wait_for(b"READY=1")
 
     def token(self, tenant):
-        return (self.front_folder / f"token.{tenant}").read_text()
+        return (self.front_folder / f"token.{tenant}").read_text().strip()
 
     def wire(self):
         """Through arild, as the first tenant."""
