@@ -16,4 +16,4 @@ target_link_libraries(arild_parts PRIVATE aril_flags)
 target_link_libraries(arild_parts PUBLIC PkgConfig::JANSSON PkgConfig::LIBEVENT)
 
 add_executable(arild "${source_dir}/cmd/arild/main.c")
-target_link_libraries(arild PRIVATE aril_flags arild_parts aril_test_lib)
+target_link_libraries(arild PRIVATE aril_flags arild_parts aril_inside)

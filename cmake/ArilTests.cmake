@@ -14,6 +14,8 @@ set(tests_dir "${source_dir}/tests")
 set(vectors_dir "${source_dir}/../shared/vectors")
 execute_process(COMMAND "${source_dir}/tools/setup.sh" where oracles
                 OUTPUT_VARIABLE node_modules OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+execute_process(COMMAND "${source_dir}/tools/setup.sh" where clients
+                OUTPUT_VARIABLE client_modules OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 execute_process(COMMAND "${source_dir}/tools/setup.sh" where llama
                 OUTPUT_VARIABLE llama_modules OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 
@@ -24,6 +26,7 @@ set(test_environment
     "ARIL_BUILD_DIR=${CMAKE_CURRENT_BINARY_DIR}"
     "ARIL_SOURCE_DIR=${source_dir}"
     "ARIL_NODE_MODULES=${node_modules}"
+    "ARIL_CLIENT_MODULES=${client_modules}"
     "ARIL_LLAMA_MODULES=${llama_modules}"
     "ARIL_PYTHON=${ARIL_PYTHON}"
     "ARIL_SANITIZE=${ARIL_SANITIZE}"
