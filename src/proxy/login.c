@@ -70,6 +70,7 @@ struct login_task {
     size_t user_len, secret_len;
     uint8_t user[256];
     uint8_t secret[ARILI_PASSPHRASE_MAX];
+    char address[64];
     char name[128];
     bool has_name;
     char tenant[256];
@@ -89,6 +90,9 @@ static void login_done(struct arili_task *task)
     struct login_task *t = (struct login_task *)task;
     struct arili_loop *loop = task->loop;
     struct arili_client *c = t->client;
+    if (t->status != ARIL_OK || t->right) {
+        arili_tries_right(loop->proxy->tries, t->address, (aril_bytes){ t->user, t->user_len });
+    }
     if (c != NULL) {
         c->login = NULL;
         t->r->answered = true;
@@ -101,8 +105,6 @@ static void login_done(struct arili_task *task)
                             ? (aril_bytes){ (const uint8_t *)t->name, strlen(t->name) }
                             : (aril_bytes){ NULL, 0 });
         } else {
-            arili_tries_wrong(loop->proxy->tries, c->address, (aril_bytes){ t->user, t->user_len },
-                              loop->now_ns);
             wrong(c, t->r);
         }
         arili_client_advance(c);
@@ -116,17 +118,18 @@ static enum arili_ran ask_worker(struct arili_running *run, const struct login *
 {
     struct arili_client *c = run->c;
     struct arili_loop *loop = c->peer.loop;
-    if (!arili_tries_may(loop->proxy->tries, c->address, l->user, loop->now_ns)) {
-        arili_say_error(&r->out, "WRONGPASS too many wrong tries; wait a while");
-        arili_figure_add(&loop->proxy->figures.login_failures, 1);
-        return arili_here_end(run, r);
-    }
     struct login_task *t =
         l->secret.len <= ARILI_PASSPHRASE_MAX && l->user.len <= sizeof t->user
             ? arili_alloc(sizeof *t)
             : NULL;
     if (t == NULL) {
         wrong(c, r);
+        return arili_here_end(run, r);
+    }
+    if (!arili_tries_may(loop->proxy->tries, c->address, l->user, loop->now_ns)) {
+        arili_free(t, sizeof *t);
+        arili_say_error(&r->out, "WRONGPASS too many wrong tries; wait a while");
+        arili_figure_add(&loop->proxy->figures.login_failures, 1);
         return arili_here_end(run, r);
     }
     t->task.run = login_run;
@@ -137,6 +140,7 @@ static enum arili_ran ask_worker(struct arili_running *run, const struct login *
     t->r = r;
     t->hello = l->hello;
     t->resp3 = l->resp3;
+    memcpy(t->address, c->address, sizeof t->address);
     t->user_len = l->user.len;
     t->secret_len = l->secret.len;
     memcpy(t->user, l->user.data, l->user.len);
@@ -175,6 +179,9 @@ static enum arili_ran login(struct arili_running *run, const struct login *l)
         break;
     case ARILI_VERDICT_WORK:
         return ask_worker(run, l, r);
+    case ARILI_VERDICT_LATER:
+        arili_say_error(&r->out, "ERR aril: the token could not be checked; try again");
+        break;
     default:
         wrong(c, r);
         break;
