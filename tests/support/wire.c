@@ -154,7 +154,7 @@ bool wire_content(aril_bytes reply, aril_bytes *ret)
 /* Adds to in what can be read now; false when the connection is over. */
 static bool read_more(int fd, struct wire_bytes *in)
 {
-    static uint8_t room[1 << 16];
+    uint8_t room[1 << 16]; /* threads have connections of their own */
     const ssize_t n = recv(fd, room, sizeof room, MSG_DONTWAIT);
     if (n > 0) {
         wire_put(in, room, (size_t)n);
