@@ -69,6 +69,14 @@ const struct arili_credential *arili_credentials_at(const struct arili_credentia
 /* [A-Za-z0-9._-], 1 to ARILI_CREDENTIAL_NAME_MAX. */
 bool arili_credential_name_is_good(const char *name);
 
+/*
+ * A login, in a loop:
+ *   arili_token_check()          YES, NO and LATER are the answer; wrong tokens are not counted
+ *   WORK: arili_tries_may()      false: the answer is LATER
+ *         arili_passphrase_check() in a task of a worker
+ *         arili_tries_right()    when it was right, or failed
+ * The set that WORK began with must be there until its task is done: it is not counted.
+ */
 /* How a check ends. */
 enum arili_verdict {
     ARILI_VERDICT_NO = 0,

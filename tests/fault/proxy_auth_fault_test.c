@@ -204,6 +204,33 @@ static void a_token_that_cannot_be_hashed_is_asked_for_later(void **state)
     assert_string_equal(tenant, "zoe");
 }
 
+static aril_status hash_zero(struct arili_provider *p, enum arili_hash alg, const aril_bytes *parts,
+                             size_t count, uint8_t *ret)
+{
+    (void)p;
+    (void)parts;
+    (void)count;
+    memset(ret, 0, arili_hash_bytes(alg));
+    return ARIL_OK;
+}
+
+/* A table without rows holds zeros; a token whose hash is zero is nobody's there. */
+static void memory_without_a_token_is_no_token(void **state)
+{
+    (void)state;
+    struct arili_crypto_ops ops = *provider()->ops;
+    ops.hash = hash_zero;
+    const struct arili_crypto crypto = { &ops, provider()->provider };
+    aril_runtime *zeros = NULL;
+    struct arili_credentials *c = NULL;
+    char tenant[256];
+    assert_status(arili_runtime_new_over(&crypto, NULL, &zeros), ARIL_OK);
+    assert_status(arili_credentials_parse(zeros, "users", bytes_of(""), &c, NULL), ARIL_OK);
+    assert_int_equal(arili_token_check(c, bytes_of(""), bytes_of(token), tenant), ARILI_VERDICT_NO);
+    arili_credentials_free(c);
+    aril_runtime_free(zeros);
+}
+
 static int set_up(void **state)
 {
     static char text[sizeof TEXT + ARILI_CREDENTIAL_LINE_MAX + 1];
@@ -237,6 +264,7 @@ int main(void)
         cmocka_unit_test(every_failed_allocation_is_nomem),
         cmocka_unit_test(every_failed_primitive_is_reported),
         cmocka_unit_test(a_token_that_cannot_be_hashed_is_asked_for_later),
+        cmocka_unit_test(memory_without_a_token_is_no_token),
     };
     return cmocka_run_group_tests_name("fault sweeps of logins", tests, set_up, tear_down);
 }

@@ -103,7 +103,7 @@ prints "it says so" 'set the passphrase "passphrase" of ann'
 check "the file has its line" grep -q '^ann:passphrase:argon2id:65536,3,4:[0-9a-f]\{32\}:' users
 check "the passphrase is not in it" bash -c '! grep -q horse users'
 if command -v argon2 >/dev/null; then
-    # The tool takes the salt as an argument: one without NUL, LF at its end or '-' at its beginning.
+    # The tool takes the salt as an argument: without NUL, LF at the end, or - at the beginning.
     salt=00
     for ((i = 0; i < 50; i++)); do
         salt=$(grep ^ann: users | cut -d: -f5)
