@@ -75,7 +75,7 @@ static void on_read(struct bufferevent *io, void *user)
     struct connection *c = user;
     struct evbuffer *in = bufferevent_get_input(io);
     const size_t len = evbuffer_get_length(in);
-    struct http_request request;
+    struct http_request request = { .method = HTTP_GET };
     if (c->answered) {
         (void)evbuffer_drain(in, len);
         return;
@@ -83,7 +83,7 @@ static void on_read(struct bufferevent *io, void *user)
     const struct evbuffer_ptr end = evbuffer_search(in, "\r\n\r\n", 4, NULL);
     if (end.pos < 0 ? len > HTTP_HEAD_MAX : (size_t)end.pos + 4 > HTTP_HEAD_MAX) {
         (void)evbuffer_drain(in, len);
-        answer(c, 431, NULL);
+        answer(c, 431, &request);
         return;
     }
     if (end.pos < 0) {

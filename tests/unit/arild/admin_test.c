@@ -5,6 +5,7 @@
 #include "check.h"
 #include "proxy/status.h"
 #include "temp_folder.h"
+#include "valgrind.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
@@ -404,6 +405,10 @@ static void without_descriptors_it_waits_and_goes_on(void **state)
     static const char request[] = "GET /healthz HTTP/1.1\r\n" LOCAL "\r\n";
     struct rlimit before;
     (void)state;
+    if (under_valgrind()) { /* it accepts first, and closes what is above the limit */
+        print_message("SKIPPED: valgrind has a limit of its own\n");
+        skip();
+    }
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     const int fd = open_client();
     assert_int_equal(send(fd, request, sizeof request - 1, 0), sizeof request - 1);
