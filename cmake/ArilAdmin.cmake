@@ -2,7 +2,7 @@
 # The admin listener of arild as a library, arild_admin: for the daemon and for tests, which bring
 # arili_proxy_ready(), _metrics() and _status_json() themselves.
 
-pkg_check_modules(LIBEVENT REQUIRED IMPORTED_TARGET libevent_core)
+pkg_check_modules(LIBEVENT REQUIRED IMPORTED_TARGET libevent)
 
 set(page_dir "${source_dir}/cmd/arild/page")
 set(page_source "${generated_dir}/arild_page.c")

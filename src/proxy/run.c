@@ -89,6 +89,27 @@ enum arili_ran arili_refuse(struct arili_running *run, const char *format, ...)
     return arili_here_end(run, r);
 }
 
+enum arili_ran arili_wrong_count(struct arili_running *run)
+{
+    struct arili_place place;
+    enum arili_ran ran = ARILI_RAN;
+    if (!run->c->in_multi) {
+        return arili_refuse(run, "ERR wrong number of arguments for '%s' command",
+                            run->command->name);
+    }
+    if (!arili_run_place(run, run->args[1], &place) || !arili_send_begin(run, &place, &ran)) {
+        return ran;
+    }
+    const size_t more = run->count % 2 == 0 ? 2 : 3; /* as wrong, and without what it holds */
+    arili_send_count(run, 2 + more);
+    arili_send_arg(run, run->args[0]);
+    arili_send_name(run, &place);
+    for (size_t i = 0; i < more; i++) {
+        arili_send_arg(run, ARILI_LITERAL("x"));
+    }
+    return arili_send_end(run, ARILI_SHAPE_RAW);
+}
+
 bool arili_run_alone(const struct arili_running *run)
 {
     return run->c->count == 0;
@@ -272,7 +293,8 @@ static enum arili_ran check_and_dispatch(struct arili_running *run)
     if (c->tenant == NULL && (run->command->flags & ARILI_COMMAND_NO_AUTH) == 0) {
         return arili_refuse(run, "NOAUTH Authentication required.");
     }
-    if (c->in_multi && (run->command->flags & ARILI_COMMAND_NO_MULTI) != 0) {
+    if (c->in_multi && (run->command->flags & ARILI_COMMAND_NO_MULTI) != 0 &&
+        run->command->verb != ARILI_VERB_MULTI && run->command->verb != ARILI_VERB_WATCH) {
         return arili_refuse(run, "ERR aril: '%s' is refused inside MULTI", run->command->name);
     }
     return dispatch(run);

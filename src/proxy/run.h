@@ -26,6 +26,9 @@ struct arili_running {
 /* An answer that needs no server; in a transaction it makes EXEC fail. */
 enum arili_ran arili_refuse(struct arili_running *run, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* The number of arguments is wrong in a way that a server finds out when it runs the command: in a
+ * transaction that is with EXEC. */
+enum arili_ran arili_wrong_count(struct arili_running *run);
 /* An answer of our own: request with out to be filled, then arili_here_end(). NULL: no memory, and
  * the client is ended. */
 struct arili_request *arili_here(struct arili_running *run);

@@ -98,10 +98,19 @@ static void end_watch(struct arili_client *c)
     c->watching = false;
 }
 
+/* Refused, and the transaction goes on: as with Redis. */
+static enum arili_ran refuse_softly(struct arili_running *run, const char *text)
+{
+    const bool bad = run->c->multi_bad;
+    const enum arili_ran ran = arili_refuse(run, "%s", text);
+    run->c->multi_bad = bad;
+    return ran;
+}
+
 static enum arili_ran multi(struct arili_running *run)
 {
     if (run->c->in_multi) {
-        return arili_refuse(run, "ERR MULTI calls can not be nested");
+        return refuse_softly(run, "ERR MULTI calls can not be nested");
     }
     run->c->in_multi = true;
     return say_ok(run);
@@ -180,7 +189,7 @@ static enum arili_ran watch(struct arili_running *run)
     struct arili_place place;
     enum arili_ran ran = ARILI_RAN;
     if (run->c->in_multi) {
-        return arili_refuse(run, "ERR WATCH inside MULTI is not allowed");
+        return refuse_softly(run, "ERR WATCH inside MULTI is not allowed");
     }
     for (size_t i = 1; i < run->count; i++) {
         if (!arili_run_place(run, run->args[i], &place)) {

@@ -78,8 +78,7 @@ static enum arili_ran hset(struct arili_running *run, const struct arili_place *
     enum arili_ran ran = ARILI_RAN;
     const uint64_t not_after = arili_not_after(run, UINT64_MAX);
     if (run->count % 2 != 0) {
-        return arili_refuse(run, "ERR wrong number of arguments for '%s' command",
-                            run->command->name);
+        return arili_wrong_count(run);
     }
     if (!arili_send_begin(run, place, &ran)) {
         return ran;

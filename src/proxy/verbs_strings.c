@@ -274,8 +274,7 @@ enum arili_ran arili_run_strings(struct arili_running *run)
     const bool get = run->command->verb == ARILI_VERB_MGET;
     bool failed = false;
     if (!get && run->count % 2 == 0) {
-        return arili_refuse(run, "ERR wrong number of arguments for '%s' command",
-                            run->command->name);
+        return arili_wrong_count(run);
     }
     const bool apart = arili_run_is_apart(run, get ? 1 : 2, &failed);
     if (failed) {
