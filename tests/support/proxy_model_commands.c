@@ -209,11 +209,10 @@ static aril_bytes field(struct pmodel_source *s)
 {
     static char text[32];
     const unsigned n = (unsigned)pmodel_below(&s->random, FIELDS);
-    const int len = snprintf(text, sizeof text,
-                             n == 0       ? ""
-                             : n % 2 == 0 ? "f%u"
-                                          : "f\r\n\xff%u",
-                             n);
+    if (n == 0) {
+        return (aril_bytes){ (const uint8_t *)text, 0 };
+    }
+    const int len = snprintf(text, sizeof text, "f%s%u", n % 2 == 0 ? "" : "\r\n\xff", n);
     return (aril_bytes){ (const uint8_t *)text, (size_t)len };
 }
 
