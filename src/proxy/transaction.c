@@ -216,7 +216,13 @@ static enum arili_ran unwatch(struct arili_running *run)
     struct arili_client *c = run->c;
     struct arili_link *link = sticky_link(c);
     if (c->in_multi) {
-        return arili_refuse(run, "ERR aril: UNWATCH inside MULTI does nothing, and is refused");
+        enum arili_ran ran = ARILI_RAN;
+        if (!arili_send_begin(run, NULL, &ran)) {
+            return ran;
+        }
+        arili_send_count(run, 1);
+        arili_send_arg(run, run->args[0]);
+        return arili_send_end(run, ARILI_SHAPE_RAW);
     }
     if (link != NULL) {
         (void)send_plain(run, link, ARILI_LITERAL("UNWATCH"), NULL);

@@ -28,7 +28,7 @@ uint64_t pmodel_below(struct pmodel_random *r, uint64_t n) /* splitmix64 */
  *   {a b}     a b, once or some times
  */
 enum {            /* flags */
-       ALONE = 1, /* not in a transaction: arild puts such a value anew */
+       ALONE = 1, /* not in a transaction: arild needs several exchanges for it */
        THREE = 2  /* pairs of its answer are nested in RESP3 */
 };
 struct row {
@@ -113,9 +113,9 @@ static const struct row rows[] = {
     { 8, PMODEL_BYTES, 0, "DEL {$K}" },
     { 3, PMODEL_BYTES, 0, "UNLINK {$K}" },
     { 3, PMODEL_BYTES, 0, "TOUCH {$K}" },
-    { 3, PMODEL_SET, 0, "KEYS $G" },
-    { 5, PMODEL_BYTES, 0, "DBSIZE" },
-    { 2, PMODEL_KIND, 0, "RANDOMKEY" },
+    { 3, PMODEL_SET, ALONE, "KEYS $G" },
+    { 5, PMODEL_BYTES, ALONE, "DBSIZE" },
+    { 2, PMODEL_KIND, ALONE, "RANDOMKEY" },
     { 1, PMODEL_BYTES, ALONE, "FLUSHDB" },
     { 3, PMODEL_BYTES, ALONE, "SELECT $D" },
 
