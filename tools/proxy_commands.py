@@ -36,12 +36,12 @@ What `arild` does with each command of Redis 7.2. Made from `src/proxy/commands.
 `tools/proxy_commands.py --write`; the same table decides in the code and answers `COMMAND`. What is
 not listed is an unknown command.
 
-- **sealed**: for keys whose policy has `values = seal`, which is the default. *yes*: values, names of
-  keys, field names and members are sealed on their way to the server, and verified and opened on
-  their way back, as the last column says. *here*: the proxy answers by itself. *no*: refused with the
-  reason in the last column.
-- **passed**: whether a key whose policy has `values = pass` may be used with it. The server then sees
-  the value in clear, and the name of the key sealed. Commands without a key have a dash.
+- **sealed**: for keys whose policy has `values = seal`, which is the default. *yes*: values, names
+  of keys, field names and members are sealed on their way to the server, and verified and opened on
+  their way back, as the last column says. *here*: the proxy answers by itself. *no*: refused, with
+  the reason in the last column.
+- **passed**: whether a key whose policy has `values = pass` may be used with it. The server then
+  sees the value in clear, and the name of the key sealed. Commands without a key have a dash.
 
 """
 
