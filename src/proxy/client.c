@@ -117,6 +117,7 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     c->end = &c->first;
     c->queued_end = &c->queued;
     c->value_arg = UINT32_MAX;
+    c->connected_ms = loop->now_ms;
     c->said_ns = c->read_ns = loop->now_ns;
     memcpy(c->address, identity->address, sizeof c->address);
     c->address[sizeof c->address - 1] = '\0';
@@ -144,6 +145,7 @@ void arili_client_describe(struct arili_client *c)
     memcpy(l->run_id, proxy->run_id, sizeof l->run_id);
     l->now_ms = c->peer.loop->now_ms;
     l->started_ms = proxy->started_ms;
+    l->connected_ms = c->connected_ms;
     l->clients = atomic_load(&proxy->clients);
     l->connections_total = arili_figure(&proxy->figures.connections);
     l->memory_used = atomic_load(&proxy->budget.used);

@@ -155,6 +155,7 @@ struct arili_client {
     uint64_t command_bytes;
     bool body_begun;        /* of the argument that is being read, a piece was copied */
     bool refused_input;     /* what it says further is not read */
+    uint64_t connected_ms;
     uint64_t said_ns;       /* when it said something */
     uint64_t read_ns;       /* when it read something of what is there for it */
     struct arili_request *stream; /* whose value goes to the server while it comes */

@@ -117,10 +117,20 @@ bool arili_run_alone(const struct arili_running *run)
 
 /* --- Policies ------------------------------------------------------------------------------- */
 
-static size_t last_key(const struct arili_running *run)
+/* The next key of a command, from index i on; count: there is none. */
+size_t arili_run_key_from(const struct arili_running *run, size_t i)
 {
-    const int last = run->command->last_key;
-    return last >= 0 ? (size_t)last : run->count - (size_t)(-last);
+    size_t best = run->count;
+    for (size_t k = 0; k < 2; k++) {
+        const struct arili_key_range *range = &run->key_args.ranges[k];
+        if (range->step == 0 || i > range->last) {
+            continue;
+        }
+        const size_t behind = i > range->first ? i - range->first : 0;
+        const size_t at = range->first + (behind + range->step - 1) / range->step * range->step;
+        best = at <= range->last && at < best ? at : best;
+    }
+    return best;
 }
 
 /* All keys of a command have policies that treat values alike. False: an error was answered. */
@@ -128,9 +138,8 @@ static bool find_policy(struct arili_running *run)
 {
     const struct arili_client *c = run->c;
     const aril_bytes tenant = { (const uint8_t *)c->tenant->id, c->tenant->id_len };
-    const size_t last = last_key(run);
-    const size_t step = run->command->key_step > 0 ? (size_t)run->command->key_step : 1;
-    for (size_t i = (size_t)run->command->first_key; i <= last && i < run->count; i += step) {
+    for (size_t i = arili_run_key_from(run, 0); i < run->count;
+         i = arili_run_key_from(run, i + 1)) {
         const struct arili_policy_config *p =
             arili_config_policy(c->settings->config, tenant, run->args[i]);
         if (p->values == ARILI_VALUES_DENY) {
@@ -145,6 +154,22 @@ static bool find_policy(struct arili_running *run)
         run->policy = run->policy == NULL ? p : run->policy;
     }
     return true;
+}
+
+/* The row says why. */
+static enum arili_ran refused(struct arili_running *run)
+{
+    struct arili_client *c = run->c;
+    struct arili_request *r = arili_here(run);
+    if (r == NULL) {
+        return ARILI_RAN;
+    }
+    c->multi_bad = c->multi_bad || c->in_multi;
+    if (c->tenant != NULL) {
+        arili_figure_add(&c->tenant->figures.refused, 1);
+    }
+    arili_say_refused(&r->out, run->command);
+    return arili_here_end(run, r);
 }
 
 /* --- Dispatch ------------------------------------------------------------------------------- */
@@ -213,28 +238,24 @@ static enum arili_ran sealed(struct arili_running *run)
     case ARILI_VERB_HRANDFIELD:
         return arili_run_hash(run);
     default:
-        return arili_refuse(run, "ERR aril: '%s' is refused: %s", run->command->name,
-                            run->command->meaning);
+        return refused(run);
     }
 }
 
 static enum arili_ran keyed(struct arili_running *run)
 {
-    if (!find_policy(run)) {
-        return ARILI_RAN;
-    }
-    if (!arili_run_keys(run)) {
+    const uint16_t flags = run->command->flags;
+    if (!find_policy(run) || !arili_run_keys(run)) {
         return ARILI_RAN;
     }
     if (run->command->verb == ARILI_VERB_WATCH) {
         return arili_run_transaction(run);
     }
-    if (run->policy != NULL && run->policy->values == ARILI_VALUES_PASS) {
-        if ((run->command->flags & ARILI_COMMAND_PASS) == 0) {
-            return arili_refuse(run, "ERR aril: '%s' is refused: %s", run->command->name,
-                                run->command->meaning);
-        }
-        return arili_run_keyed(run);
+    if (run->policy->values == ARILI_VALUES_PASS) {
+        return (flags & ARILI_COMMAND_PASS) != 0 ? arili_run_keyed(run) : refused(run);
+    }
+    if (run->c->in_multi && (flags & ARILI_COMMAND_NO_MULTI) != 0) {
+        return arili_refuse(run, "ERR aril: '%s' is refused inside MULTI", run->command->name);
     }
     return sealed(run);
 }
@@ -250,6 +271,11 @@ static enum arili_ran dispatch(struct arili_running *run)
     case ARILI_VERB_MULTI:
     case ARILI_VERB_UNWATCH:
         return arili_run_transaction(run);
+    case ARILI_VERB_REFUSED:
+        if ((run->command->flags & ARILI_COMMAND_PASS) == 0) {
+            return refused(run);
+        }
+        break;
     case ARILI_VERB_SCAN:
         return arili_run_keys(run) ? arili_run_scan(run) : ARILI_RAN;
     case ARILI_VERB_KEYS:
@@ -258,44 +284,43 @@ static enum arili_ran dispatch(struct arili_running *run)
     case ARILI_VERB_RANDOMKEY:
         return arili_run_keys(run) ? arili_run_walk(run) : ARILI_RAN;
     default:
-        if (run->command->first_key > 0) {
-            return keyed(run);
-        }
-        return arili_refuse(run, "ERR aril: '%s' is refused: %s", run->command->name,
-                            run->command->meaning);
+        break;
     }
+    if (!arili_command_keys(run->command, run->args, run->count, &run->key_args)) {
+        return refused(run);
+    }
+    return arili_run_key_from(run, 0) < run->count ? keyed(run) : refused(run);
 }
 
-/* What a client wrote, for an error: printable and short. */
-static const char *printable(aril_bytes text, char ret[static 65])
+/* Not in the table, or of the wrong length. */
+static enum arili_ran no_command(struct arili_running *run)
 {
-    const size_t n = text.len < 64 ? text.len : 64;
-    for (size_t i = 0; i < n; i++) {
-        ret[i] = text.data[i] >= 0x20 && text.data[i] < 0x7f ? (char)text.data[i] : '?';
+    struct arili_client *c = run->c;
+    struct arili_request *r = arili_here(run);
+    if (r == NULL) {
+        return ARILI_RAN;
     }
-    ret[n] = '\0';
-    return ret;
+    c->multi_bad = c->multi_bad || c->in_multi;
+    if (arili_local_resolve(run->args, run->count, &r->out) != NULL) {
+        arili_say_error(&r->out, "ERR aril: the command cannot be run"); /* it was looked up before */
+    }
+    return arili_here_end(run, r);
 }
 
 static enum arili_ran check_and_dispatch(struct arili_running *run)
 {
     struct arili_client *c = run->c;
-    char name[65];
-    if (run->command == NULL) {
-        return arili_refuse(run, "ERR unknown command '%s'; docs/PROXY-COMMANDS.md lists what arild "
-                                 "knows",
-                            printable(run->args[0], name));
+    const struct arili_command *command = run->command;
+    if (command == NULL || !arili_command_arity_fits(command, run->count)) {
+        return no_command(run);
     }
-    if (!arili_command_arity_fits(run->command, run->count)) {
-        return arili_refuse(run, "ERR wrong number of arguments for '%s' command",
-                            run->command->name);
-    }
-    if (c->tenant == NULL && (run->command->flags & ARILI_COMMAND_NO_AUTH) == 0) {
+    if (c->tenant == NULL && (command->flags & ARILI_COMMAND_NO_AUTH) == 0) {
         return arili_refuse(run, "NOAUTH Authentication required.");
     }
-    if (c->in_multi && (run->command->flags & ARILI_COMMAND_NO_MULTI) != 0 &&
-        run->command->verb != ARILI_VERB_MULTI && run->command->verb != ARILI_VERB_WATCH) {
-        return arili_refuse(run, "ERR aril: '%s' is refused inside MULTI", run->command->name);
+    const bool own = command->verb == ARILI_VERB_MULTI || command->verb == ARILI_VERB_WATCH;
+    if (c->in_multi && (command->flags & ARILI_COMMAND_NO_MULTI) != 0 && !own &&
+        command->first_key == 0) {
+        return arili_refuse(run, "ERR aril: '%s' is refused inside MULTI", command->name);
     }
     return dispatch(run);
 }
@@ -303,7 +328,7 @@ static enum arili_ran check_and_dispatch(struct arili_running *run)
 enum arili_ran arili_run(struct arili_client *c)
 {
     struct arili_running run = { .c = c,
-                                 .command = arili_command_find(c->args[0]),
+                                 .command = arili_command_resolve(c->args, c->arg_count),
                                  .args = c->args,
                                  .count = c->arg_count,
                                  .now_ms = c->peer.loop->now_ms };

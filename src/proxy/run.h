@@ -15,6 +15,7 @@ struct arili_running {
     struct arili_tenant_keys *keys; /* a reference; NULL: not needed yet */
     const struct arili_policy_config *policy;
     uint64_t now_ms;
+    struct arili_command_keys key_args;
     /* Where it goes. */
     struct arili_link *link;
     struct arili_flow *out;  /* what is written of the command */
@@ -33,6 +34,8 @@ enum arili_ran arili_wrong_count(struct arili_running *run);
  * the client is ended. */
 struct arili_request *arili_here(struct arili_running *run);
 enum arili_ran arili_here_end(struct arili_running *run, struct arili_request *r);
+/* The first argument from i on that is a key; count: none is. */
+size_t arili_run_key_from(const struct arili_running *run, size_t i);
 /* Keys of the tenant, or the reason why there are none was said: then false. */
 bool arili_run_keys(struct arili_running *run);
 /* Everything before must have been answered. False: later. */
