@@ -153,6 +153,7 @@ libp11-kit-dev|build||headers of PKCS#11, for keystores in an HSM
 libcurl4-openssl-dev|build||key bundles and cache stores by HTTP; loaded when a URL is used
 liblz4-dev|build||reads what cachekit compressed
 libxxhash-dev|build||checks what cachekit compressed
+libevent-dev|build||the event loops of arild
 libcmocka-dev|test||the unit tests
 g++|test|g++|checks that the public headers are C++
 python3|test|python3|scripts of the build and test oracles

@@ -138,8 +138,8 @@ static void fake_say(struct arili_peer *p, const char *text)
 }
 
 aril_status arili_loop_accept(struct arili_loop *loop, uint32_t listener,
-                              const struct arili_identity *identity, void *handle,
-                              uint64_t now_ns, struct arili_peer **ret)
+                              const struct arili_identity *identity, void *handle, uint64_t now_ns,
+                              struct arili_peer **ret)
 {
     (void)listener;
     fake_bury(loop);
