@@ -105,6 +105,7 @@ int main(int argc, char **argv)
     bench_cache_l1();
     bench_cache_redis();
     bench_cache_async();
+    bench_proxy_place();
 
     bench_tenants();
     bench_results_end();

@@ -32,6 +32,8 @@ static const struct target {
     { "cache.l2.redis.get.64KiB.ratio_plain", true, 0.85 },
     { "cache.l2.redis.get.4MiB.ratio_plain", true, 0.85 },
     { "cache.async.put.4MiB.ratio_raw_io", true, 0.8 },
+    { "proxy.place.hit.ns", false, 100 },
+    { "proxy.place.miss.ns", false, 4000 },
 };
 #define TARGETS (sizeof targets / sizeof targets[0])
 

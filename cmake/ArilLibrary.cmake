@@ -2,7 +2,8 @@
 # One set of objects, three libraries:
 #   aril           libaril.so; OpenSSL inside, only the names of tools/exports.txt visible
 #   aril_static    libaril.a; the same as one object file
-#   aril_test_lib  libaril_test.a; everything visible, for tests and benchmarks
+#   aril_inside    libaril_inside.a; everything visible, for our own programs, tests and benchmarks;
+#                  not installed
 
 set(source_dir "${CMAKE_CURRENT_SOURCE_DIR}")
 set(generated_dir "${CMAKE_CURRENT_BINARY_DIR}/generated")
@@ -31,9 +32,9 @@ if(openssl_sources AND openssl_include_options)
         COMPILE_OPTIONS "${openssl_include_options}")
 endif()
 
-add_library(aril_test_lib STATIC $<TARGET_OBJECTS:aril_objects>)
-set_target_properties(aril_test_lib PROPERTIES OUTPUT_NAME aril_test LINKER_LANGUAGE C)
-target_link_libraries(aril_test_lib PUBLIC
+add_library(aril_inside STATIC $<TARGET_OBJECTS:aril_objects>)
+set_target_properties(aril_inside PROPERTIES LINKER_LANGUAGE C)
+target_link_libraries(aril_inside PUBLIC
     aril_libssl PkgConfig::SQLITE PkgConfig::LZ4 dl m pthread)
 
 # A sanitizer's runtime belongs to the program, so these builds have no libraries

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "admin.h"
 #include "base/ensure.h"
 #include "daemon.h"
 #include "failure.h"
@@ -11,17 +12,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#if __has_include("admin.h")
-#include "admin.h"
-#else
-/* A build without the admin listener. */
-struct admin;
-__attribute__((weak)) aril_status admin_start(struct event_base *base, struct arili_proxy *proxy,
-                                              const struct arili_proxy_config *config,
-                                              struct admin **ret, aril_error *error);
-__attribute__((weak)) void admin_stop(struct admin *admin);
-#endif
 
 #define THREADS_MAX   8u
 #define FILES_SPARE   128u /* keyring, logs, admin listener, epoll and the like */
@@ -114,12 +104,6 @@ static aril_status start_admin(struct daemon *d, const struct arili_proxy_config
     if (!config->admin) {
         return ARIL_OK;
     }
-#if !__has_include("admin.h")
-    if (admin_start == NULL) {
-        return arili_error_set(error, arili_fail(ARIL_E_UNAVAILABLE),
-                               "%s: [admin]: this build has no admin listener", config->path);
-    }
-#endif
     return admin_start(d->base, d->proxy, config, &d->admin, error);
 }
 

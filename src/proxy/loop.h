@@ -22,14 +22,18 @@ struct arili_peer {
     enum arili_peer_kind kind;
     struct arili_loop *loop;
     struct arili_flow out; /* to be written */
-    uint8_t *rest;         /* what came and was not understood yet: the beginning of a line */
-    uint32_t rest_len;
+    /* What came and was not used yet: the beginning of a line, or all there is while paused. */
+    struct arili_block *held;
+    uint32_t held_at, held_len;
     bool paused;  /* do not read from it: back-pressure */
     bool closing; /* close it when out was written */
     bool ended;   /* it is gone; the loop forgets it with ARILI_DO_CLOSE */
+    bool said;    /* the driver was told to close it */
+    bool connect; /* a link that has to be connected */
+    bool resume;  /* look at what is held: it is not paused any more */
     bool queued;  /* in the list of those with something to do */
     struct arili_peer *next_queued;
-    struct arili_peer *next, **link; /* in the list of all of its kind */
+    struct arili_peer *next, **at; /* in the list of all of its kind */
     uint64_t deadline_ns;            /* ended when it has passed; 0: none */
     void *handle;                    /* the driver's */
 };

@@ -1,0 +1,704 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/bytes.h"
+#include "base/ensure.h"
+#include "base/mem.h"
+#include "proxy/loop_internal.h"
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * One connection of a client: its commands are read here, run in run.c, and answered in order.
+ */
+#define NS_PER_MS  UINT64_C(1000000)
+#define NS_PER_S   UINT64_C(1000000000)
+#define NS_PER_US  UINT64_C(1000)
+#define ARGS_MIN   8u
+#define SPILL_MIN  512u
+/* Before a client said who it is, a command is this short. */
+#define STRANGER_BYTES_MAX 65536u
+#define STRANGER_ARGS_MAX  16u
+/* What a server was not sent yet, of a value that is streamed: more, and the client waits. */
+#define STREAM_HIGH ((uint64_t)1 << 20)
+
+/* --- New and gone --------------------------------------------------------------------------- */
+
+static struct arili_resp_limits limits_of(const struct arili_client *c)
+{
+    const struct arili_proxy_config *config = c->settings->config;
+    const bool stranger = c->tenant == NULL;
+    return (struct arili_resp_limits){
+        .bulk_max = stranger ? STRANGER_BYTES_MAX : config->arg_bytes_max,
+        .count_max = stranger ? STRANGER_ARGS_MAX : config->args_max,
+        .commands = true
+    };
+}
+
+void arili_client_login(struct arili_client *c, struct arili_tenant *tenant)
+{
+    if (c->tenant != NULL) {
+        atomic_fetch_sub(&c->tenant->clients, 1);
+    }
+    c->tenant = tenant;
+    c->local.tenant = tenant != NULL ? tenant->id : NULL;
+    c->decoder.limits = limits_of(c);
+    if (tenant != NULL) {
+        atomic_fetch_add(&tenant->clients, 1);
+        arili_figure_add(&c->peer.loop->proxy->figures.logins, 1);
+    }
+}
+
+/* Who it is by where it comes from; NULL: it has to say. */
+static const char *known_tenant(const struct arili_client *c,
+                                const struct arili_identity *identity)
+{
+    const struct arili_proxy_config *config = c->settings->config;
+    const struct arili_listen_config *l = &config->listeners[c->listener];
+    char hex[65];
+    if (l->tenant != NULL) {
+        return l->tenant;
+    }
+    for (size_t i = 0; i < 32 && identity->certificate.len == 32; i++) {
+        (void)snprintf(hex + 2 * i, 3, "%02x", identity->certificate.data[i]);
+    }
+    for (size_t t = 0; t < config->tenant_count; t++) {
+        const struct arili_tenant_config *tenant = &config->tenants[t];
+        for (size_t i = 0; (l->auth & ARILI_AUTH_PEER) != 0 && identity->has_peer_cred &&
+                           i < tenant->uid_count;
+             i++) {
+            if (tenant->uids[i] == identity->uid) {
+                return tenant->id;
+            }
+        }
+        for (size_t i = 0; (l->auth & ARILI_AUTH_CERTIFICATE) != 0 &&
+                           identity->certificate.len == 32 && i < tenant->certificate_count;
+             i++) {
+            if (strcmp(tenant->certificates[i], hex) == 0) {
+                return tenant->id;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void introduce(struct arili_client *c, const struct arili_identity *identity)
+{
+    struct arili_proxy *proxy = c->peer.loop->proxy;
+    const char *id = known_tenant(c, identity);
+    struct arili_tenant *tenant = NULL;
+    if (id != NULL &&
+        arili_proxy_tenant(proxy, c->settings, (aril_bytes){ (const uint8_t *)id, strlen(id) },
+                           &tenant) == ARIL_OK) {
+        c->introduced = tenant;
+        arili_client_login(c, tenant);
+    }
+}
+
+aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
+                             const struct arili_identity *identity, struct arili_client **ret)
+{
+    struct arili_proxy *proxy = loop->proxy;
+    const uint64_t max = loop->settings->config->clients_max;
+    if (atomic_fetch_add(&proxy->clients, 1) >= max) {
+        atomic_fetch_sub(&proxy->clients, 1);
+        arili_figure_add(&proxy->figures.rejected, 1);
+        return ARIL_E_LIMIT;
+    }
+    struct arili_client *c = arili_alloc(sizeof *c);
+    if (c == NULL) {
+        atomic_fetch_sub(&proxy->clients, 1);
+        return ARIL_E_NOMEM;
+    }
+    arili_figure_add(&proxy->figures.connections, 1);
+    arili_peer_init(&c->peer, loop, ARILI_PEER_CLIENT);
+    arili_flow_init(&c->value, &loop->blocks);
+    c->id = atomic_fetch_add(&proxy->next_client, 1) + 1;
+    c->listener = listener;
+    c->settings = arili_settings_hold(proxy);
+    c->end = &c->first;
+    c->queued_end = &c->queued;
+    c->value_arg = UINT32_MAX;
+    c->said_ns = c->read_ns = loop->now_ns;
+    memcpy(c->address, identity->address, sizeof c->address);
+    c->address[sizeof c->address - 1] = '\0';
+    const struct arili_resp_limits limits = limits_of(c);
+    arili_resp_decoder_init(&c->decoder, &limits);
+    introduce(c, identity);
+    *ret = c;
+    return ARIL_OK;
+}
+
+void arili_client_describe(struct arili_client *c)
+{
+    struct arili_proxy *proxy = c->peer.loop->proxy;
+    const struct arili_proxy_config *config = c->settings->config;
+    struct arili_local *l = &c->local;
+    l->resp3 = c->resp3;
+    l->client_id = c->id;
+    l->database = c->database;
+    l->address = c->address;
+    l->cluster = c->peer.loop->slots != NULL;
+    l->self = config->listeners[c->listener].address;
+    arili_address_text(&l->self, c->self_text);
+    l->local_address = c->self_text;
+    memcpy(l->node_id, proxy->run_id, sizeof l->node_id);
+    memcpy(l->run_id, proxy->run_id, sizeof l->run_id);
+    l->now_ms = c->peer.loop->now_ms;
+    l->started_ms = proxy->started_ms;
+    l->clients = atomic_load(&proxy->clients);
+    l->connections_total = arili_figure(&proxy->figures.connections);
+    l->memory_used = atomic_load(&proxy->budget.used);
+    l->memory_max = proxy->budget.max;
+    l->hits = c->tenant != NULL ? arili_figure(&c->tenant->figures.hits) : 0;
+    l->misses = c->tenant != NULL ? arili_figure(&c->tenant->figures.misses) : 0;
+    l->commands_total = c->tenant != NULL ? arili_figure(&c->tenant->figures.commands) : 0;
+    l->databases = config->databases;
+    l->server_version = proxy->server_version;
+}
+
+static void free_requests(struct arili_loop *loop, struct arili_request *r)
+{
+    while (r != NULL) {
+        struct arili_request *next = r->next;
+        r->client = NULL;
+        arili_request_free(loop, r);
+        r = next;
+    }
+}
+
+void arili_client_forget_transaction(struct arili_client *c)
+{
+    free_requests(c->peer.loop, c->queued);
+    c->queued = NULL;
+    c->queued_end = &c->queued;
+    c->in_multi = c->multi_bad = c->multi_sent = false;
+    arili_free(c->changes, c->change_cap * sizeof *c->changes);
+    c->changes = NULL;
+    c->change_count = c->change_cap = 0;
+}
+
+void arili_client_lost(struct arili_client *c)
+{
+    struct arili_loop *loop = c->peer.loop;
+    if (c->waits_for_link) {
+        struct arili_client **at = &loop->waiting;
+        while (*at != NULL && *at != c) {
+            at = &(*at)->next_waiting;
+        }
+        if (*at == c) {
+            *at = c->next_waiting;
+        }
+        loop->waiting_end = &loop->waiting;
+        while (*loop->waiting_end != NULL) {
+            loop->waiting_end = &(*loop->waiting_end)->next_waiting;
+        }
+        c->waits_for_link = false;
+    }
+    for (struct arili_job *job = loop->jobs; job != NULL; job = job->next) {
+        if (job->client == c) {
+            job->client = NULL;
+            job->request = NULL;
+        }
+    }
+    c->job = NULL;
+    if (c->login != NULL) {
+        *c->login = NULL; /* its task finds nobody */
+        c->login = NULL;
+    }
+    arili_stream_abort(c);
+    /* Links first: what they owe is told to requests that are still there. */
+    while (c->link_count > 0) {
+        arili_link_give(c->links[--c->link_count]);
+    }
+    struct arili_request *first = c->first;
+    c->first = NULL;
+    c->end = &c->first;
+    c->count = 0;
+    free_requests(loop, first);
+    arili_client_forget_transaction(c);
+    arili_client_login(c, NULL);
+    atomic_fetch_sub(&loop->proxy->clients, 1);
+}
+
+void arili_client_free(struct arili_client *c)
+{
+    arili_flow_done(&c->value);
+    arili_free(c->args, c->arg_cap * sizeof *c->args);
+    arili_free(c->spill, c->spill_cap);
+    arili_free(c->links, c->link_cap * sizeof(struct arili_link *));
+    arili_settings_drop(c->peer.loop->proxy, c->settings);
+    arili_free(c, sizeof *c);
+}
+
+void arili_client_link_lost(struct arili_client *c, struct arili_link *link, const char *why)
+{
+    for (uint32_t i = 0; i < c->link_count; i++) {
+        if (c->links[i] == link) {
+            c->links[i] = c->links[--c->link_count];
+            break;
+        }
+    }
+    if (c->stream_link == link) { /* half a value was sent, and the rest cannot follow */
+        struct arili_request *r = c->stream;
+        arili_stream_abort(c);
+        if (!arili_reply_fail(r, "ERR aril: the connection to the server was lost")) {
+            arili_peer_end(&c->peer);
+        }
+    }
+    if (link->sticky) { /* WATCH and MULTI went with it, and nothing could tell the client later */
+        arili_peer_end(&c->peer);
+    }
+    (void)why;
+    arili_client_advance(c);
+}
+
+/* --- Answers, in order ---------------------------------------------------------------------- */
+
+void arili_client_append(struct arili_client *c, struct arili_request *r)
+{
+    r->client = c;
+    r->next = NULL;
+    *c->end = r;
+    c->end = &r->next;
+    c->count++;
+}
+
+static void count_latency(struct arili_client *c, const struct arili_request *r)
+{
+    struct arili_proxy *proxy = c->peer.loop->proxy;
+    const uint64_t now = c->peer.loop->now_ns;
+    const uint64_t us = now > r->began_ns ? (now - r->began_ns) / NS_PER_US : 0;
+    unsigned bucket = us == 0 ? 0 : 64u - (unsigned)__builtin_clzll(us);
+    bucket = bucket < ARILI_LATENCY_BUCKETS ? bucket : ARILI_LATENCY_BUCKETS - 1;
+    arili_figure_add(&proxy->latency.buckets[bucket], 1);
+    arili_figure_add(&proxy->latency.sum_us, us);
+    if (c->tenant != NULL) {
+        arili_figure_add(&c->tenant->figures.commands, 1);
+    }
+}
+
+static void say_sum(struct arili_client *c, const struct arili_sum *sum)
+{
+    if (sum->error[0] != '\0') {
+        arili_say_error(&c->peer.out, "%s", sum->error);
+    } else if (sum->ok_alone) {
+        arili_say_simple(&c->peer.out, "OK");
+    } else {
+        arili_say_integer(&c->peer.out, sum->number);
+    }
+}
+
+/* The first request is answered: it leaves. */
+static void pop(struct arili_client *c)
+{
+    struct arili_request *r = c->first;
+    if (!r->silent) {
+        arili_flow_move(&c->peer.out, &r->out);
+        count_latency(c, r);
+    }
+    if (r->sum != NULL && r->sum_last) {
+        say_sum(c, r->sum);
+        count_latency(c, r);
+    }
+    c->first = r->next;
+    if (c->first == NULL) {
+        c->end = &c->first;
+    }
+    c->count--;
+    if (r->cut) {
+        arili_peer_end(&c->peer);
+    }
+    arili_request_free(c->peer.loop, r);
+    if (c->first != NULL && !c->first->silent && !c->first->frozen) {
+        arili_flow_move(&c->peer.out, &c->first->out);
+    }
+}
+
+static void answer(struct arili_client *c)
+{
+    while (c->first != NULL && c->first->answered && !c->first->frozen && !c->peer.ended) {
+        if (c->first->bad != NULL) {
+            arili_job_remove(c->first);
+            if (c->first->frozen) {
+                return;
+            }
+        }
+        pop(c);
+    }
+}
+
+static void give_links(struct arili_client *c)
+{
+    for (uint32_t i = 0; i < c->link_count;) {
+        if (c->links[i]->sticky) {
+            i++;
+            continue;
+        }
+        struct arili_link *link = c->links[i];
+        c->links[i] = c->links[--c->link_count];
+        arili_link_give(link);
+    }
+}
+
+static bool stream_is_full(const struct arili_client *c)
+{
+    return c->stream_link != NULL && c->stream_link->peer.out.bytes > STREAM_HIGH;
+}
+
+bool arili_client_is_held(const struct arili_client *c)
+{
+    return c->job != NULL || c->login != NULL || c->waits_for_link || stream_is_full(c) ||
+           c->count >= c->settings->config->pipeline_max ||
+           c->peer.out.bytes > c->settings->config->client_out_max || c->peer.closing;
+}
+
+void arili_client_advance(struct arili_client *c)
+{
+    if (c->peer.ended) {
+        return;
+    }
+    answer(c);
+    if (c->count == 0 && c->stream == NULL) {
+        give_links(c);
+        if (c->peer.loop->draining && !c->in_command && c->job == NULL) {
+            c->peer.closing = true;
+        }
+    }
+    if (c->peer.paused && !arili_client_is_held(c)) {
+        arili_peer_resume(&c->peer);
+    }
+    arili_peer_touch(&c->peer);
+}
+
+void arili_client_wrote(struct arili_client *c)
+{
+    const uint64_t high = c->settings->config->client_out_max;
+    c->read_ns = c->peer.loop->now_ns;
+    if (c->peer.out.bytes > high / 2) {
+        return;
+    }
+    for (uint32_t i = 0; i < c->link_count; i++) {
+        struct arili_link *link = c->links[i];
+        if (link->peer.paused && !link->stuck) {
+            arili_peer_resume(&link->peer);
+        }
+    }
+    if (c->peer.paused && !arili_client_is_held(c)) {
+        arili_peer_resume(&c->peer);
+    }
+}
+
+bool arili_client_in_time(struct arili_client *c, uint64_t now_ns)
+{
+    const struct arili_proxy_config *config = c->settings->config;
+    const uint64_t quiet = now_ns > c->said_ns ? now_ns - c->said_ns : 0;
+    if (c->peer.out.bytes > 0) {
+        return now_ns < c->read_ns || now_ns - c->read_ns < config->write_ms * NS_PER_MS;
+    }
+    c->read_ns = now_ns;
+    if (c->tenant == NULL && c->login == NULL) {
+        return quiet < config->login_ms * NS_PER_MS;
+    }
+    if ((c->in_command || c->peer.held_len > 0) && !c->peer.paused) {
+        return quiet < config->command_ms * NS_PER_MS;
+    }
+    if (c->count > 0 || c->job != NULL || c->login != NULL) {
+        c->said_ns = now_ns;
+        return true;
+    }
+    return config->idle_s == 0 || quiet < config->idle_s * NS_PER_S;
+}
+
+/* --- Commands in ---------------------------------------------------------------------------- */
+
+static void say_protocol_error(struct arili_client *c, const char *text)
+{
+    struct arili_request *r = arili_request_new(c->peer.loop);
+    arili_figure_add(&c->peer.loop->proxy->figures.protocol_errors, 1);
+    if (r == NULL) {
+        arili_peer_end(&c->peer);
+        return;
+    }
+    arili_say_error(&r->out, "ERR Protocol error: %s", text);
+    r->answered = true;
+    arili_client_append(c, r);
+    c->refused_input = true;
+    c->in_command = false;
+    arili_client_advance(c);
+    c->peer.closing = c->count == 0;
+    c->peer.paused = true;
+}
+
+static bool spill_room(struct arili_client *c, size_t n)
+{
+    if (c->spill_cap - c->spill_len >= n) {
+        return true;
+    }
+    size_t cap = c->spill_cap < SPILL_MIN ? SPILL_MIN : c->spill_cap;
+    while (cap - c->spill_len < n) {
+        cap *= 2;
+    }
+    uint8_t *more = arili_alloc(cap);
+    if (more == NULL) {
+        return false;
+    }
+    if (c->spill_len > 0) {
+        memcpy(more, c->spill, c->spill_len);
+    }
+    arili_free(c->spill, c->spill_cap);
+    c->spill = more;
+    c->spill_cap = cap;
+    return true;
+}
+
+static bool spill_put(struct arili_client *c, aril_bytes bytes)
+{
+    if (!spill_room(c, bytes.len)) {
+        arili_peer_end(&c->peer);
+        return false;
+    }
+    if (bytes.len > 0) {
+        memmove(c->spill + c->spill_len, bytes.data, bytes.len); /* it may be there already */
+        c->spill_len += bytes.len;
+    }
+    return true;
+}
+
+/* The input ends and the command does not: what is there of it is kept. From now on arguments are
+ * offsets until it is run. */
+static void spill(struct arili_client *c)
+{
+    if (c->spilled) {
+        return;
+    }
+    c->spilled = true;
+    c->spill_len = 0;
+    for (uint32_t i = 0; i < c->arg_count; i++) {
+        const size_t at = c->spill_len;
+        if (!spill_put(c, c->args[i])) {
+            return;
+        }
+        c->args[i].data = (const uint8_t *)at;
+    }
+}
+
+static void unspill(struct arili_client *c)
+{
+    for (uint32_t i = 0; c->spilled && i < c->arg_count; i++) {
+        c->args[i].data = c->spill + (size_t)(uintptr_t)c->args[i].data;
+    }
+    c->spilled = false;
+}
+
+static bool args_room(struct arili_client *c)
+{
+    if (c->arg_count < c->arg_cap) {
+        return true;
+    }
+    const uint32_t cap = c->arg_cap < ARGS_MIN ? ARGS_MIN : 2 * c->arg_cap;
+    aril_bytes *more = arili_alloc(cap * sizeof *more);
+    if (more == NULL) {
+        arili_peer_end(&c->peer);
+        return false;
+    }
+    if (c->arg_count > 0) {
+        memcpy(more, c->args, c->arg_count * sizeof *more);
+    }
+    arili_free(c->args, c->arg_cap * sizeof *more);
+    c->args = more;
+    c->arg_cap = cap;
+    return true;
+}
+
+static void begin_command(struct arili_client *c, uint64_t count)
+{
+    c->in_command = true;
+    c->arg_want = count;
+    c->arg_count = 0;
+    c->command_bytes = 0;
+    c->spilled = c->streamed = c->stream_asked = c->value_held = c->value_too_long = false;
+    c->spill_len = 0;
+    c->value_arg = UINT32_MAX;
+    struct arili_settings *now = c->peer.loop->settings;
+    if (c->settings != now) { /* a new configuration is followed from here */
+        arili_settings_drop(c->peer.loop->proxy, c->settings);
+        c->settings = now;
+        atomic_fetch_add(&now->refs, 1);
+        c->decoder.limits = limits_of(c);
+    }
+}
+
+static void end_command(struct arili_client *c)
+{
+    c->in_command = c->ready = c->spilled = false;
+    arili_flow_done(&c->value);
+    c->value_arg = UINT32_MAX;
+    c->arg_count = 0;
+    if (c->spill_cap > ARILI_BLOCK_BYTES) {
+        arili_free(c->spill, c->spill_cap);
+        c->spill = NULL;
+        c->spill_cap = 0;
+    }
+    c->spill_len = 0;
+    if (c->arg_cap > 1024) {
+        arili_free(c->args, c->arg_cap * sizeof *c->args);
+        c->args = NULL;
+        c->arg_cap = 0;
+    }
+}
+
+/* The whole command is there. False: it has to wait. */
+static bool run(struct arili_client *c)
+{
+    unspill(c);
+    c->ready = true;
+    if (c->arg_count > 0 && arili_run(c) == ARILI_RAN_LATER) {
+        c->peer.paused = true;
+        return false;
+    }
+    end_command(c);
+    return true;
+}
+
+/* An argument begins. */
+static bool begin_argument(struct arili_client *c, uint64_t len)
+{
+    const struct arili_proxy_config *config = c->settings->config;
+    const uint32_t at = c->arg_count;
+    if (!args_room(c)) {
+        return false;
+    }
+    c->body_begun = false;
+    if (arili_run_is_value(c, at, len)) {
+        c->args[c->arg_count++] = (aril_bytes){ NULL, 0 };
+        c->value_arg = at;
+        c->value_bytes = len;
+        c->stream_asked = at + 1 == c->arg_want;
+        c->value_too_long = len > config->max_verified_value && !arili_run_may_stream(c);
+        c->value_held = !c->stream_asked && !c->value_too_long;
+        c->stream_asked = c->stream_asked && !c->value_too_long;
+        return true;
+    }
+    c->command_bytes += len;
+    if (c->command_bytes > config->command_bytes_max ||
+        (c->tenant == NULL && c->command_bytes > STRANGER_BYTES_MAX)) {
+        say_protocol_error(c, "the command is too long");
+        return false;
+    }
+    c->args[c->arg_count++] = (aril_bytes){ NULL, 0 };
+    return true;
+}
+
+static bool argument_piece(struct arili_client *c, const struct arili_resp_event *e,
+                           struct arili_block *block)
+{
+    const uint32_t at = c->arg_count - 1;
+    if (at == c->value_arg) {
+        const aril_span piece = { (uint8_t *)(uintptr_t)e->text.data, e->text.len };
+        if (c->stream != NULL) {
+            arili_stream_piece(c, block, piece, e->last);
+        } else if (c->value_held) {
+            arili_flow_share(&c->value, block, e->text);
+            if (c->value.failed) {
+                arili_peer_end(&c->peer);
+                return false;
+            }
+        }
+        return !c->peer.ended;
+    }
+    if (e->last && !c->body_begun && !c->spilled) { /* it is there in one piece */
+        c->args[at] = e->text;
+        return true;
+    }
+    if (!c->spilled) {
+        c->arg_count--;
+        spill(c);
+        c->arg_count++;
+    }
+    if (!c->body_begun) {
+        c->args[at] = (aril_bytes){ (const uint8_t *)c->spill_len, 0 };
+        c->body_begun = true;
+    }
+    c->args[at].len += e->text.len;
+    return !c->peer.ended && spill_put(c, e->text);
+}
+
+/* The value is to be streamed: now, or when a link is free. */
+static bool try_stream(struct arili_client *c)
+{
+    bool streams = false;
+    const bool spilled = c->spilled;
+    unspill(c);
+    const enum arili_ran ran = arili_run_stream(c, c->value_bytes, &streams);
+    if (spilled || ran == ARILI_RAN_LATER) {
+        spill(c);
+    }
+    if (ran == ARILI_RAN_LATER) {
+        c->peer.paused = true;
+        return false;
+    }
+    c->stream_asked = false;
+    c->value_held = !streams;
+    return true;
+}
+
+/* True: go on. */
+static bool one_event(struct arili_client *c, const struct arili_resp_event *e,
+                      struct arili_block *block)
+{
+    switch (e->kind) {
+    case ARILI_RESP_ARRAY:
+        begin_command(c, e->count);
+        return true;
+    case ARILI_RESP_BULK:
+        return begin_argument(c, e->body_len) && (!c->stream_asked || try_stream(c));
+    case ARILI_RESP_BODY:
+        return argument_piece(c, e, block);
+    case ARILI_RESP_END:
+        return run(c);
+    default:
+        return true;
+    }
+}
+
+/* What was begun before and could not go on. True: it did. */
+static bool go_on(struct arili_client *c)
+{
+    if (arili_client_is_held(c)) {
+        c->peer.paused = true;
+        return false;
+    }
+    if (c->ready) {
+        return run(c);
+    }
+    return !c->stream_asked || try_stream(c);
+}
+
+size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint8_t *data,
+                         size_t n)
+{
+    struct arili_resp_event e;
+    aril_bytes in = { data, n };
+    if (c->refused_input) {
+        return n;
+    }
+    c->said_ns = c->peer.loop->now_ns;
+    while (!c->peer.ended && !c->peer.closing && go_on(c)) {
+        const aril_status st = arili_resp_next(&c->decoder, &in, &e);
+        if (st != ARIL_OK) {
+            say_protocol_error(c, aril_status_class(st) == ARIL_E_LIMIT
+                                      ? "more than the limits of this proxy allow"
+                                      : "this is not RESP");
+            return n;
+        }
+        if (e.kind == ARILI_RESP_MORE || !one_event(c, &e, block)) {
+            break;
+        }
+    }
+    if (c->refused_input) {
+        return n;
+    }
+    if (c->in_command && !c->peer.ended) {
+        spill(c);
+    }
+    return n - in.len;
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/run.h"
+#include "base/bytes.h"
+#include "base/ensure.h"
+#include "base/mem.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- Words ---------------------------------------------------------------------------------- */
+
+static char lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : (char)c;
+}
+
+bool arili_word_is(aril_bytes arg, const char *word)
+{
+    size_t i = 0;
+    for (; i < arg.len && word[i] != '\0'; i++) {
+        if (lower(arg.data[i]) != word[i]) {
+            return false;
+        }
+    }
+    return i == arg.len && word[i] == '\0';
+}
+
+bool arili_word_number(aril_bytes arg, int64_t *ret)
+{
+    const bool minus = arg.len > 0 && arg.data[0] == '-';
+    uint64_t n = 0;
+    const size_t first = minus ? 1 : 0;
+    if (arg.len == first || arg.len - first > 19 ||
+        (arg.data[first] == '0' && arg.len > 1)) {
+        return false;
+    }
+    for (size_t i = first; i < arg.len; i++) {
+        if (arg.data[i] < '0' || arg.data[i] > '9') {
+            return false;
+        }
+        n = n * 10 + (uint64_t)(arg.data[i] - '0');
+    }
+    if (n > (uint64_t)INT64_MAX) {
+        return false;
+    }
+    *ret = minus ? -(int64_t)n : (int64_t)n;
+    return true;
+}
+
+/* --- Answers of our own --------------------------------------------------------------------- */
+
+struct arili_request *arili_here(struct arili_running *run)
+{
+    struct arili_request *r = arili_request_new(run->c->peer.loop);
+    if (r == NULL) {
+        arili_peer_end(&run->c->peer);
+        return NULL;
+    }
+    r->command = run->command;
+    r->resp3 = run->c->resp3;
+    return r;
+}
+
+enum arili_ran arili_here_end(struct arili_running *run, struct arili_request *r)
+{
+    r->answered = true;
+    arili_client_append(run->c, r);
+    arili_client_advance(run->c);
+    return ARILI_RAN;
+}
+
+enum arili_ran arili_refuse(struct arili_running *run, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    struct arili_client *c = run->c;
+    if (c->tenant != NULL) {
+        arili_figure_add(&c->tenant->figures.refused, 1);
+    }
+    c->multi_bad = c->multi_bad || c->in_multi;
+    struct arili_request *r = arili_here(run);
+    if (r == NULL) {
+        return ARILI_RAN;
+    }
+    arili_say_error(&r->out, "%s", text);
+    return arili_here_end(run, r);
+}
+
+bool arili_run_alone(const struct arili_running *run)
+{
+    return run->c->count == 0;
+}
+
+/* --- Policies ------------------------------------------------------------------------------- */
+
+static size_t last_key(const struct arili_running *run)
+{
+    const int last = run->command->last_key;
+    return last >= 0 ? (size_t)last : run->count - (size_t)(-last);
+}
+
+/* All keys of a command have policies that treat values alike. False: an error was answered. */
+static bool find_policy(struct arili_running *run)
+{
+    const struct arili_client *c = run->c;
+    const aril_bytes tenant = { (const uint8_t *)c->tenant->id, c->tenant->id_len };
+    const size_t last = last_key(run);
+    const size_t step = run->command->key_step > 0 ? (size_t)run->command->key_step : 1;
+    for (size_t i = (size_t)run->command->first_key; i <= last && i < run->count; i += step) {
+        const struct arili_policy_config *p =
+            arili_config_policy(c->settings->config, tenant, run->args[i]);
+        if (p->values == ARILI_VALUES_DENY) {
+            (void)arili_refuse(run, "NOPERM aril: the policy \"%s\" denies this key", p->pattern);
+            return false;
+        }
+        if (run->policy != NULL && run->policy->values != p->values) {
+            (void)arili_refuse(run, "ERR aril: some of these keys are sealed and some are not; use "
+                                    "them one by one");
+            return false;
+        }
+        run->policy = run->policy == NULL ? p : run->policy;
+    }
+    return true;
+}
+
+/* --- Dispatch ------------------------------------------------------------------------------- */
+
+static enum arili_ran local(struct arili_running *run)
+{
+    struct arili_client *c = run->c;
+    struct arili_request *r = NULL;
+    arili_client_describe(c);
+    if (c->in_multi) { /* a PING holds its place in the transaction */
+        enum arili_ran ran = ARILI_RAN;
+        if (!arili_send_begin(run, NULL, &ran)) {
+            return ran;
+        }
+        arili_send_count(run, 1);
+        arili_send_arg(run, ARILI_LITERAL("PING"));
+        run->r->here = true;
+        arili_local_answer(&c->local, run->command, run->args, run->count, &run->r->mine);
+        return arili_send_end(run, ARILI_SHAPE_RAW);
+    }
+    r = arili_here(run);
+    if (r == NULL) {
+        return ARILI_RAN;
+    }
+    arili_local_answer(&c->local, run->command, run->args, run->count, &r->out);
+    return arili_here_end(run, r);
+}
+
+/* A command with keys whose values are sealed. */
+static enum arili_ran sealed(struct arili_running *run)
+{
+    switch (run->command->verb) {
+    case ARILI_VERB_KEY:
+    case ARILI_VERB_COUNT_KEYS:
+    case ARILI_VERB_OBJECT:
+        return arili_run_keyed(run);
+    case ARILI_VERB_GET:
+    case ARILI_VERB_SET:
+    case ARILI_VERB_SETEX:
+    case ARILI_VERB_SETNX:
+    case ARILI_VERB_GETSET:
+    case ARILI_VERB_STRLEN:
+        return arili_run_string(run);
+    case ARILI_VERB_MGET:
+    case ARILI_VERB_MSET:
+    case ARILI_VERB_MSETNX:
+        return arili_run_strings(run);
+    case ARILI_VERB_GETEX:
+        return arili_run_getex(run);
+    case ARILI_VERB_EXPIRE:
+    case ARILI_VERB_PERSIST:
+        return arili_run_expire(run);
+    case ARILI_VERB_SMEMBERS_IN:
+    case ARILI_VERB_SMEMBERS_OUT:
+    case ARILI_VERB_SSCAN:
+        return arili_run_set(run);
+    case ARILI_VERB_HSET:
+    case ARILI_VERB_HGET:
+    case ARILI_VERB_HMGET:
+    case ARILI_VERB_HGETALL:
+    case ARILI_VERB_HVALS:
+    case ARILI_VERB_HKEYS:
+    case ARILI_VERB_HFIELDS:
+    case ARILI_VERB_HSTRLEN:
+    case ARILI_VERB_HSCAN:
+    case ARILI_VERB_HRANDFIELD:
+        return arili_run_hash(run);
+    default:
+        return arili_refuse(run, "ERR aril: '%s' is refused: %s", run->command->name,
+                            run->command->meaning);
+    }
+}
+
+static enum arili_ran keyed(struct arili_running *run)
+{
+    if (!find_policy(run)) {
+        return ARILI_RAN;
+    }
+    if (!arili_run_keys(run)) {
+        return ARILI_RAN;
+    }
+    if (run->command->verb == ARILI_VERB_WATCH) {
+        return arili_run_transaction(run);
+    }
+    if (run->policy != NULL && run->policy->values == ARILI_VALUES_PASS) {
+        if ((run->command->flags & ARILI_COMMAND_PASS) == 0) {
+            return arili_refuse(run, "ERR aril: '%s' is refused: %s", run->command->name,
+                                run->command->meaning);
+        }
+        return arili_run_keyed(run);
+    }
+    return sealed(run);
+}
+
+static enum arili_ran dispatch(struct arili_running *run)
+{
+    switch (run->command->verb) {
+    case ARILI_VERB_LOCAL:
+    case ARILI_VERB_CLUSTER:
+        return local(run);
+    case ARILI_VERB_LOGIN:
+        return arili_run_login(run);
+    case ARILI_VERB_MULTI:
+    case ARILI_VERB_UNWATCH:
+        return arili_run_transaction(run);
+    case ARILI_VERB_SCAN:
+        return arili_run_keys(run) ? arili_run_scan(run) : ARILI_RAN;
+    case ARILI_VERB_KEYS:
+    case ARILI_VERB_DBSIZE:
+    case ARILI_VERB_FLUSH:
+    case ARILI_VERB_RANDOMKEY:
+        return arili_run_keys(run) ? arili_run_walk(run) : ARILI_RAN;
+    default:
+        if (run->command->first_key > 0) {
+            return keyed(run);
+        }
+        return arili_refuse(run, "ERR aril: '%s' is refused: %s", run->command->name,
+                            run->command->meaning);
+    }
+}
+
+/* What a client wrote, for an error: printable and short. */
+static const char *printable(aril_bytes text, char ret[static 65])
+{
+    const size_t n = text.len < 64 ? text.len : 64;
+    for (size_t i = 0; i < n; i++) {
+        ret[i] = text.data[i] >= 0x20 && text.data[i] < 0x7f ? (char)text.data[i] : '?';
+    }
+    ret[n] = '\0';
+    return ret;
+}
+
+static enum arili_ran check_and_dispatch(struct arili_running *run)
+{
+    struct arili_client *c = run->c;
+    char name[65];
+    if (run->command == NULL) {
+        return arili_refuse(run, "ERR unknown command '%s'; docs/PROXY-COMMANDS.md lists what arild "
+                                 "knows",
+                            printable(run->args[0], name));
+    }
+    if (!arili_command_arity_fits(run->command, run->count)) {
+        return arili_refuse(run, "ERR wrong number of arguments for '%s' command",
+                            run->command->name);
+    }
+    if (c->tenant == NULL && (run->command->flags & ARILI_COMMAND_NO_AUTH) == 0) {
+        return arili_refuse(run, "NOAUTH Authentication required.");
+    }
+    if (c->in_multi && (run->command->flags & ARILI_COMMAND_NO_MULTI) != 0) {
+        return arili_refuse(run, "ERR aril: '%s' is refused inside MULTI", run->command->name);
+    }
+    return dispatch(run);
+}
+
+enum arili_ran arili_run(struct arili_client *c)
+{
+    struct arili_running run = { .c = c,
+                                 .command = arili_command_find(c->args[0]),
+                                 .args = c->args,
+                                 .count = c->arg_count,
+                                 .now_ms = c->peer.loop->now_ms };
+    if (c->streamed) { /* it has gone already */
+        arili_stream_end(c);
+        return ARILI_RAN;
+    }
+    if (c->value_too_long) {
+        return arili_refuse(&run,
+                            "ERR aril: the value has %llu bytes, more than max_verified_value; "
+                            "allow streaming in its policy, or raise the limit",
+                            (unsigned long long)c->value_bytes);
+    }
+    const enum arili_ran ran = check_and_dispatch(&run);
+    arili_tenant_keys_drop(run.keys);
+    return ran;
+}
