@@ -206,11 +206,7 @@ aril_status redis_start(const char *folder, int lock_fd, struct redis **ret, ari
     snprintf(r->log, sizeof r->log, "%s/redis.log", folder);
     r->lock_fd = lock_fd;
     r->delay_ms = REDIS_DELAY_MIN;
-    if (strlen(r->socket) >= sizeof((struct sockaddr_un *)NULL)->sun_path) {
-        return arili_error_set(error, arili_fail(ARIL_E_LIMIT),
-                               "%s: longer than the path of a socket may be: choose another --data",
-                               r->socket);
-    }
+    ARILI_ENSURE(strlen(r->socket) < sizeof((struct sockaddr_un *)NULL)->sun_path, ARIL_E_LIMIT);
     ARILI_TRY(find_program(r->program, error));
     ARILI_TRY(launch(r, error));
     ARILI_TRY(wait_ready(r, error));

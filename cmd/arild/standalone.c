@@ -118,6 +118,12 @@ static aril_status lock_folder(struct standalone *s, aril_error *error)
 aril_status standalone_open(struct standalone *s, const char *data, aril_error *error)
 {
     ARILI_TRY(choose(data, s->folder, error));
+    if (strlen(s->folder) + strlen("/" REDIS_SOCKET) > ARILI_ADDRESS_PATH_MAX) {
+        return arili_error_set(error, arili_fail(ARIL_E_LIMIT),
+                               "--data: longer than the path of a socket may be, which is %u bytes "
+                               "with /" REDIS_SOCKET ": choose another one",
+                               ARILI_ADDRESS_PATH_MAX);
+    }
     ARILI_TRY(make_folder(s->folder, error));
     return lock_folder(s, error);
 }
