@@ -207,6 +207,7 @@ bool bench_proxy_start(struct bench_proxy *p, const struct bench_proxy_options *
     p->port = bench_free_port();
     write_config(p);
     open_notify(p);
+    (void)fflush(stdout); /* what is in it would be the child's too */
     p->pid = fork();
     BENCH_CHECK(p->pid >= 0);
     if (p->pid == 0) {

@@ -50,6 +50,7 @@ static void become_server(const struct bench_redis *r, size_t processor)
 bool bench_redis_start(struct bench_redis *r, size_t processor, const char *what)
 {
     name_things(r);
+    (void)fflush(stdout); /* what is in it would be the child's too */
     r->pid = fork();
     BENCH_CHECK(r->pid >= 0);
     if (r->pid == 0) {
