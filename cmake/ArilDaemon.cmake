@@ -2,8 +2,6 @@
 # The daemon arild: cmd/arild over src/proxy, with libevent. What it shares with the command aril
 # (arguments, failures) is compiled from there.
 
-pkg_check_modules(LIBEVENT REQUIRED IMPORTED_TARGET libevent)
-
 file(GLOB daemon_sources CONFIGURE_DEPENDS "${source_dir}/cmd/arild/*.c")
 list(REMOVE_ITEM daemon_sources "${source_dir}/cmd/arild/main.c")
 # The admin listener is a library of its own: cmake/ArilAdmin.cmake.

@@ -44,6 +44,13 @@ LIBRARIES = {
     "cmocka.h": ["tests/"],
 }
 
+# The daemon is made of the proxy, which is not public: it may include these folders of src/, and
+# what it shares with the command aril is compiled from there.
+DAEMON = "arild"
+DAEMON_MAY = ["proxy", "base"]
+DAEMON_FILES = ["crypto/tls.h"]
+DAEMON_SHARED = ["args.h", "failure.h", "out.h"]
+
 # What counts as the C library and the kernel.
 SYSTEM = re.compile(
     r"^((sys|linux|asm|arpa|net|netinet|bits)/\w+\.h|\w*intrin\.h|cpuid\.h|"
@@ -112,11 +119,18 @@ class Checker:
         if not (self.root / "include" / include).is_file():
             self.error(name, line, f"<{include}> is not a file below include/")
 
+    def daemon_may(self, include):
+        inside = include.split("/")[0] in DAEMON_MAY or include in DAEMON_FILES
+        return ((inside and (self.root / "src" / include).is_file()) or
+                (include in DAEMON_SHARED and (self.root / "cmd" / "aril" / include).is_file()))
+
     def check_cmd(self, path, name):
         """Public headers, the folder's own, and proxy/ where it is what the file is about."""
         folder = self.root / "cmd" / path.relative_to(self.root / "cmd").parts[0]
-        has_proxy = folder.name == "arild" or path.name.startswith("proxy")
+        has_proxy = path.name.startswith("proxy")
         for line, mark, include in includes(path):
+            if mark == '"' and folder.name == DAEMON and self.daemon_may(include):
+                continue
             if mark == '"' and has_proxy and include.startswith("proxy/"):
                 if not (self.root / "src" / include).is_file():
                     self.error(name, line, f'"{include}" is not a file below src/')

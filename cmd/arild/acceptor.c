@@ -125,9 +125,8 @@ static void acceptor_freep(struct acceptor **a)
     acceptor_free(*a);
 }
 
-aril_status acceptor_new(struct event_base *base, struct driver *driver,
-                         struct listener *listeners, size_t count, uint32_t clients_max,
-                         struct acceptor **ret)
+aril_status acceptor_new(struct event_base *base, struct driver *driver, struct listener *listeners,
+                         size_t count, uint32_t clients_max, struct acceptor **ret)
 {
     ARILI_DEFER(acceptor_freep)
     struct acceptor *a = calloc(1, sizeof *a + count * sizeof a->doors[0]);

@@ -160,8 +160,8 @@ static void write_out(struct conn *c)
         const size_t count = arili_flow_peek(&peer->out, pieces, PIECES_MAX);
         size_t len = 0;
         int wants = 0;
-        const aril_status st = transport_try_write(&c->transport, pieces, count, c->thread->gather,
-                                                   &len, &wants);
+        const aril_status st =
+            transport_try_write(&c->transport, pieces, count, c->thread->gather, &len, &wants);
         if (st != ARIL_OK) {
             arili_loop_ended(peer, st);
             return;

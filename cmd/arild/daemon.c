@@ -40,7 +40,8 @@ static void on_end(evutil_socket_t number, short what, void *user)
     const struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
     (void)what;
     if (d->draining) {
-        log_line(LOG_NOTE, "%s again: clients are cut off", number == SIGINT ? "SIGINT" : "SIGTERM");
+        log_line(LOG_NOTE, "%s again: clients are cut off",
+                 number == SIGINT ? "SIGINT" : "SIGTERM");
         driver_stop(d->driver);
         return;
     }
@@ -230,11 +231,10 @@ int daemon_check(const struct daemon_options *options)
     if (st != ARIL_OK) {
         code = daemon_failed(st, &error, options->config);
     } else if (options->json) {
-        json_t *json = json_pack("{s:s, s:b, s:I, s:I, s:I, s:I}", "config", options->config, "ok",
-                                 1, "listeners", (json_int_t)d.config->listener_count, "tenants",
-                                 (json_int_t)d.config->tenant_count, "policies",
-                                 (json_int_t)d.config->policy_count, "credentials",
-                                 (json_int_t)credentials);
+        json_t *json = json_pack(
+            "{s:s, s:b, s:I, s:I, s:I, s:I}", "config", options->config, "ok", 1, "listeners",
+            (json_int_t)d.config->listener_count, "tenants", (json_int_t)d.config->tenant_count,
+            "policies", (json_int_t)d.config->policy_count, "credentials", (json_int_t)credentials);
         code = json != NULL && json_dumpf(json, stdout, JSON_COMPACT) == 0
                    ? 0
                    : failure_exit_code(ARIL_E_NOMEM);

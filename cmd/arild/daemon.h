@@ -9,7 +9,7 @@
 
 /* What was asked for on the command line. */
 struct daemon_options {
-    const char *config; /* path */
+    const char *config;        /* path */
     const char *data, *listen; /* of the standalone mode; NULL: the defaults */
     bool standalone;
     bool json;

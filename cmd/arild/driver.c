@@ -53,8 +53,7 @@ static aril_status start_all(struct driver *d, const struct driver_config *confi
     return ARIL_OK;
 }
 
-aril_status driver_start(const struct driver_config *config, struct driver **ret,
-                         aril_error *error)
+aril_status driver_start(const struct driver_config *config, struct driver **ret, aril_error *error)
 {
     ARILI_ENSURE(config->threads > 0 && config->workers > 0, ARIL_E_USAGE_RANGE);
     struct driver *fresh = calloc(1, sizeof *fresh);

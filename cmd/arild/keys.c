@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define KEYSTORE_MS    10000u
-#define SECRET_CHECKS  (ARILI_FILE_SECRET | ARILI_FILE_ROOT_MAY_OWN | ARILI_FILE_ROOT_MAY_SHARE)
-#define URI_BYTES      (PATH_MAX + 64)
+#define KEYSTORE_MS   10000u
+#define SECRET_CHECKS (ARILI_FILE_SECRET | ARILI_FILE_ROOT_MAY_OWN | ARILI_FILE_ROOT_MAY_SHARE)
+#define URI_BYTES     (PATH_MAX + 64)
 
 aril_status keys_start(struct keys *k, aril_error *error)
 {
@@ -71,11 +71,9 @@ static aril_status open_keystore(struct keys *k, const struct arili_proxy_config
     if (strncmp(uri, "tpm2:", 5) == 0 && setenv("TSS2_LOG", "all+NONE", 0) != 0) {
         return arili_error_set(error, arili_fail(ARIL_E_IO), "TSS2_LOG: %s", strerror(errno));
     }
-    const aril_keystore_config keystore = { .uri = uri,
-                                            .ask = answer,
-                                            .user = k,
-                                            .deadline_ms = KEYSTORE_MS,
-                                            .create = create };
+    const aril_keystore_config keystore = {
+        .uri = uri, .ask = answer, .user = k, .deadline_ms = KEYSTORE_MS, .create = create
+    };
     return aril_keystore_open(k->rt, &keystore, &k->keystore, error);
 }
 

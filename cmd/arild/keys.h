@@ -21,9 +21,7 @@ ARIL_MUST_USE aril_status keys_open(struct keys *k, const struct arili_proxy_con
                                     aril_error *error);
 /* Make the keyring and its key file where they are missing, and the first keys of tenant; then
  * open. *ret_made says whether a keyring was made. For the standalone mode: without recovery. */
-ARIL_MUST_USE aril_status keys_open_or_make(struct keys *k,
-                                            const struct arili_proxy_config *config,
-                                            const char *tenant, bool *ret_made,
-                                            aril_error *error);
+ARIL_MUST_USE aril_status keys_open_or_make(struct keys *k, const struct arili_proxy_config *config,
+                                            const char *tenant, bool *ret_made, aril_error *error);
 void keys_close(struct keys *k);
 #endif

@@ -188,8 +188,7 @@ static aril_status open_unix(const struct arili_listen_config *c, const struct p
     l->made_path = true; /* from here listen_close() removes it */
     l->device = st.st_dev;
     l->inode = st.st_ino;
-    if ((owner->wanted && geteuid() == 0 &&
-         lchown(c->address.host, owner->uid, owner->gid) != 0) ||
+    if ((owner->wanted && geteuid() == 0 && lchown(c->address.host, owner->uid, owner->gid) != 0) ||
         chmod(c->address.host, c->mode & MODE_BITS) != 0 || listen(fd, LISTEN_BACKLOG) != 0) {
         return failed(c, error);
     }
@@ -279,8 +278,8 @@ aril_status listen_open(const struct arili_listen_config *config, uint32_t index
                         const struct process_user *owner, struct listener *ret, aril_error *error)
 {
     struct listener l = { .fd = -1, .index = index, .address = config->address };
-    aril_status st = config->address.is_unix ? open_unix(config, owner, &l, error)
-                                             : open_tcp(config, &l, error);
+    aril_status st =
+        config->address.is_unix ? open_unix(config, owner, &l, error) : open_tcp(config, &l, error);
     if (st == ARIL_OK && fcntl(l.fd, F_SETFL, O_NONBLOCK) != 0) { /* of one that was handed over */
         st = failed(config, error);
     }

@@ -13,9 +13,9 @@
 /* fd < 0 is the empty state. */
 struct listener {
     int fd;
-    uint32_t index;  /* in the configuration */
-    bool made_path;  /* the socket file is ours, to be removed */
-    dev_t device;    /* which file that is */
+    uint32_t index; /* in the configuration */
+    bool made_path; /* the socket file is ours, to be removed */
+    dev_t device;   /* which file that is */
     ino_t inode;
     struct arili_address address; /* with the port that was taken, for port 0 */
 };

@@ -58,7 +58,8 @@ static size_t write_head(bool journal, uint64_t unix_s, int level, char *ret, si
     const time_t when = (time_t)unix_s;
     struct tm tm = { 0 };
     char date[32] = "";
-    if (gmtime_r(&when, &tm) == NULL || strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
+    if (gmtime_r(&when, &tm) == NULL ||
+        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
         snprintf(date, sizeof date, "-");
     }
     return (size_t)snprintf(ret, cap, "%s arild: %s", date, names[at]);
@@ -100,8 +101,7 @@ void log_proxy(void *user, int level, const char *text)
         return;
     }
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    const size_t len =
-        log_write(is_journal, (uint64_t)now.tv_sec, level, text, line, sizeof line);
+    const size_t len = log_write(is_journal, (uint64_t)now.tv_sec, level, text, line, sizeof line);
     /* A log that cannot be written is no reason to stop serving. */
     const ssize_t written = write(STDERR_FILENO, line, len);
     (void)written;

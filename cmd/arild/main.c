@@ -12,8 +12,8 @@
 
 static int run(const struct daemon_options *o, bool check)
 {
-    const char *odd = o->standalone ? NULL
-                      : o->data != NULL ? "--data"
+    const char *odd = o->standalone       ? NULL
+                      : o->data != NULL   ? "--data"
                       : o->listen != NULL ? "--listen"
                                           : NULL;
     struct daemon_options options = *o;

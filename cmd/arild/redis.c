@@ -102,23 +102,33 @@ static void become_server(const struct redis *r, char *const *argv, pid_t parent
 static aril_status launch(struct redis *r, aril_error *error)
 {
     char *const argv[ARGS_MAX] = {
-        r->program,       (char *)(uintptr_t) "--port",           (char *)(uintptr_t) "0",
-        (char *)(uintptr_t) "--unixsocket",     r->socket,
-        (char *)(uintptr_t) "--unixsocketperm", (char *)(uintptr_t) "600",
-        (char *)(uintptr_t) "--dir",            r->folder,
-        (char *)(uintptr_t) "--appendonly",     (char *)(uintptr_t) "yes",
-        (char *)(uintptr_t) "--save",           (char *)(uintptr_t) "",
-        (char *)(uintptr_t) "--daemonize",      (char *)(uintptr_t) "no",
-        (char *)(uintptr_t) "--pidfile",        (char *)(uintptr_t) "",
-        (char *)(uintptr_t) "--loglevel",       (char *)(uintptr_t) "notice",
-        (char *)(uintptr_t) "--logfile",        r->log,
+        r->program,
+        (char *)(uintptr_t) "--port",
+        (char *)(uintptr_t) "0",
+        (char *)(uintptr_t) "--unixsocket",
+        r->socket,
+        (char *)(uintptr_t) "--unixsocketperm",
+        (char *)(uintptr_t) "600",
+        (char *)(uintptr_t) "--dir",
+        r->folder,
+        (char *)(uintptr_t) "--appendonly",
+        (char *)(uintptr_t) "yes",
+        (char *)(uintptr_t) "--save",
+        (char *)(uintptr_t) "",
+        (char *)(uintptr_t) "--daemonize",
+        (char *)(uintptr_t) "no",
+        (char *)(uintptr_t) "--pidfile",
+        (char *)(uintptr_t) "",
+        (char *)(uintptr_t) "--loglevel",
+        (char *)(uintptr_t) "notice",
+        (char *)(uintptr_t) "--logfile",
+        r->log,
         NULL,
     };
     const pid_t parent = getpid();
     const pid_t pid = fork();
     if (pid < 0) {
-        return arili_error_set(error, arili_fail(ARIL_E_IO), "%s: %s", r->program,
-                               strerror(errno));
+        return arili_error_set(error, arili_fail(ARIL_E_IO), "%s: %s", r->program, strerror(errno));
     }
     if (pid == 0) {
         become_server(r, argv, parent);
@@ -168,9 +178,8 @@ static aril_status wait_ready(struct redis *r, aril_error *error)
     while (monotonic_ns() < deadline_ns) {
         int how = 0;
         if (has_ended(r, &how)) {
-            return arili_error_set(error, arili_fail(ARIL_E_IO),
-                                   "%s ended at once (%s %d): see %s", r->program,
-                                   WIFSIGNALED(how) ? "signal" : "exit code",
+            return arili_error_set(error, arili_fail(ARIL_E_IO), "%s ended at once (%s %d): see %s",
+                                   r->program, WIFSIGNALED(how) ? "signal" : "exit code",
                                    WIFSIGNALED(how) ? WTERMSIG(how) : WEXITSTATUS(how), r->log);
         }
         if (answers(r)) {
@@ -178,8 +187,9 @@ static aril_status wait_ready(struct redis *r, aril_error *error)
         }
         sleep_ms(LOOK_EVERY_MS);
     }
-    return arili_error_set(error, arili_fail(ARIL_E_TIMEOUT), "%s did not answer within %u s: see %s",
-                           r->program, REDIS_READY_MS / 1000, r->log);
+    return arili_error_set(error, arili_fail(ARIL_E_TIMEOUT),
+                           "%s did not answer within %u s: see %s", r->program,
+                           REDIS_READY_MS / 1000, r->log);
 }
 
 static void redis_stopp(struct redis **r)
@@ -196,11 +206,7 @@ aril_status redis_start(const char *folder, int lock_fd, struct redis **ret, ari
     snprintf(r->log, sizeof r->log, "%s/redis.log", folder);
     r->lock_fd = lock_fd;
     r->delay_ms = REDIS_DELAY_MIN;
-    if (strlen(r->socket) >= sizeof((struct sockaddr_un *)NULL)->sun_path) {
-        return arili_error_set(error, arili_fail(ARIL_E_LIMIT),
-                               "%s: longer than the path of a socket may be: choose another --data",
-                               r->socket);
-    }
+    ARILI_ENSURE(strlen(r->socket) < sizeof((struct sockaddr_un *)NULL)->sun_path, ARIL_E_LIMIT);
     ARILI_TRY(find_program(r->program, error));
     ARILI_TRY(launch(r, error));
     ARILI_TRY(wait_ready(r, error));

@@ -13,18 +13,17 @@
  * Threads: the main one, which must live as long as the process (the kernel tells the server of the
  * end of the thread that started it).
  */
-#define REDIS_SOCKET     "redis.sock" /* in the folder; its log is redis.log beside it */
-#define REDIS_READY_MS   30000u
-#define REDIS_STOP_MS    10000u
-#define REDIS_DELAY_MIN  100u /* ms before the next start, doubled up to */
-#define REDIS_DELAY_MAX  10000u
+#define REDIS_SOCKET    "redis.sock" /* in the folder; its log is redis.log beside it */
+#define REDIS_READY_MS  30000u
+#define REDIS_STOP_MS   10000u
+#define REDIS_DELAY_MIN 100u /* ms before the next start, doubled up to */
+#define REDIS_DELAY_MAX 10000u
 
 struct redis;
 /*
- * Start it and wait until it answers. lock_fd: a locked file that the server keeps open, so that the
- * lock outlives us for as long as the server has the folder.
- * UNAVAILABLE: no such program is installed. TIMEOUT, IO: it did not start; the message names its
- * log.
+ * Start it and wait until it answers. lock_fd: a locked file that the server keeps open, so that
+ * the lock outlives us for as long as the server has the folder. UNAVAILABLE: no such program is
+ * installed. TIMEOUT, IO: it did not start; the message names its log.
  */
 ARIL_MUST_USE aril_status redis_start(const char *folder, int lock_fd, struct redis **ret,
                                       aril_error *error);

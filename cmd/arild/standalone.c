@@ -82,8 +82,7 @@ static aril_status make_folder(char path[PATH_MAX], aril_error *error)
     if (lstat(path, &st) != 0) {
         return failed(error, path);
     }
-    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
-        (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
         return arili_error_set(error, arili_fail(ARIL_E_IO_PERMISSION),
                                "%s: must be a folder of ours that nobody else can write to: chmod "
                                "700 it, or choose another --data",
@@ -119,6 +118,12 @@ static aril_status lock_folder(struct standalone *s, aril_error *error)
 aril_status standalone_open(struct standalone *s, const char *data, aril_error *error)
 {
     ARILI_TRY(choose(data, s->folder, error));
+    if (strlen(s->folder) + strlen("/" REDIS_SOCKET) > ARILI_ADDRESS_PATH_MAX) {
+        return arili_error_set(error, arili_fail(ARIL_E_LIMIT),
+                               "--data: longer than the path of a socket may be, which is %u bytes "
+                               "with /" REDIS_SOCKET ": choose another one",
+                               ARILI_ADDRESS_PATH_MAX);
+    }
     ARILI_TRY(make_folder(s->folder, error));
     return lock_folder(s, error);
 }
@@ -137,7 +142,8 @@ aril_status standalone_config(const struct standalone *s, const char *listen,
     char text[512 + sizeof format];
     char address[ARILI_ADDRESS_TEXT];
     snprintf(address, sizeof address, STANDALONE_HOST ":%u", STANDALONE_PORT);
-    if (listen != NULL && (strlen(listen) >= sizeof address || strpbrk(listen, "\r\n\"'#") != NULL)) {
+    if (listen != NULL &&
+        (strlen(listen) >= sizeof address || strpbrk(listen, "\r\n\"'#") != NULL)) {
         return arili_error_set(error, arili_fail(ARIL_E_USAGE_RANGE),
                                "--listen: not an address, as 127.0.0.1:6379 or /run/aril.sock");
     }

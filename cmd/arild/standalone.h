@@ -6,8 +6,8 @@
 #include <limits.h>
 
 /*
- * `arild --standalone`: everything in one folder, for a first try and for small machines. The folder
- * has the keyring with its key file beside it, the private server's data, and a lock.
+ * `arild --standalone`: everything in one folder, for a first try and for small machines. The
+ * folder has the keyring with its key file beside it, the private server's data, and a lock.
  */
 #define STANDALONE_TENANT     "default"
 #define STANDALONE_HOST       "127.0.0.1"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "admin.h"
 #include "base/ensure.h"
 #include "daemon.h"
 #include "failure.h"
@@ -11,17 +12,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#if __has_include("admin.h")
-#include "admin.h"
-#else
-/* A build without the admin listener. */
-struct admin;
-__attribute__((weak)) aril_status admin_start(struct event_base *base, struct arili_proxy *proxy,
-                                              const struct arili_proxy_config *config,
-                                              struct admin **ret, aril_error *error);
-__attribute__((weak)) void admin_stop(struct admin *admin);
-#endif
 
 #define THREADS_MAX   8u
 #define FILES_SPARE   128u /* keyring, logs, admin listener, epoll and the like */
@@ -55,8 +45,7 @@ static void reckon_files(struct daemon *d)
 {
     const struct arili_upstream_config *up = &d->config->upstream;
     const uint64_t nodes = up->cluster ? CLUSTER_NODES : 1;
-    d->file_reserve =
-        (uint64_t)thread_count(d->config) * nodes * up->links_max + FILES_SPARE;
+    d->file_reserve = (uint64_t)thread_count(d->config) * nodes * up->links_max + FILES_SPARE;
 }
 
 /* --- sockets --------------------------------------------------------------------------------- */
@@ -115,12 +104,6 @@ static aril_status start_admin(struct daemon *d, const struct arili_proxy_config
     if (!config->admin) {
         return ARIL_OK;
     }
-#if !__has_include("admin.h")
-    if (admin_start == NULL) {
-        return arili_error_set(error, arili_fail(ARIL_E_UNAVAILABLE),
-                               "%s: [admin]: this build has no admin listener", config->path);
-    }
-#endif
     return admin_start(d->base, d->proxy, config, &d->admin, error);
 }
 
@@ -134,7 +117,7 @@ static aril_status start_proxy(struct daemon *d, aril_error *error)
         .rt = d->keys.rt, .keyring = d->keys.keyring, .config = config, .log = log_proxy
     };
     ARILI_TRY(arili_proxy_new(&setup, &d->proxy, error));
-    arili_proxy_refresh(d->proxy); /* the first clients find their keys */
+    arili_proxy_refresh(d->proxy);            /* the first clients find their keys */
     ARILI_TRY(start_admin(d, config, error)); /* the proxy has it, and nobody reloads yet */
     const struct driver_config driver = { .proxy = d->proxy,
                                           .wiring = d->wiring,
@@ -170,8 +153,8 @@ aril_status daemon_start(struct daemon *d, aril_error *error)
      * that serves, or a later look at it would be refused. */
     ARILI_TRY(process_become(&d->user, error));
     if (d->options->standalone) {
-        ARILI_TRY(redis_start(d->standalone.folder, d->standalone.lock_fd, &d->standalone.redis,
-                              error));
+        ARILI_TRY(
+            redis_start(d->standalone.folder, d->standalone.lock_fd, &d->standalone.redis, error));
     }
     ARILI_TRY(open_keyring(d, error));
     d->base = event_base_new();
@@ -226,9 +209,9 @@ void daemon_stop(struct daemon *d)
 
 static void announce_json(const struct daemon *d, const char *address)
 {
-    json_t *json = json_pack("{s:s, s:s, s:s, s:b}", "listen", address, "data",
-                             d->standalone.folder, "tenant", STANDALONE_TENANT, "new",
-                             (int)d->made_keyring);
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:b}", "listen", address, "data", d->standalone.folder, "tenant",
+                  STANDALONE_TENANT, "new", (int)d->made_keyring);
     if (json != NULL && json_dumpf(json, stdout, JSON_COMPACT) == 0) {
         printf("\n");
     }

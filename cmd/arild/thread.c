@@ -222,7 +222,8 @@ static aril_status make_events(struct thread *t)
     t->base = event_base_new_with_config(config);
     event_config_free(config);
     ARILI_ENSURE(t->base != NULL, ARIL_E_NOMEM);
-    ARILI_ENSURE(event_assign(&t->wake, t->base, t->wake_fd, EV_READ | EV_PERSIST, on_wake, t) == 0 &&
+    ARILI_ENSURE(event_assign(&t->wake, t->base, t->wake_fd, EV_READ | EV_PERSIST, on_wake, t) ==
+                         0 &&
                      event_add(&t->wake, NULL) == 0 &&
                      event_assign(&t->tick, t->base, -1, EV_PERSIST, on_tick, t) == 0 &&
                      event_add(&t->tick, &every) == 0,

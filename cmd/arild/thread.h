@@ -22,7 +22,7 @@ enum conn_state {
     CONN_CONNECTING, /* a link */
     CONN_SHAKING,    /* TLS */
     CONN_OPEN,
-    CONN_CLOSED      /* only its memory is there, until the end of the callback */
+    CONN_CLOSED /* only its memory is there, until the end of the callback */
 };
 
 /* A socket and what it is for. A client has no peer before it was admitted. */

@@ -21,8 +21,7 @@ aril_status transport_shake(struct transport *t, int *ret_wants)
     return t->tls == NULL ? ARIL_OK : arili_tls_shake(t->tls, ret_wants);
 }
 
-aril_status transport_try_read(struct transport *t, aril_span room, size_t *ret_len,
-                               int *ret_wants)
+aril_status transport_try_read(struct transport *t, aril_span room, size_t *ret_len, int *ret_wants)
 {
     *ret_len = 0;
     *ret_wants = 0;

@@ -10,15 +10,12 @@
  * A connected socket, plain or under TLS. Nothing here waits: *ret_wants is what the socket has to
  * be before the call can go on (TRANSPORT_READABLE, TRANSPORT_WRITABLE), 0 when it went on.
  */
-enum {
-    TRANSPORT_READABLE = ARILI_TLS_READABLE,
-    TRANSPORT_WRITABLE = ARILI_TLS_WRITABLE
-};
+enum { TRANSPORT_READABLE = ARILI_TLS_READABLE, TRANSPORT_WRITABLE = ARILI_TLS_WRITABLE };
 #define TRANSPORT_GATHER_BYTES 16384u /* short runs go into one TLS record of at most this */
 
 /* fd < 0 is the empty state. */
 struct transport {
-    int fd;                    /* owned */
+    int fd;                     /* owned */
     struct arili_tls_conn *tls; /* NULL: plain */
 };
 /* Also through a connection that was not made. */

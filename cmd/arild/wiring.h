@@ -13,7 +13,7 @@
  */
 struct wiring {
     _Atomic uint32_t refs;
-    struct arili_tls *upstream; /* NULL: plain */
+    struct arili_tls *upstream;                              /* NULL: plain */
     struct arili_tls *listeners[ARILI_CONFIG_LISTENERS_MAX]; /* NULL: plain */
     uint32_t connect_ms, login_ms, drain_ms;
     uint32_t clients_max;

@@ -14,9 +14,8 @@ struct workers;
 typedef void workers_deliver_fn(void *user, struct arili_task *task);
 
 /* count >= 1. name: of the threads, up to 15 bytes. */
-ARIL_MUST_USE aril_status workers_new(uint32_t count, const char *name,
-                                      workers_deliver_fn *deliver, void *user,
-                                      struct workers **ret);
+ARIL_MUST_USE aril_status workers_new(uint32_t count, const char *name, workers_deliver_fn *deliver,
+                                      void *user, struct workers **ret);
 /* Linked through task->next. */
 void workers_put(struct workers *w, struct arili_task *task);
 /* Runs and delivers what was put, then ends the threads. Accepts NULL. */

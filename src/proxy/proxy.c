@@ -176,17 +176,24 @@ aril_status arili_proxy_new(const struct arili_proxy_setup *setup, struct arili_
                             aril_error *error)
 {
     struct arili_proxy *proxy = arili_alloc(sizeof *proxy);
-    ARILI_ENSURE(proxy != NULL, ARIL_E_NOMEM);
+    if (proxy == NULL) {
+        arili_config_free(setup->config);
+        return ARIL_E_NOMEM;
+    }
     proxy->rt = setup->rt;
     proxy->keyring = setup->keyring;
     proxy->log = setup->log;
     proxy->user = setup->user;
     if (pthread_mutex_init(&proxy->lock, NULL) != 0) {
+        arili_config_free(setup->config);
         arili_free(proxy, sizeof *proxy);
         return ARIL_E_NOMEM;
     }
     const aril_status st = begin(proxy, setup->config, error);
     if (st != ARIL_OK) {
+        if (proxy->settings == NULL) {
+            arili_config_free(setup->config);
+        }
         arili_proxy_free(proxy);
         return st;
     }

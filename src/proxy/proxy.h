@@ -28,7 +28,7 @@ typedef void arili_proxy_log_fn(void *user, int level, const char *text);
 struct arili_proxy_setup {
     aril_runtime *rt;
     aril_keyring *keyring;              /* borrowed */
-    struct arili_proxy_config *config;  /* taken */
+    struct arili_proxy_config *config;  /* taken, also on failure */
     arili_proxy_log_fn *log;
     void *user;
 };

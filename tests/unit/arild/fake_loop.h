@@ -30,9 +30,9 @@ static struct {
     struct arili_budget budget;
     _Atomic unsigned clients, clients_max, ticks;
     _Atomic unsigned worked_elsewhere;
-    struct arili_identity last; /* of the client that came last; certificate is not kept */
-    _Atomic bool last_had_certificate;
-} fake;
+    pthread_mutex_t lock;
+    struct arili_identity last; /* under lock: of the client that came last */
+} fake = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 struct fake_peer {
     struct arili_peer peer; /* first */
@@ -138,8 +138,8 @@ static void fake_say(struct arili_peer *p, const char *text)
 }
 
 aril_status arili_loop_accept(struct arili_loop *loop, uint32_t listener,
-                              const struct arili_identity *identity, void *handle,
-                              uint64_t now_ns, struct arili_peer **ret)
+                              const struct arili_identity *identity, void *handle, uint64_t now_ns,
+                              struct arili_peer **ret)
 {
     (void)listener;
     fake_bury(loop);
@@ -148,8 +148,10 @@ aril_status arili_loop_accept(struct arili_loop *loop, uint32_t listener,
     fake.clients++;
     struct fake_peer *p = fake_peer_new(loop, ARILI_PEER_CLIENT);
     p->peer.handle = handle;
+    pthread_mutex_lock(&fake.lock);
     fake.last = *identity;
-    fake.last_had_certificate = identity->certificate.len == 32;
+    fake.last.certificate.data = NULL; /* it was lent */
+    pthread_mutex_unlock(&fake.lock);
     *ret = &p->peer;
     return ARIL_OK;
 }

@@ -82,8 +82,9 @@ static void the_journal_is_known_by_its_stream(void **state)
     struct stat st;
     (void)state;
     assert_int_equal(fstat(STDERR_FILENO, &st), 0);
-    static const char *const wrong[] = { "", ":", "1", "1:", ":1", "x:y", "1:2:3", "0:0",
-                                         "99999999999999999999:1" };
+    static const char *const wrong[] = { "",      ":",   "1",
+                                         "1:",    ":1",  "x:y",
+                                         "1:2:3", "0:0", "99999999999999999999:1" };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         assert_int_equal(setenv("JOURNAL_STREAM", wrong[i], 1), 0);
         log_init();
