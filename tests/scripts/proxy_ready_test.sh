@@ -71,5 +71,36 @@ check "ready again, and nobody had asked for anything" proxy_wait_for ready_is 2
 check "indeed nobody" test "$(metric aril_proxy_commands_total)" = "$commands"
 check "commands go on" test "$(cli set key again)" = OK
 
+# --- values that are changed behind arild
+cli set aside:1 value >"$out"
+cli set error:1 value >"$out"
+cli set plain:1 value >"$out"
+cli hset aside:hash field value >"$out"
+cli hset error:hash field value >"$out"
+proxy_behind --scan >names
+while read -r name; do
+    if [[ $(proxy_behind type "$name") == string ]]; then
+        proxy_behind setrange "$name" 96 !! >"$out"
+    else
+        proxy_behind hset "$name" "$(proxy_behind hkeys "$name")" nonsense >"$out"
+    fi
+done <names
+check "changed: nil" test "$(cli --no-raw get plain:1)" = "(nil)"
+check "and it is gone" test "$(cli exists plain:1)" = 0
+check "changed, quarantine: nil" test "$(cli --no-raw get aside:1)" = "(nil)"
+check "and it is gone too" test "$(cli exists aside:1)" = 0
+check "changed, error" grep -q '^ERR aril: the value of this key' <(cli get error:1)
+check "and it stays" test "$(cli exists error:1)" = 1
+check "one value was removed" test "$(metric aril_proxy_removed_total)" = 1
+check "one value was moved aside" test "$(metric aril_proxy_quarantined_total)" = 1
+check "a field, quarantine: nil" test "$(cli --no-raw hget aside:hash field)" = "(nil)"
+check "which is a removal" test "$(metric aril_proxy_removed_total)" = 2
+check "and no move" test "$(metric aril_proxy_quarantined_total)" = 1
+check "a field, error" grep -q '^ERR aril: the value of this key' <(cli hget error:hash field)
+check "all of them are left out" test "$(cli --no-raw hgetall error:hash)" = "(empty array)"
+check "each was counted" test "$(metric aril_proxy_tampered_total)" = 6
+check "one lies aside" test "$(proxy_behind --scan --pattern 'aq1:*' | wc -l)" = 1
+check "the log says so" grep -q "tenant $proxy_tenant: a value failed its check" "$proxy_folder/log"
+check "and names no key" test "$(grep -c 'aside:\|plain:\|error:[1h]' "$proxy_folder/log")" = 0
 check "ends by itself" proxy_end
 proxy_summary
