@@ -110,6 +110,9 @@ static void hear(struct proxy_peer *peer)
         }
         arili_loop_wrote(peer->peer, all);
     }
+    if (peer->peer != NULL && !peer->deaf && peer->peer->closing && peer->peer->out.bytes == 0) {
+        arili_loop_ended(peer->peer, ARIL_OK); /* as loop.h wants it of a driver */
+    }
 }
 
 static void new_link(struct proxy_peers *p, const struct arili_action *a)
@@ -150,8 +153,8 @@ static void act(struct proxy_peers *p, const struct arili_action *a)
 static bool read_some(struct proxy_peer *peer)
 {
     struct proxy_peers *p = peer->all;
-    if (peer->peer == NULL || peer->connecting || peer->peer->paused || peer->peer->ended ||
-        peer->unsaid_at == peer->unsaid_len) {
+    if (peer->peer == NULL || peer->connecting || peer->peer->paused || peer->peer->closing ||
+        peer->peer->ended || peer->unsaid_at == peer->unsaid_len) {
         return false;
     }
     const aril_span room = arili_loop_room(p->loop, peer->peer);

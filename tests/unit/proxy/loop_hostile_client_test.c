@@ -148,6 +148,20 @@ static void a_half_streamed_value_takes_its_link_with_it(void **state)
     assert_true(proxy_is_closed(s));
 }
 
+/* The end of a streamed value is not where its length says. */
+static void a_streamed_value_without_its_end_closes_both_ends(void **state)
+{
+    (void)state;
+    static uint8_t value[200002];
+    struct proxy_peer *c = proxy_accept(&p);
+    proxy_say(c, TEXT("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$200000\r\n"));
+    struct proxy_peer *s = proxy_link(&p, 0);
+    proxy_say(c, (aril_bytes){ value, sizeof value });
+    assert_true(proxy_is_closed(s));
+    proxy_heard_begins(c, "-ERR aril: the connection to the server was lost\r\n-ERR Protocol");
+    assert_true(proxy_is_closed(c));
+}
+
 static void a_client_too_slow_with_a_command_is_closed(void **state)
 {
     (void)state;
@@ -203,6 +217,7 @@ int main(void)
         T(a_client_that_goes_in_mid_command_leaves_nothing),
         T(a_command_byte_by_byte_is_that_command),
         T(a_half_streamed_value_takes_its_link_with_it),
+        T(a_streamed_value_without_its_end_closes_both_ends),
         T(a_client_too_slow_with_a_command_is_closed),
         T(a_client_that_does_not_read_is_closed),
         T(a_deaf_client_is_not_read_from_beyond_its_share),
