@@ -9,11 +9,11 @@
 /*
  * One connection of a client: its commands are read here, run in run.c, and answered in order.
  */
-#define NS_PER_MS  UINT64_C(1000000)
-#define NS_PER_S   UINT64_C(1000000000)
-#define NS_PER_US  UINT64_C(1000)
-#define ARGS_MIN   8u
-#define SPILL_MIN  512u
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S  UINT64_C(1000000000)
+#define NS_PER_US UINT64_C(1000)
+#define ARGS_MIN  8u
+#define SPILL_MIN 512u
 /* Before a client said who it is, a command is this short. */
 #define STRANGER_BYTES_MAX 65536u
 #define STRANGER_ARGS_MAX  16u
@@ -26,11 +26,10 @@ static struct arili_resp_limits limits_of(const struct arili_client *c)
 {
     const struct arili_proxy_config *config = c->settings->config;
     const bool stranger = c->tenant == NULL;
-    return (struct arili_resp_limits){
-        .bulk_max = stranger ? STRANGER_BYTES_MAX : config->arg_bytes_max,
-        .count_max = stranger ? STRANGER_ARGS_MAX : config->args_max,
-        .commands = true
-    };
+    return (struct arili_resp_limits){ .bulk_max =
+                                           stranger ? STRANGER_BYTES_MAX : config->arg_bytes_max,
+                                       .count_max = stranger ? STRANGER_ARGS_MAX : config->args_max,
+                                       .commands = true };
 }
 
 void arili_client_login(struct arili_client *c, struct arili_tenant *tenant)
@@ -48,8 +47,7 @@ void arili_client_login(struct arili_client *c, struct arili_tenant *tenant)
 }
 
 /* Who it is by where it comes from; NULL: it has to say. */
-static const char *known_tenant(const struct arili_client *c,
-                                const struct arili_identity *identity)
+static const char *known_tenant(const struct arili_client *c, const struct arili_identity *identity)
 {
     const struct arili_proxy_config *config = c->settings->config;
     const struct arili_listen_config *l = &config->listeners[c->listener];
@@ -62,8 +60,8 @@ static const char *known_tenant(const struct arili_client *c,
     }
     for (size_t t = 0; t < config->tenant_count; t++) {
         const struct arili_tenant_config *tenant = &config->tenants[t];
-        for (size_t i = 0; (l->auth & ARILI_AUTH_PEER) != 0 && identity->has_peer_cred &&
-                           i < tenant->uid_count;
+        for (size_t i = 0;
+             (l->auth & ARILI_AUTH_PEER) != 0 && identity->has_peer_cred && i < tenant->uid_count;
              i++) {
             if (tenant->uids[i] == identity->uid) {
                 return tenant->id;
@@ -361,8 +359,7 @@ void arili_client_advance(struct arili_client *c)
     answer(c);
     if (c->count == 0 && c->stream == NULL) {
         give_links(c);
-        if (c->refused_input ||
-            (c->peer.loop->draining && !c->in_command && c->job == NULL)) {
+        if (c->refused_input || (c->peer.loop->draining && !c->in_command && c->job == NULL)) {
             c->peer.closing = true;
         }
     }
@@ -679,8 +676,7 @@ static bool go_on(struct arili_client *c)
     return !c->stream_asked || try_stream(c);
 }
 
-size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint8_t *data,
-                         size_t n)
+size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint8_t *data, size_t n)
 {
     struct arili_resp_event e;
     aril_bytes in = { data, n };
