@@ -389,7 +389,7 @@ static bool stream_is_full(const struct arili_client *c)
 bool arili_client_is_held(const struct arili_client *c)
 {
     return c->job != NULL || c->login != NULL || c->waits_for_link || stream_is_full(c) ||
-           c->count >= c->settings->config->pipeline_max ||
+           (c->count >= c->settings->config->pipeline_max && c->stream == NULL) ||
            c->peer.out.bytes > c->settings->config->client_out_max || c->peer.closing;
 }
 
@@ -401,7 +401,8 @@ void arili_client_advance(struct arili_client *c)
     answer(c);
     if (c->count == 0 && c->stream == NULL) {
         give_links(c);
-        if (c->peer.loop->draining && !c->in_command && c->job == NULL) {
+        if (c->refused_input ||
+            (c->peer.loop->draining && !c->in_command && c->job == NULL)) {
             c->peer.closing = true;
         }
     }
@@ -459,6 +460,9 @@ static void say_protocol_error(struct arili_client *c, const char *text)
     if (r == NULL) {
         arili_peer_end(&c->peer);
         return;
+    }
+    if (c->stream_link != NULL) { /* the server waits for the rest of a value that has none */
+        arili_link_lost(c->stream_link, ARIL_E_INTERRUPTED, "the client's value has no end");
     }
     arili_say_error(&r->out, "ERR Protocol error: %s", text);
     r->answered = true;

@@ -325,6 +325,9 @@ void arili_link_lost(struct arili_link *link, aril_status st, const char *why)
     if (st != ARIL_E_INTERRUPTED) {
         node_failed(link, link->error[0] != '\0' ? link->error : why);
     }
+    if (holder.job != NULL) { /* before it hears of it: then it may end */
+        holder.job->link = NULL;
+    }
     while (link->count > 0) {
         struct arili_request *r = head(link)->request;
         pop(link);
@@ -334,8 +337,6 @@ void arili_link_lost(struct arili_link *link, aril_status st, const char *why)
     }
     if (holder.client != NULL) {
         arili_client_link_lost(holder.client, link, why);
-    } else if (holder.job != NULL) {
-        holder.job->link = NULL;
     }
     link_is_free(loop);
 }

@@ -31,8 +31,9 @@ enum arili_heard arili_opening_begin(struct arili_request *r, uint64_t stored_by
 {
     const struct arili_proxy_config *config = r->loop->settings->config;
     struct arili_opening *o = &r->value;
-    *o = (struct arili_opening){ .active = true, .stored_bytes = stored_bytes };
-    memcpy(o->context, context, sizeof o->context);
+    struct arili_opening fresh = { .active = true, .stored_bytes = stored_bytes };
+    memcpy(fresh.context, context, sizeof fresh.context); /* which may be o's own */
+    *o = fresh;
     if (arili_plain_bytes(stored_bytes, &o->plain_bytes) != ARIL_OK) {
         skip(o, ARILI_ENDING_TAMPERED, ARIL_E_FORMAT_LENGTH);
         return ARILI_HEARD;

@@ -308,6 +308,7 @@ static void say_pair(struct arili_request *r)
         arili_bad_tell(r, gathered(r));
     }
     if (r->field_bad || r->value.ending != ARILI_ENDING_HIT) {
+        arili_flow_consume(&r->hold, r->hold.bytes); /* a value whose field is not wanted */
         return;
     }
     struct arili_flow *out = target(r);
@@ -485,20 +486,21 @@ static void add_up(struct arili_request *r, const struct arili_resp_event *e, un
 
 /* --- Bodies --------------------------------------------------------------------------------- */
 
-static uint64_t number_of(aril_bytes text)
+/* The cursor of a scan: that of the client knows which node it is of. False: it is no number. */
+static bool cursor_came(struct arili_request *r)
 {
+    const aril_bytes text = gathered(r);
     uint64_t n = 0;
-    for (size_t i = 0; i < text.len && i < 20; i++) {
-        n = n * 10 + (uint64_t)(text.data[i] - '0');
+    for (size_t i = 0; i < text.len; i++) {
+        const uint64_t digit = (uint64_t)text.data[i] - '0';
+        if (digit > 9 || n > (UINT64_MAX - digit) / 10) {
+            return false;
+        }
+        n = n * 10 + digit;
     }
-    return n;
-}
-
-/* The cursor of a scan: that of the client knows which node it is of. */
-static void cursor_came(struct arili_request *r)
-{
-    r->got.number = (int64_t)number_of(gathered(r));
+    r->got.number = (int64_t)n;
     r->got.kind = ARILI_RESP_BULK;
+    return text.len > 0 && !r->gather_bad;
 }
 
 static void name_came(struct arili_request *r)
@@ -536,28 +538,25 @@ static void field_came(struct arili_request *r)
     }
 }
 
-static void gather_end(struct arili_request *r, unsigned depth)
+static bool is_scan(const struct arili_request *r)
+{
+    return r->shape == ARILI_SHAPE_SCAN || r->shape == ARILI_SHAPE_NAMES ||
+           r->shape == ARILI_SHAPE_HSCAN || r->shape == ARILI_SHAPE_SSCAN;
+}
+
+/* False: nonsense. */
+static bool gather_end(struct arili_request *r)
 {
     r->in_gather = false;
-    const bool first_of_scan = depth == 1 && r->aggregate == 0;
+    if (is_scan(r) && r->aggregate == 0) {
+        return cursor_came(r);
+    }
     switch (r->shape) {
     case ARILI_SHAPE_SCAN:
     case ARILI_SHAPE_NAMES:
-        first_of_scan ? cursor_came(r) : name_came(r);
-        break;
-    case ARILI_SHAPE_HSCAN:
-        if (first_of_scan) {
-            cursor_came(r);
-        } else {
-            field_came(r);
-            r->element++;
-        }
+        name_came(r);
         break;
     case ARILI_SHAPE_SSCAN:
-        if (first_of_scan) {
-            cursor_came(r);
-            break;
-        }
         {
             aril_bytes plain;
             if (open_inner(r, ARILI_INNER_MEMBER, &plain) &&
@@ -573,11 +572,12 @@ static void gather_end(struct arili_request *r, unsigned depth)
     case ARILI_SHAPE_MEMBERS:
         say_inner(r, ARILI_INNER_MEMBER);
         break;
-    default: /* PAIRS, HVALUES */
+    default: /* PAIRS, HVALUES, HSCAN */
         field_came(r);
         r->element++;
         break;
     }
+    return true;
 }
 
 static void value_end(struct arili_request *r)
@@ -619,10 +619,7 @@ static enum arili_heard body(struct arili_request *r, const struct arili_resp_ev
     }
     if (r->in_gather) {
         gather_piece(r, e->text);
-        if (e->last) {
-            gather_end(r, depth);
-        }
-        return ARILI_HEARD;
+        return !e->last || gather_end(r) ? ARILI_HEARD : ARILI_HEARD_NONSENSE;
     }
     if (r->shape == ARILI_SHAPE_COLLECT) {
         collect(r, e, depth);
@@ -761,12 +758,18 @@ static enum arili_heard one_answer(struct arili_request *r, const struct arili_r
             return ARILI_HEARD_ALL;
         }
     }
+    if (!arili_reply_fits(r, e, depth)) {
+        return ARILI_HEARD_NONSENSE;
+    }
     const bool ended = counts(r, e);
     const enum arili_heard heard = shape(r, e, block, depth);
     if (heard != ARILI_HEARD) {
         return heard;
     }
     if (ended) {
+        if (!arili_reply_is_whole(r)) {
+            return ARILI_HEARD_NONSENSE;
+        }
         finish(r);
         return ARILI_HEARD_ALL;
     }
@@ -817,18 +820,18 @@ static enum arili_heard exec_event(struct arili_request *exec, const struct aril
 {
     if (!exec->begun) {
         exec->begun = true;
-        raw(exec, e, block);
         uint64_t want = 0;
         for (const struct arili_request *r = exec->transaction; r != NULL; r = r->next) {
             want++;
         }
-        if (e->kind == ARILI_RESP_ARRAY && e->count > 0) {
+        if (!arili_exec_fits(e, want)) {
+            return ARILI_HEARD_NONSENSE;
+        }
+        raw(exec, e, block);
+        if (e->kind == ARILI_RESP_ARRAY && want > 0) {
             exec->current = exec->transaction;
             exec->pending = want;
-            return e->count == want ? ARILI_HEARD : ARILI_HEARD_NONSENSE;
-        }
-        if (e->kind == ARILI_RESP_BULK) {
-            return ARILI_HEARD_NONSENSE;
+            return ARILI_HEARD;
         }
         finish(exec);
         return ARILI_HEARD_ALL;

@@ -185,6 +185,16 @@ void arili_request_free(struct arili_loop *loop, struct arili_request *r); /* NU
 ARIL_MUST_USE aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key);
 ARIL_MUST_USE aril_status arili_request_keep_room(struct arili_request *r, size_t n);
 
+/* --- reply_form.c: which answers a command has ---------------------------------------------- */
+
+/* Whether an event that begins something belongs to an answer to r. */
+bool arili_reply_fits(const struct arili_request *r, const struct arili_resp_event *e,
+                      unsigned depth);
+/* All of the answer was read: whether nothing is missing in it. */
+bool arili_reply_is_whole(const struct arili_request *r);
+/* The first event of an answer to EXEC. */
+bool arili_exec_fits(const struct arili_resp_event *e, uint64_t commands);
+
 /* --- reply.c: answers ----------------------------------------------------------------------- */
 
 enum arili_heard {
