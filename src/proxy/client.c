@@ -32,18 +32,50 @@ static struct arili_resp_limits limits_of(const struct arili_client *c)
                                        .commands = true };
 }
 
-void arili_client_login(struct arili_client *c, struct arili_tenant *tenant)
+/* Its section; NULL: it has none, or none any more. */
+static const struct arili_tenant_config *section_of(const struct arili_client *c,
+                                                    const struct arili_tenant *tenant)
 {
-    if (c->tenant != NULL) {
+    const aril_bytes id = { (const uint8_t *)tenant->id, tenant->id_len };
+    return arili_config_tenant(c->settings->config, id);
+}
+
+/* What follows from the configuration, and from who it is. */
+static void take_limits(struct arili_client *c)
+{
+    const struct arili_tenant_config *section = c->tenant != NULL ? section_of(c, c->tenant) : NULL;
+    c->decoder.limits = limits_of(c);
+    c->name_max = section != NULL ? section->name_bytes_max : ARILI_CACHE_LISTED_KEY_MAX;
+}
+
+/* One more client of a tenant. */
+static bool has_room(const struct arili_client *c, struct arili_tenant *tenant)
+{
+    const struct arili_tenant_config *section = section_of(c, tenant);
+    const uint32_t max = section != NULL ? section->clients_max : 0;
+    if (atomic_fetch_add(&tenant->clients, 1) < max || max == 0) {
+        return true;
+    }
+    atomic_fetch_sub(&tenant->clients, 1);
+    arili_figure_add(&c->peer.loop->proxy->figures.rejected, 1);
+    return false;
+}
+
+bool arili_client_login(struct arili_client *c, struct arili_tenant *tenant)
+{
+    if (tenant != NULL && tenant != c->tenant && !has_room(c, tenant)) {
+        return false;
+    }
+    if (c->tenant != NULL && tenant != c->tenant) {
         atomic_fetch_sub(&c->tenant->clients, 1);
     }
     c->tenant = tenant;
     c->local.tenant = tenant != NULL ? tenant->id : NULL;
-    c->decoder.limits = limits_of(c);
+    take_limits(c);
     if (tenant != NULL) {
-        atomic_fetch_add(&tenant->clients, 1);
         arili_figure_add(&c->peer.loop->proxy->figures.logins, 1);
     }
+    return true;
 }
 
 /* Who it is by where it comes from; NULL: it has to say. */
@@ -78,7 +110,8 @@ static const char *known_tenant(const struct arili_client *c, const struct arili
     return NULL;
 }
 
-static void introduce(struct arili_client *c, const struct arili_identity *identity)
+/* False: its tenant has enough clients. */
+static bool introduce(struct arili_client *c, const struct arili_identity *identity)
 {
     struct arili_proxy *proxy = c->peer.loop->proxy;
     const char *id = known_tenant(c, identity);
@@ -87,8 +120,9 @@ static void introduce(struct arili_client *c, const struct arili_identity *ident
         arili_proxy_tenant(proxy, c->settings, (aril_bytes){ (const uint8_t *)id, strlen(id) },
                            &tenant) == ARIL_OK) {
         c->introduced = tenant;
-        arili_client_login(c, tenant);
+        return arili_client_login(c, tenant);
     }
+    return true;
 }
 
 aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
@@ -106,12 +140,19 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
         atomic_fetch_sub(&proxy->clients, 1);
         return ARIL_E_NOMEM;
     }
+    c->peer.loop = loop;
+    c->listener = listener;
+    c->settings = arili_settings_hold(proxy);
+    if (!introduce(c, identity)) { /* before anything knows of it */
+        arili_settings_drop(proxy, c->settings);
+        arili_free(c, sizeof *c);
+        atomic_fetch_sub(&proxy->clients, 1);
+        return ARIL_E_LIMIT;
+    }
     arili_figure_add(&proxy->figures.connections, 1);
     arili_peer_init(&c->peer, loop, ARILI_PEER_CLIENT);
     arili_flow_init(&c->value, &loop->blocks);
     c->id = atomic_fetch_add(&proxy->next_client, 1) + 1;
-    c->listener = listener;
-    c->settings = arili_settings_hold(proxy);
     c->end = &c->first;
     c->queued_end = &c->queued;
     c->value_arg = UINT32_MAX;
@@ -121,7 +162,6 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     c->address[sizeof c->address - 1] = '\0';
     const struct arili_resp_limits limits = limits_of(c);
     arili_resp_decoder_init(&c->decoder, &limits);
-    introduce(c, identity);
     *ret = c;
     return ARIL_OK;
 }
@@ -215,7 +255,7 @@ void arili_client_lost(struct arili_client *c)
     c->count = 0;
     free_requests(loop, first);
     arili_client_forget_transaction(c);
-    arili_client_login(c, NULL);
+    (void)arili_client_login(c, NULL); /* nobody may always be */
     atomic_fetch_sub(&loop->proxy->clients, 1);
 }
 
@@ -526,7 +566,7 @@ static void begin_command(struct arili_client *c, uint64_t count)
         arili_settings_drop(c->peer.loop->proxy, c->settings);
         c->settings = now;
         atomic_fetch_add(&now->refs, 1);
-        c->decoder.limits = limits_of(c);
+        take_limits(c);
     }
 }
 

@@ -40,7 +40,10 @@ static void logged_in(struct arili_client *c, struct arili_request *r, const cha
         arili_say_error(&r->out, "%s", wrong_text);
         return;
     }
-    arili_client_login(c, tenant);
+    if (!arili_client_login(c, tenant)) {
+        arili_say_error(&r->out, "ERR aril: this tenant has all the clients that it may have");
+        return;
+    }
     if (hello) {
         c->resp3 = resp3;
         arili_client_describe(c);
@@ -287,8 +290,8 @@ static enum arili_ran reset(struct arili_running *run)
     c->database = 0;
     c->resp3 = false;
     c->local.name[0] = '\0';
-    if (c->tenant != c->introduced) {
-        arili_client_login(c, c->introduced);
+    if (c->tenant != c->introduced && !arili_client_login(c, c->introduced)) {
+        (void)arili_client_login(c, NULL);
     }
     struct arili_request *r = arili_here(run);
     if (r == NULL) {

@@ -128,6 +128,7 @@ struct arili_client {
     uint32_t listener;
     struct arili_settings *settings; /* as of its last command */
     struct arili_tenant *tenant;     /* NULL: not logged in */
+    uint64_t name_max;               /* of its tenant's keys */
     struct arili_tenant *introduced; /* who it is by where it comes from; may be NULL */
     struct arili_change {            /* keys that the transaction changes */
         uint64_t hash, not_after_ms;
@@ -266,7 +267,9 @@ void arili_client_describe(struct arili_client *c);
 void arili_client_forget_transaction(struct arili_client *c);
 /* What it may do now: whether commands are held up. */
 bool arili_client_is_held(const struct arili_client *c);
-void arili_client_login(struct arili_client *c, struct arili_tenant *tenant);
+/* It is that tenant from here on; NULL: nobody. False: the tenant has all the clients that it may
+ * have, and c is who it was. */
+bool arili_client_login(struct arili_client *c, struct arili_tenant *tenant);
 
 /* run.c: commands. */
 enum arili_ran {

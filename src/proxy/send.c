@@ -268,14 +268,16 @@ bool arili_run_keys(struct arili_running *run)
 
 bool arili_run_place(struct arili_running *run, aril_bytes key, struct arili_place *ret)
 {
-    const aril_status st = arili_place_make(run->c->peer.loop->names, run->c->tenant, run->keys,
-                                            run->c->database, key, ret);
+    const aril_status st = key.len > run->c->name_max
+                               ? ARIL_E_USAGE_RANGE
+                               : arili_place_make(run->c->peer.loop->names, run->c->tenant,
+                                                  run->keys, run->c->database, key, ret);
     if (st == ARIL_OK) {
         return true;
     }
     if (st == ARIL_E_USAGE_RANGE) {
-        (void)arili_refuse(run, "ERR aril: a key has 1 to %u bytes, this one has %zu",
-                           ARILI_CACHE_LISTED_KEY_MAX, key.len);
+        (void)arili_refuse(run, "ERR aril: a key has 1 to %llu bytes, this one has %zu",
+                           (unsigned long long)run->c->name_max, key.len);
     } else {
         (void)arili_refuse(run, "ERR aril: %s", aril_status_text(st));
     }
