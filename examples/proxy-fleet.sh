@@ -20,12 +20,12 @@ unset ARIL_KEYRING ARIL_KEYSTORE ARIL_CACHE_STORE CREDENTIALS_DIRECTORY REDISCLI
 
 work=
 step=0
-jobs_=() # all that was started here and may still run
-loads=()
+declare -A started=() # by process id: servers and proxies that nobody has waited for
+loads=()              # process ids of redis-benchmark
 finish() {
     local code=$? pid
     trap - EXIT
-    for pid in "${loads[@]}" "${jobs_[@]}"; do
+    for pid in "${loads[@]}" "${!started[@]}"; do
         { kill -9 "$pid" && wait "$pid"; } 2>/dev/null || true
     done
     [[ -z $work ]] || rm -rf "$work"
@@ -99,7 +99,7 @@ start_server() { # NUMBER: on its port
         --save '' --rdbcompression no --appendonly yes --appendfsync always \
         --cluster-enabled yes --cluster-node-timeout 2000 --cluster-require-full-coverage no --logfile "$work/server$1/log" >/dev/null 2>&1 </dev/null &
     servers[$1]=$!
-    jobs_+=("$!")
+    started[$!]=1
 }
 server() { # NUMBER COMMAND...
     redis-cli -h 127.0.0.1 -p "${ports[$1]}" "${@:2}"
@@ -119,6 +119,7 @@ start_new_server() { # NUMBER: on a port that is free, and the one of its bus 10
             kill -0 "${servers[$1]}" 2>/dev/null || break # the port was taken meanwhile
             sleep 0.1
         done
+        unset "started[${servers[$1]}]"
     done
     fail "no redis-server of a Cluster could be started"
 }
@@ -188,9 +189,11 @@ prepare_proxy() { # NAME
     } >"$1/arild.conf"
     must "$arild" --config "$1/arild.conf" --check-config
 }
+declare -A proxies
 start_proxy() { # NAME
     "$arild" --config "$1/arild.conf" >>"$1/log" 2>&1 </dev/null &
-    jobs_+=("$!")
+    proxies[$1]=$!
+    started[$!]=1
     await "arild $1 does not get ready" is_ready "$1"
 }
 status() { # PROXY: as one JSON object, in the file "out"
@@ -238,7 +241,7 @@ for tenant in acme globex; do
     done >"put.$tenant"
     for ((i = 0; i < values; i++)); do
         printf 'GET fruit:%d\n' "$i"
-    done >get
+    done >reads
     for ((i = 0; i < values; i++)); do
         printf 'pomegranate-%d-of-%s\n' "$i" "$tenant"
     done >"values.$tenant"
@@ -252,7 +255,7 @@ put_all() { # PROXY TENANT
     [[ $(grep -cx OK out) == $((values + of_load)) ]] || fail "$1 did not take what $2 wrote"
 }
 all_there() { # PROXY TENANT
-    as "$1" "$2" <get >out
+    as "$1" "$2" <reads >out
     cmp -s out "values.$2" || fail "$1 gave $2 other values"
 }
 everything_is_there() {
@@ -278,7 +281,7 @@ loads_run() {
         kill -0 "$pid" 2>/dev/null || fail "load broke off: $(tail -n 1 load.*)"
     done
 }
-end_loads() {
+end_loads() { # which ran to this moment
     local pid
     loads_run
     for pid in "${loads[@]}"; do
@@ -289,7 +292,7 @@ end_loads() {
 has_more_hits() { # PROXY TENANT THAN
     (($(figure "$1" "$2" hits) > $3))
 }
-works_on() { # every load: until each proxy answered more for each tenant
+works_on() { # PROXY...: until each had more hits of each tenant, without an error
     local proxy tenant before
     for proxy in "$@"; do
         for tenant in "${tenants[@]}"; do
@@ -358,8 +361,6 @@ done_ "rotated both data keys under load: both proxies seal with the new ones, a
 
 # --- a revoked proxy
 
-status south
-tenants=(acme globex)
 must authority node revoke south --yes
 publish
 pull north
@@ -376,4 +377,78 @@ put_all north globex
 all_there north acme
 all_there north globex
 done_ "revoked south: it gets no keys and finds nothing new; north has new names and starts cold"
+
+stop_proxy() { # NAME
+    kill -TERM "${proxies[$1]}"
+    wait "${proxies[$1]}" 2>/dev/null || fail "arild $1 ended with exit code $?"
+    unset "started[${proxies[$1]}]"
+}
+stop_proxy south
+
+# --- a shredded tenant
+
+load north acme
+must authority shred globex --destroy-old-root --yes
+publish
+pull north
+has_no_keys() { [[ $(as north globex GET fruit:0) == "ERR aril: no keys"* ]]; }
+await "north still has keys of globex" has_no_keys
+errs "^ERR aril: no keys" north globex SET fruit:0 new
+all_there north acme
+must authority shred --status --json
+grep -q '"nodes_open": 0' out || fail "a node still has keys of globex"
+tenants=(acme)
+works_on north
+end_loads
+done_ "shredded globex: its commands are errors, no node has its keys, and acme goes on"
+
+# --- a server that is killed
+
+kill -9 "${servers[1]}"
+{ wait "${servers[1]}" || true; } 2>/dev/null
+unset "started[${servers[1]}]"
+each_is_right_or_an_error() { # nothing else, and some of both
+    local i said right=0 errors=0
+    as north acme <reads >out
+    for ((i = 0; i < values; i++)); do
+        read -r said || fail "fewer answers than commands"
+        case $said in
+            "pomegranate-$i-of-acme") right=$((right + 1)) ;;
+            "ERR aril:"* | CLUSTERDOWN*) errors=$((errors + 1)) ;;
+            *) fail "fruit:$i: '$said' with a server killed" ;;
+        esac
+        # An error has an empty line behind it.
+        [[ $said == pomegranate-* ]] || read -r said
+    done <out
+    ((right > 0 && errors > 0))
+}
+await "no right answer, or no error, with a server killed" each_is_right_or_an_error
+start_server 1
+await "the server does not come back" is_answering 1
+await "the Cluster does not come up again" cluster_is_up
+comes_back() { as north acme <reads | cmp -s - values.acme; }
+await "not every value is back" comes_back
+answers "after the revocation" north acme GET fruit:after
+done_ "killed a server: its keys were errors, the others went on; it came back, and nothing is lost"
+
+# --- what a reader of the servers sees
+
+for number in 0 1 2; do
+    server "$number" SAVE >/dev/null
+done
+stop_proxy north
+cat server?/dump.rdb server?/appendonlydir/* >dump
+grep -qa 'a1:' dump || fail "the servers hold no sealed name"
+for word in pomegranate greeting fruit revocation acme globex key:0000; do
+    ! grep -qaiF -- "$word" dump || fail "the servers hold the word $word"
+    hex=$(printf %s "$word" | od -An -v -tx1 | tr -d ' \n')
+    ! grep -qaiF -- "$hex" dump || fail "the servers hold the word $word in hexadecimal digits"
+done
+token=$(<token.acme)
+for log in north/log south/log server?/log; do
+    for word in pomegranate greeting fruit: "${token:6:20}"; do
+        ! grep -qF -- "$word" "$log" || fail "$log holds the word $word"
+    done
+done
+done_ "searched snapshots, append-only files and logs: no value, no key, no tenant, no token"
 echo ok
