@@ -23,4 +23,11 @@ if(ARIL_BENCH AND bench_sources)
         "${source_dir}/include" "${source_dir}/src" "${source_dir}/bench")
     target_link_libraries(aril_bench PRIVATE
         aril_flags aril_inside aril_openssl_headers PkgConfig::JANSSON)
+    add_dependencies(aril_bench arild)
+
+    # Counts what arild copies; loaded by it alone, for one measurement.
+    add_library(aril_bench_copies MODULE "${source_dir}/bench/preload/copies.c")
+    target_compile_options(aril_bench_copies PRIVATE -fno-builtin -U_FORTIFY_SOURCE)
+    target_link_libraries(aril_bench_copies PRIVATE aril_flags)
+    add_dependencies(aril_bench aril_bench_copies)
 endif()

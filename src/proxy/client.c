@@ -349,7 +349,7 @@ static bool stream_is_full(const struct arili_client *c)
 bool arili_client_is_held(const struct arili_client *c)
 {
     return c->job != NULL || c->login != NULL || c->waits_for_link || stream_is_full(c) ||
-           c->count >= c->settings->config->pipeline_max ||
+           (c->count >= c->settings->config->pipeline_max && c->stream == NULL) ||
            c->peer.out.bytes > c->settings->config->client_out_max || c->peer.closing;
 }
 

@@ -178,8 +178,8 @@ static void step(struct arili_job *job, struct arili_request *answer)
         return;
     }
     if (got->kind == ARILI_RESP_ARRAY && !got->inner_error) {
-        arili_figure_add(m->aside ? &m->tenant->figures.quarantined : &m->tenant->figures.removed,
-                         1);
+        const bool moved = m->aside && !m->bad->in_hash; /* a field cannot be moved alone */
+        arili_figure_add(moved ? &m->tenant->figures.quarantined : &m->tenant->figures.removed, 1);
     }
     done_with(m);
 }

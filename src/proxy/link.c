@@ -216,6 +216,51 @@ void arili_link_give(struct arili_link *link)
     link_is_free(loop);
 }
 
+/* --- Servers that failed -------------------------------------------------------------------- */
+
+static bool is_coming(const struct arili_loop *loop, const struct arili_node *node)
+{
+    for (struct arili_peer *p = loop->all_links; p != NULL; p = p->next) {
+        const struct arili_link *link = (const struct arili_link *)p;
+        if (link->node == node && !p->ended && link->state != ARILI_LINK_READY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Over a Cluster one of them is enough, and links that are there never log in again. */
+static void look_who_is_up(struct arili_loop *loop)
+{
+    for (struct arili_peer *p = loop->all_links; p != NULL && loop->slots != NULL; p = p->next) {
+        const struct arili_link *link = (const struct arili_link *)p;
+        if (!p->ended && link->state == ARILI_LINK_READY && link->node->failures == 0) {
+            atomic_store(&loop->proxy->server_down, false);
+            return;
+        }
+    }
+}
+
+void arili_links_probe(struct arili_loop *loop)
+{
+    const uint32_t max = loop->settings->config->upstream.links_max;
+    if (!atomic_load(&loop->proxy->server_down) || loop->draining) {
+        return;
+    }
+    look_who_is_up(loop);
+    for (struct arili_node *n = loop->nodes; n != NULL; n = n->next) {
+        if (n->failures == 0 || n->gone || n->links >= max || n->retry_at_ns > loop->now_ns ||
+            is_coming(loop, n)) {
+            continue;
+        }
+        struct arili_link *link = link_new(loop, n, false);
+        if (link != NULL && !link->peer.ended) {
+            link->next_idle = n->idle;
+            n->idle = link;
+        }
+    }
+}
+
 /* --- The end -------------------------------------------------------------------------------- */
 
 static void forget_idle(struct arili_link *link)
@@ -239,8 +284,10 @@ static void node_failed(struct arili_link *link, const char *why)
     node->retry_at_ns = loop->now_ns + (wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS) * NS_PER_MS;
     arili_figure_add(&loop->proxy->figures.link_failures, 1);
     atomic_store(&loop->proxy->server_down, true);
-    arili_address_text(&node->address, text);
-    arili_proxy_say(loop->proxy, 1, "server %s: %s", text, why);
+    if ((node->failures & (node->failures - 1)) == 0) { /* 1, 2, 4, ...: it may be down for days */
+        arili_address_text(&node->address, text);
+        arili_proxy_say(loop->proxy, 1, "server %s: %s", text, why);
+    }
     arili_cluster_refresh(loop);
 }
 

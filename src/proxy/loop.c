@@ -416,6 +416,7 @@ void arili_loop_tick(struct arili_loop *loop, uint64_t now_ns)
         }
     }
     tick_links(loop, now_ns);
+    arili_links_probe(loop);
     arili_jobs_tick(loop);
 }
 

@@ -235,6 +235,9 @@ void arili_link_connected(struct arili_link *link);
 /* It is over: everybody who waits for it is told. */
 void arili_link_lost(struct arili_link *link, aril_status st, const char *why);
 void arili_link_unstick(struct arili_link *link);
+/* Servers that failed are tried again without a client, too: a proxy that is not ready gets none,
+ * and would never be. */
+void arili_links_probe(struct arili_loop *loop);
 void arili_link_free(struct arili_link *link);
 struct arili_node *arili_node_of(struct arili_loop *loop, const struct arili_address *address);
 void arili_link_command(struct arili_link *link, const aril_bytes *args, size_t count);

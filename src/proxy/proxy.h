@@ -46,7 +46,7 @@ ARIL_MUST_USE aril_status arili_proxy_reload(struct arili_proxy *proxy,
 void arili_proxy_refresh(struct arili_proxy *proxy);
 /* ARIL_OK when clients can be served: keyring open, a server reachable. The message says why not. */
 ARIL_MUST_USE aril_status arili_proxy_ready(struct arili_proxy *proxy, aril_error *error);
-/* All figures: docs/proxy.md has the list. */
+/* All figures: docs/OPERATIONS.md has the list. */
 void arili_proxy_metrics(struct arili_proxy *proxy, const aril_metrics_sink *sink);
 /* The same and more as JSON, for the status page and `aril proxy top`: ret is NUL-terminated and
  * ends with arili_free(ret, *ret_bytes). */

@@ -308,6 +308,7 @@ static void say_pair(struct arili_request *r)
         arili_bad_tell(r, gathered(r));
     }
     if (r->field_bad || r->value.ending != ARILI_ENDING_HIT) {
+        arili_flow_consume(&r->hold, r->hold.bytes); /* a value whose field is not wanted */
         return;
     }
     struct arili_flow *out = target(r);
