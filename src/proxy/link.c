@@ -207,6 +207,9 @@ void arili_link_give(struct arili_link *link)
         arili_link_lost(link, ARIL_E_INTERRUPTED, "given up");
         return;
     }
+    if (link->peer.paused) { /* for one who does not read; the next one does */
+        arili_peer_resume(&link->peer);
+    }
     link->next_idle = link->node->idle;
     link->node->idle = link;
     link_is_free(loop);
