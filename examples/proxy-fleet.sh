@@ -405,6 +405,7 @@ done_ "shredded globex: its commands are errors, no node has its keys, and acme 
 # --- a server that is killed
 
 kill -9 "${servers[1]}"
+{ wait "${servers[1]}"; } 2>/dev/null || true # its end is no news
 { wait "${servers[1]}" || true; } 2>/dev/null
 unset "started[${servers[1]}]"
 each_is_right_or_an_error() { # nothing else, and some of both
