@@ -97,7 +97,8 @@ start_server() { # NUMBER: on its port
     # What is acknowledged is on disk, so that a killed server loses nothing.
     redis-server --dir "$work/server$1" --daemonize no --bind 127.0.0.1 --port "${ports[$1]}" \
         --save '' --rdbcompression no --appendonly yes --appendfsync always \
-        --cluster-enabled yes --cluster-node-timeout 2000 --cluster-require-full-coverage no --logfile "$work/server$1/log" >/dev/null 2>&1 </dev/null &
+        --cluster-enabled yes --cluster-node-timeout 2000 --cluster-require-full-coverage no \
+        --logfile "$work/server$1/log" >/dev/null 2>&1 </dev/null &
     servers[$1]=$!
     started[$!]=1
 }
@@ -232,7 +233,7 @@ done_ "started two proxies: what one wrote the other reads; tenants do not see o
 
 # --- values, and load
 
-# Fifty values a tenant, and the keys that redis-benchmark asks for: so nothing asked for is missing.
+# Fifty values a tenant, and all keys that redis-benchmark asks for, so that no read has to miss.
 values=50
 of_load=100
 for tenant in acme globex; do
@@ -278,7 +279,7 @@ load() { # PROXY TENANT: until it is ended; an error ends it too
 loads_run() {
     local pid
     for pid in "${loads[@]}"; do
-        kill -0 "$pid" 2>/dev/null || fail "load broke off: $(tail -n 1 load.*)"
+        kill -0 "$pid" 2>/dev/null || fail "load broke off: $(tail -q -n 1 load.*)"
     done
 }
 end_loads() { # which ran to this moment
