@@ -116,9 +116,9 @@ static void take_away(struct removing *m)
     struct arili_job *job = &m->job;
     const struct arili_bad *bad = m->bad;
     char aside[ARILI_CACHE_NAME_TEXT + 64];
-    const int n = snprintf(aside, sizeof aside, "%s%.*s:%llu",
-                           job->loop->settings->config->quarantine, (int)m->place.name_len,
-                           m->place.name, (unsigned long long)job->loop->now_ms);
+    const int n =
+        snprintf(aside, sizeof aside, "%s%.*s:%llu", job->loop->settings->config->quarantine,
+                 (int)m->place.name_len, m->place.name, (unsigned long long)job->loop->now_ms);
     const aril_bytes multi = ARILI_LITERAL("MULTI");
     const aril_bytes exec = ARILI_LITERAL("EXEC");
     const aril_bytes unlink_it[] = { ARILI_LITERAL("UNLINK"), name_of(m) };
