@@ -231,8 +231,8 @@ void arili_link_prepare(struct arili_link *link, bool resp3, uint32_t database);
 void arili_link_give(struct arili_link *link);
 /* Memory for one more answer that is expected. */
 bool arili_link_has_room(struct arili_link *link);
-/* An answer to r, a client's or a job's, is expected; a job asked for room before. False: no memory,
- * the link is ended, and r was told. */
+/* An answer to r, a client's or a job's, is expected; a job asked for room before. False: no
+ * memory, the link is ended, and r was told. */
 bool arili_link_expect(struct arili_link *link, struct arili_request *r, enum arili_swallow what);
 size_t arili_link_came(struct arili_link *link, struct arili_block *block, uint8_t *data, size_t n);
 void arili_link_connected(struct arili_link *link);
