@@ -357,10 +357,8 @@ static void answer(struct arili_client *c)
 {
     while (c->first != NULL && c->first->answered && !c->first->frozen && !c->peer.ended) {
         if (c->first->bad != NULL) {
-            arili_job_remove(c->first);
-            if (c->first->frozen) {
-                return;
-            }
+            arili_job_remove(c->first); /* which may have ended already, and popped it */
+            continue;
         }
         pop(c);
     }

@@ -42,19 +42,10 @@ void arili_bad_tell(struct arili_request *r, aril_bytes text)
 
 /* --- Steps ---------------------------------------------------------------------------------- */
 
-static void free_bad(struct arili_bad *bad)
-{
-    arili_free(bad, sizeof *bad + bad->key_len + bad->field_len);
-}
-
 static void removing_done(struct arili_job *job)
 {
     struct removing *m = (struct removing *)job;
-    while (m->bad != NULL) {
-        struct arili_bad *next = m->bad->next;
-        free_bad(m->bad);
-        m->bad = next;
-    }
+    arili_bad_free(m->bad);
     arili_tenant_keys_drop(m->keys);
 }
 
@@ -74,7 +65,8 @@ static void done_with(struct removing *m)
 {
     struct arili_bad *bad = m->bad;
     m->bad = bad->next;
-    free_bad(bad);
+    bad->next = NULL;
+    arili_bad_free(bad);
     m->job.tries = 0;
     if (m->job.link != NULL && m->job.stage == 1) { /* else it still watches, and is closed */
         m->job.link->sticky = false;
@@ -187,8 +179,10 @@ static void step(struct arili_job *job, struct arili_request *answer)
 void arili_job_remove(struct arili_request *r)
 {
     struct removing *m = (struct removing *)arili_job_new(r->loop, sizeof *m, r->client, r, step);
-    if (m == NULL) {
-        return; /* it is found again */
+    if (m == NULL) { /* it is found again */
+        arili_bad_free(r->bad);
+        r->bad = NULL;
+        return;
     }
     m->job.done = removing_done;
     m->job.database = r->database;

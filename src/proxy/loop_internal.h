@@ -229,10 +229,15 @@ struct arili_link *arili_link_take(struct arili_loop *loop, struct arili_node *n
 void arili_link_prepare(struct arili_link *link, bool resp3, uint32_t database);
 /* Back; closed when it owes something or has state. */
 void arili_link_give(struct arili_link *link);
-/* An answer to r is expected. False: no memory, and the link is ended. */
+/* Memory for one more answer that is expected. */
+bool arili_link_has_room(struct arili_link *link);
+/* An answer to r, a client's or a job's, is expected; a job asked for room before. False: no
+ * memory, the link is ended, and r was told. */
 bool arili_link_expect(struct arili_link *link, struct arili_request *r, enum arili_swallow what);
 size_t arili_link_came(struct arili_link *link, struct arili_block *block, uint8_t *data, size_t n);
 void arili_link_connected(struct arili_link *link);
+/* Whoever waits for a link looks again: there may be one, or the reason why there is none. */
+void arili_links_wake(struct arili_loop *loop);
 /* It is over: everybody who waits for it is told. */
 void arili_link_lost(struct arili_link *link, aril_status st, const char *why);
 void arili_link_unstick(struct arili_link *link);
@@ -317,7 +322,8 @@ void arili_job_opens(struct arili_request *r, struct arili_tenant *tenant,
 void arili_job_answered(struct arili_job *job, struct arili_request *r);
 void arili_jobs_tick(struct arili_loop *loop);
 
-/* job_remove.c: what r found bad is done with as the policy says; r is frozen meanwhile. */
+/* job_remove.c: what r found bad is done with as the policy says; r is frozen meanwhile, and gone
+ * when that could not be begun. r->bad is empty then. */
 void arili_job_remove(struct arili_request *r);
 
 /* cluster.c */

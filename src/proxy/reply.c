@@ -32,7 +32,7 @@ struct arili_request *arili_request_new(struct arili_loop *loop)
     return r;
 }
 
-static void bad_free(struct arili_bad *bad)
+void arili_bad_free(struct arili_bad *bad)
 {
     while (bad != NULL) {
         struct arili_bad *next = bad->next;
@@ -68,7 +68,7 @@ void arili_request_free(struct arili_loop *loop, struct arili_request *r)
     arili_free(r->room, r->room_len);
     arili_free(r->gather, r->gather_cap);
     arili_free(r->field, r->field_cap);
-    bad_free(r->bad);
+    arili_bad_free(r->bad);
     if (r->sum != NULL && --r->sum->refs == 0) {
         arili_free(r->sum, sizeof *r->sum);
     }

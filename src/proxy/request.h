@@ -180,6 +180,8 @@ struct arili_request {
     bool wants_memory; /* or for memory */
 };
 
+void arili_bad_free(struct arili_bad *bad); /* and all behind it */
+
 /* Zeroed, with its loop's blocks. NULL: no memory. */
 struct arili_request *arili_request_new(struct arili_loop *loop);
 void arili_request_free(struct arili_loop *loop, struct arili_request *r); /* NULL is fine */
