@@ -133,7 +133,7 @@ static enum arili_ran set(struct arili_running *run, const struct arili_place *p
         if (i != value) {
             /* Who forgets the quotes has half of a value here: the server's error needs none of it.
              */
-            const bool known = i < value || is_option(run->args, i);
+            const bool known = is_option(run->args, i);
             arili_send_arg(run, known ? run->args[i] : ARILI_LITERAL("?"));
         } else if (!arili_send_value(run, place->context, not_after, run->args[i],
                                      held_value(run, i))) {
