@@ -142,6 +142,18 @@ static void serve(void)
 
 /* --- Clients -------------------------------------------------------------------------------- */
 
+#define STREAMED 70000u
+/* A value that goes to the server while it comes; made by make_streamed(). */
+static char streamed[STREAMED + 64];
+
+static void make_streamed(void)
+{
+    const int n =
+        snprintf(streamed, sizeof streamed, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%u\r\n", STREAMED);
+    memset(streamed + n, 'x', STREAMED);
+    memcpy(streamed + n + STREAMED, "\r\nPING\r\n", sizeof "\r\nPING\r\n");
+}
+
 static const struct scenario {
     const char *text;
     size_t answers;
@@ -152,6 +164,7 @@ static const struct scenario {
     { "MULTI\r\nTTL k\r\nSET k v\r\nEXEC\r\nPING\r\n", 5 },
     { "WATCH k\r\nTTL k\r\nUNWATCH\r\nSCAN 0\r\n", 4 },
     { "GETEX k PERSIST\r\nSET k v KEEPTTL\r\nPING\r\n", 3 },
+    { streamed, 2 },
     { "DBSIZE\r\nKEYS *\r\nRANDOMKEY\r\n", 3 },
 };
 
@@ -187,6 +200,7 @@ static bool run(const struct scenario *s, unsigned nth)
 
 static void sweep(void)
 {
+    make_streamed();
     proxy_peers_end(&p);
     for (size_t i = 0; i < COUNT(scenarios); i++) {
         unsigned nth = 1;
