@@ -33,6 +33,24 @@ static struct arili_resp_limits limits_of(const struct arili_client *c)
     };
 }
 
+aril_bytes arili_client_from(const struct arili_client *c)
+{
+    return (aril_bytes){ (const uint8_t *)c->address, strnlen(c->address, sizeof c->address) };
+}
+
+void arili_client_refused(struct arili_client *c, aril_status st, const char *why)
+{
+    struct arili_proxy *proxy = c->peer.loop->proxy;
+    struct arili_telling t = { .kind = ARILI_TELL_REFUSED,
+                               .status = st,
+                               .subject = arili_client_from(c) };
+    arili_figure_add(&proxy->figures.login_failures, 1);
+    if (arili_proxy_may_tell(proxy, NULL, &t)) {
+        arili_proxy_tell(proxy, &t);
+        arili_proxy_say(proxy, 2, "client %s: %s", c->address, why);
+    }
+}
+
 void arili_client_login(struct arili_client *c, struct arili_tenant *tenant)
 {
     if (c->tenant != NULL) {
@@ -43,7 +61,12 @@ void arili_client_login(struct arili_client *c, struct arili_tenant *tenant)
     c->decoder.limits = limits_of(c);
     if (tenant != NULL) {
         atomic_fetch_add(&tenant->clients, 1);
-        arili_figure_add(&c->peer.loop->proxy->figures.logins, 1);
+        struct arili_proxy *proxy = c->peer.loop->proxy;
+        struct arili_telling t = { .kind = ARILI_TELL_LOGIN, .subject = arili_client_from(c) };
+        arili_figure_add(&proxy->figures.logins, 1);
+        if (arili_proxy_may_tell(proxy, tenant, &t)) {
+            arili_proxy_tell(proxy, &t);
+        }
     }
 }
 
