@@ -253,6 +253,9 @@ void daemon_announce(const struct daemon *d)
                "connect with: redis-cli -h %s -p %u\n",
                aril_version(), address, d->standalone.folder, a->host, (unsigned)a->port);
     }
+    if (!d->options->json) {
+        printf("look at it with: aril proxy top %s/" STANDALONE_ADMIN "\n", d->standalone.folder);
+    }
     if (!d->options->json && d->made_keyring) {
         printf("a keyring without recovery was made: who loses %s/keyring.key loses the data\n",
                d->standalone.folder);

@@ -9,11 +9,11 @@
 /*
  * One connection of a client: its commands are read here, run in run.c, and answered in order.
  */
-#define NS_PER_MS  UINT64_C(1000000)
-#define NS_PER_S   UINT64_C(1000000000)
-#define NS_PER_US  UINT64_C(1000)
-#define ARGS_MIN   8u
-#define SPILL_MIN  512u
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S  UINT64_C(1000000000)
+#define NS_PER_US UINT64_C(1000)
+#define ARGS_MIN  8u
+#define SPILL_MIN 512u
 /* Before a client said who it is, a command is this short. */
 #define STRANGER_BYTES_MAX 65536u
 #define STRANGER_ARGS_MAX  16u
@@ -26,11 +26,10 @@ static struct arili_resp_limits limits_of(const struct arili_client *c)
 {
     const struct arili_proxy_config *config = c->settings->config;
     const bool stranger = c->tenant == NULL;
-    return (struct arili_resp_limits){
-        .bulk_max = stranger ? STRANGER_BYTES_MAX : config->arg_bytes_max,
-        .count_max = stranger ? STRANGER_ARGS_MAX : config->args_max,
-        .commands = true
-    };
+    return (struct arili_resp_limits){ .bulk_max =
+                                           stranger ? STRANGER_BYTES_MAX : config->arg_bytes_max,
+                                       .count_max = stranger ? STRANGER_ARGS_MAX : config->args_max,
+                                       .commands = true };
 }
 
 aril_bytes arili_client_from(const struct arili_client *c)
@@ -51,16 +50,47 @@ void arili_client_refused(struct arili_client *c, aril_status st, const char *wh
     }
 }
 
-void arili_client_login(struct arili_client *c, struct arili_tenant *tenant)
+/* Its section; NULL: it has none, or none any more. */
+static const struct arili_tenant_config *section_of(const struct arili_client *c,
+                                                    const struct arili_tenant *tenant)
 {
-    if (c->tenant != NULL) {
+    const aril_bytes id = { (const uint8_t *)tenant->id, tenant->id_len };
+    return arili_config_tenant(c->settings->config, id);
+}
+
+/* What follows from the configuration, and from who it is. */
+static void take_limits(struct arili_client *c)
+{
+    const struct arili_tenant_config *section = c->tenant != NULL ? section_of(c, c->tenant) : NULL;
+    c->decoder.limits = limits_of(c);
+    c->name_max = section != NULL ? section->name_bytes_max : ARILI_CACHE_LISTED_KEY_MAX;
+}
+
+/* One more client of a tenant. */
+static bool has_room(const struct arili_client *c, struct arili_tenant *tenant)
+{
+    const struct arili_tenant_config *section = section_of(c, tenant);
+    const uint32_t max = section != NULL ? section->clients_max : 0;
+    if (atomic_fetch_add(&tenant->clients, 1) < max || max == 0) {
+        return true;
+    }
+    atomic_fetch_sub(&tenant->clients, 1);
+    arili_figure_add(&c->peer.loop->proxy->figures.rejected, 1);
+    return false;
+}
+
+bool arili_client_login(struct arili_client *c, struct arili_tenant *tenant)
+{
+    if (tenant != NULL && tenant != c->tenant && !has_room(c, tenant)) {
+        return false;
+    }
+    if (c->tenant != NULL && tenant != c->tenant) {
         atomic_fetch_sub(&c->tenant->clients, 1);
     }
     c->tenant = tenant;
     c->local.tenant = tenant != NULL ? tenant->id : NULL;
-    c->decoder.limits = limits_of(c);
+    take_limits(c);
     if (tenant != NULL) {
-        atomic_fetch_add(&tenant->clients, 1);
         struct arili_proxy *proxy = c->peer.loop->proxy;
         struct arili_telling t = { .kind = ARILI_TELL_LOGIN, .subject = arili_client_from(c) };
         arili_figure_add(&proxy->figures.logins, 1);
@@ -68,11 +98,11 @@ void arili_client_login(struct arili_client *c, struct arili_tenant *tenant)
             arili_proxy_tell(proxy, &t);
         }
     }
+    return true;
 }
 
 /* Who it is by where it comes from; NULL: it has to say. */
-static const char *known_tenant(const struct arili_client *c,
-                                const struct arili_identity *identity)
+static const char *known_tenant(const struct arili_client *c, const struct arili_identity *identity)
 {
     const struct arili_proxy_config *config = c->settings->config;
     const struct arili_listen_config *l = &config->listeners[c->listener];
@@ -85,8 +115,8 @@ static const char *known_tenant(const struct arili_client *c,
     }
     for (size_t t = 0; t < config->tenant_count; t++) {
         const struct arili_tenant_config *tenant = &config->tenants[t];
-        for (size_t i = 0; (l->auth & ARILI_AUTH_PEER) != 0 && identity->has_peer_cred &&
-                           i < tenant->uid_count;
+        for (size_t i = 0;
+             (l->auth & ARILI_AUTH_PEER) != 0 && identity->has_peer_cred && i < tenant->uid_count;
              i++) {
             if (tenant->uids[i] == identity->uid) {
                 return tenant->id;
@@ -103,7 +133,8 @@ static const char *known_tenant(const struct arili_client *c,
     return NULL;
 }
 
-static void introduce(struct arili_client *c, const struct arili_identity *identity)
+/* False: its tenant has enough clients. */
+static bool introduce(struct arili_client *c, const struct arili_identity *identity)
 {
     struct arili_proxy *proxy = c->peer.loop->proxy;
     const char *id = known_tenant(c, identity);
@@ -112,8 +143,9 @@ static void introduce(struct arili_client *c, const struct arili_identity *ident
         arili_proxy_tenant(proxy, c->settings, (aril_bytes){ (const uint8_t *)id, strlen(id) },
                            &tenant) == ARIL_OK) {
         c->introduced = tenant;
-        arili_client_login(c, tenant);
+        return arili_client_login(c, tenant);
     }
+    return true;
 }
 
 aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
@@ -131,12 +163,19 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
         atomic_fetch_sub(&proxy->clients, 1);
         return ARIL_E_NOMEM;
     }
+    c->peer.loop = loop;
+    c->listener = listener;
+    c->settings = arili_settings_hold(proxy);
+    if (!introduce(c, identity)) { /* before anything knows of it */
+        arili_settings_drop(proxy, c->settings);
+        arili_free(c, sizeof *c);
+        atomic_fetch_sub(&proxy->clients, 1);
+        return ARIL_E_LIMIT;
+    }
     arili_figure_add(&proxy->figures.connections, 1);
     arili_peer_init(&c->peer, loop, ARILI_PEER_CLIENT);
     arili_flow_init(&c->value, &loop->blocks);
     c->id = atomic_fetch_add(&proxy->next_client, 1) + 1;
-    c->listener = listener;
-    c->settings = arili_settings_hold(proxy);
     c->end = &c->first;
     c->queued_end = &c->queued;
     c->value_arg = UINT32_MAX;
@@ -146,7 +185,6 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     c->address[sizeof c->address - 1] = '\0';
     const struct arili_resp_limits limits = limits_of(c);
     arili_resp_decoder_init(&c->decoder, &limits);
-    introduce(c, identity);
     *ret = c;
     return ARIL_OK;
 }
@@ -240,7 +278,7 @@ void arili_client_lost(struct arili_client *c)
     c->count = 0;
     free_requests(loop, first);
     arili_client_forget_transaction(c);
-    arili_client_login(c, NULL);
+    (void)arili_client_login(c, NULL); /* nobody may always be */
     atomic_fetch_sub(&loop->proxy->clients, 1);
 }
 
@@ -384,8 +422,7 @@ void arili_client_advance(struct arili_client *c)
     answer(c);
     if (c->count == 0 && c->stream == NULL) {
         give_links(c);
-        if (c->refused_input ||
-            (c->peer.loop->draining && !c->in_command && c->job == NULL)) {
+        if (c->refused_input || (c->peer.loop->draining && !c->in_command && c->job == NULL)) {
             c->peer.closing = true;
         }
     }
@@ -552,7 +589,7 @@ static void begin_command(struct arili_client *c, uint64_t count)
         arili_settings_drop(c->peer.loop->proxy, c->settings);
         c->settings = now;
         atomic_fetch_add(&now->refs, 1);
-        c->decoder.limits = limits_of(c);
+        take_limits(c);
     }
 }
 
@@ -702,8 +739,7 @@ static bool go_on(struct arili_client *c)
     return !c->stream_asked || try_stream(c);
 }
 
-size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint8_t *data,
-                         size_t n)
+size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint8_t *data, size_t n)
 {
     struct arili_resp_event e;
     aril_bytes in = { data, n };

@@ -107,11 +107,11 @@ static void take_away(struct removing *m)
 {
     struct arili_job *job = &m->job;
     const struct arili_bad *bad = m->bad;
-    const int n = m->aside && !bad->in_hash
-                      ? snprintf(m->to, sizeof m->to, "%s%.*s:%llu",
-                                 job->loop->settings->config->quarantine, (int)m->place.name_len,
-                                 m->place.name, (unsigned long long)job->loop->now_ms)
-                      : 0;
+    const int n =
+        m->aside && !bad->in_hash
+            ? snprintf(m->to, sizeof m->to, "%s%.*s:%llu", job->loop->settings->config->quarantine,
+                       (int)m->place.name_len, m->place.name, (unsigned long long)job->loop->now_ms)
+            : 0;
     const bool moves = n > 0 && (size_t)n < sizeof m->to;
     if (!moves) {
         m->to[0] = '\0';

@@ -14,9 +14,9 @@
  *   WATCH name   then   EXPIRE, PERSIST: the value's header     GETEX: the value     KEEPTTL: PTTL
  *   MULTI   [SET name VALUE KEEPTTL]   [EXPIRE name ...]   EXEC        again when EXEC is nil
  */
-#define TRIES_MAX   64u
-#define WORDS_MAX   3u
-#define WORD_BYTES  32u
+#define TRIES_MAX     64u
+#define WORDS_MAX     3u
+#define WORD_BYTES    32u
 #define CLOCK_STEP_MS 1000u
 
 enum what { WHAT_EXPIRE, WHAT_GETEX, WHAT_KEEPTTL };
@@ -189,7 +189,8 @@ static void header_came(struct reseal *s, const struct arili_got *got)
     const aril_bytes get[] = { ARILI_LITERAL("GET"), name_of(s) };
     const bool whole = got->kind == ARILI_RESP_BULK && got->len == ARILI_VALUE_HEADER_BYTES;
     s->seals = whole && arili_value_peek(got->text, &h) && h.not_after_ms < s->wanted_ms;
-    if (!s->seals) { /* nothing there, a hash or a set, or long enough: the server's own clock rules */
+    if (!s->seals) { /* nothing there, a hash or a set, or long enough: the server's own clock rules
+                      */
         commit(s);
         return;
     }
@@ -200,8 +201,8 @@ static void header_came(struct reseal *s, const struct arili_got *got)
 
 static void value_came(struct reseal *s, struct arili_request *answer)
 {
-    const bool hit = answer->got.kind == ARILI_RESP_BULK &&
-                     answer->value.ending == ARILI_ENDING_HIT;
+    const bool hit =
+        answer->got.kind == ARILI_RESP_BULK && answer->value.ending == ARILI_ENDING_HIT;
     s->seals = hit && answer->value.said.not_after_ms < s->wanted_ms;
     if (hit) {
         arili_flow_move(&s->plain, &answer->hold);
@@ -293,8 +294,7 @@ static struct reseal *begin(struct arili_running *run, enum what what,
     if (r == NULL) {
         return NULL;
     }
-    struct reseal *s =
-        (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step);
+    struct reseal *s = (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step);
     if (s == NULL) {
         arili_request_free(c->peer.loop, r);
         (void)arili_refuse(run, "ERR aril: out of memory");
@@ -397,9 +397,10 @@ static enum arili_ran in_transaction(struct arili_running *run, const struct ari
     if (known == 0 && look == 0) {
         return look_first(run, place, wanted_ms);
     }
-    return arili_refuse(run, "ERR aril: '%s' would make a sealed value live longer than its seal "
-                             "says, which MULTI cannot do; set the key with its time to live, or "
-                             "do it outside MULTI",
+    return arili_refuse(run,
+                        "ERR aril: '%s' would make a sealed value live longer than its seal "
+                        "says, which MULTI cannot do; set the key with its time to live, or "
+                        "do it outside MULTI",
                         run->command->name);
 }
 
@@ -476,8 +477,9 @@ enum arili_ran arili_run_getex(struct arili_running *run)
         return plain_getex(run, &place); /* no option, or one that the server refuses */
     }
     if (run->c->in_multi) {
-        return arili_refuse(run, "ERR aril: GETEX with options is refused inside MULTI: it may have "
-                                 "to seal the value again");
+        return arili_refuse(run,
+                            "ERR aril: GETEX with options is refused inside MULTI: it may have "
+                            "to seal the value again");
     }
     struct reseal *s = begin(run, WHAT_GETEX, &place, &ran);
     if (s == NULL) {

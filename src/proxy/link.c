@@ -11,11 +11,11 @@
  * One connection to a server. A client or a job has it while answers are owed to it, or while the
  * server keeps state for it (WATCH, MULTI); else it is idle and anybody's.
  */
-#define NS_PER_MS        UINT64_C(1000000)
-#define EXPECTED_MIN     8u
-#define RETRY_FIRST_MS   50u
-#define RETRY_MOST_MS    2000u
-#define BODY_MAX         (UINT64_C(1) << 34) /* of a server's answer: it is never kept whole */
+#define NS_PER_MS      UINT64_C(1000000)
+#define EXPECTED_MIN   8u
+#define RETRY_FIRST_MS 50u
+#define RETRY_MOST_MS  2000u
+#define BODY_MAX       (UINT64_C(1) << 34) /* of a server's answer: it is never kept whole */
 
 /* --- Nodes ---------------------------------------------------------------------------------- */
 
@@ -151,8 +151,7 @@ static struct arili_link *link_new(struct arili_loop *loop, struct arili_node *n
     arili_resp_decoder_init(&link->decoder, &limits);
     link->node = node;
     link->state = ARILI_LINK_CONNECTING;
-    link->peer.deadline_ns =
-        loop->now_ns + loop->settings->config->upstream.connect_ms * NS_PER_MS;
+    link->peer.deadline_ns = loop->now_ns + loop->settings->config->upstream.connect_ms * NS_PER_MS;
     link->peer.connect = true;
     node->links++;
     say_hello(link, resp3); /* goes out when it is connected */
@@ -207,6 +206,9 @@ void arili_link_give(struct arili_link *link)
         link->node->gone) { /* nobody else may have what it still says */
         arili_link_lost(link, ARIL_E_INTERRUPTED, "given up");
         return;
+    }
+    if (link->peer.paused) { /* for one who does not read; the next one does */
+        arili_peer_resume(&link->peer);
     }
     link->next_idle = link->node->idle;
     link->node->idle = link;

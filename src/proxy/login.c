@@ -40,7 +40,10 @@ static void logged_in(struct arili_client *c, struct arili_request *r, const cha
         arili_say_error(&r->out, "%s", wrong_text);
         return;
     }
-    arili_client_login(c, tenant);
+    if (!arili_client_login(c, tenant)) {
+        arili_say_error(&r->out, "ERR aril: this tenant has all the clients that it may have");
+        return;
+    }
     if (hello) {
         c->resp3 = resp3;
         arili_client_describe(c);
@@ -59,7 +62,7 @@ static void wrong(struct arili_client *c, struct arili_request *r)
 /* --- Passphrases, on a worker --------------------------------------------------------------- */
 
 struct login_task {
-    struct arili_task task; /* first */
+    struct arili_task task;      /* first */
     struct arili_client *client; /* NULL: it has gone */
     struct arili_settings *settings;
     struct arili_request *r;
@@ -77,10 +80,9 @@ struct login_task {
 static void login_run(struct arili_task *task)
 {
     struct login_task *t = (struct login_task *)task;
-    t->status = arili_passphrase_check(t->settings->credentials,
-                                       (aril_bytes){ t->user, t->user_len },
-                                       (aril_bytes){ t->secret, t->secret_len }, &t->right,
-                                       t->tenant);
+    t->status =
+        arili_passphrase_check(t->settings->credentials, (aril_bytes){ t->user, t->user_len },
+                               (aril_bytes){ t->secret, t->secret_len }, &t->right, t->tenant);
 }
 
 static void login_done(struct arili_task *task)
@@ -99,9 +101,8 @@ static void login_done(struct arili_task *task)
                             aril_status_text(t->status));
         } else if (t->right) {
             logged_in(c, t->r, t->tenant, t->hello, t->resp3);
-            set_name(c, t->has_name
-                            ? (aril_bytes){ (const uint8_t *)t->name, strlen(t->name) }
-                            : (aril_bytes){ NULL, 0 });
+            set_name(c, t->has_name ? (aril_bytes){ (const uint8_t *)t->name, strlen(t->name) }
+                                    : (aril_bytes){ NULL, 0 });
         } else {
             wrong(c, t->r);
         }
@@ -116,10 +117,9 @@ static enum arili_ran ask_worker(struct arili_running *run, const struct login *
 {
     struct arili_client *c = run->c;
     struct arili_loop *loop = c->peer.loop;
-    struct login_task *t =
-        l->secret.len <= ARILI_PASSPHRASE_MAX && l->user.len <= sizeof t->user
-            ? arili_alloc(sizeof *t)
-            : NULL;
+    struct login_task *t = l->secret.len <= ARILI_PASSPHRASE_MAX && l->user.len <= sizeof t->user
+                               ? arili_alloc(sizeof *t)
+                               : NULL;
     if (t == NULL) {
         wrong(c, r);
         return arili_here_end(run, r);
@@ -204,10 +204,11 @@ static enum arili_ran hello_alone(struct arili_running *run, const struct login 
 {
     struct arili_client *c = run->c;
     if (c->tenant == NULL) {
-        return arili_refuse(run, "NOAUTH HELLO must be called with the client already authenticated, "
-                                 "otherwise the HELLO <proto> AUTH <user> <pass> option can be used "
-                                 "to authenticate the client and select the RESP protocol version "
-                                 "at the same time");
+        return arili_refuse(run,
+                            "NOAUTH HELLO must be called with the client already authenticated, "
+                            "otherwise the HELLO <proto> AUTH <user> <pass> option can be used "
+                            "to authenticate the client and select the RESP protocol version "
+                            "at the same time");
     }
     if (!arili_run_alone(run)) {
         return ARILI_RAN_LATER;
@@ -287,8 +288,8 @@ static enum arili_ran reset(struct arili_running *run)
     c->database = 0;
     c->resp3 = false;
     c->local.name[0] = '\0';
-    if (c->tenant != c->introduced) {
-        arili_client_login(c, c->introduced);
+    if (c->tenant != c->introduced && !arili_client_login(c, c->introduced)) {
+        (void)arili_client_login(c, NULL);
     }
     struct arili_request *r = arili_here(run);
     if (r == NULL) {

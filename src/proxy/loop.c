@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/loop.h"
 #include "base/clock.h"
 #include "base/ensure.h"
 #include "base/mem.h"
@@ -190,8 +191,8 @@ void arili_loop_free(struct arili_loop *loop)
 }
 
 aril_status arili_loop_accept(struct arili_loop *loop, uint32_t listener,
-                              const struct arili_identity *identity, void *handle,
-                              uint64_t now_ns, struct arili_peer **ret)
+                              const struct arili_identity *identity, void *handle, uint64_t now_ns,
+                              struct arili_peer **ret)
 {
     struct arili_client *c = NULL;
     bury(loop);
@@ -345,12 +346,13 @@ void arili_loop_ended(struct arili_peer *peer, aril_status st)
         return;
     }
     struct arili_link *link = (struct arili_link *)peer;
-    const char *why = link->state == ARILI_LINK_CONNECTING ? "it cannot be reached"
-                                                           : "it closed the connection";
-    arili_link_lost(link, link->holder.client == NULL && link->holder.job == NULL &&
-                                  link->count == 0 && st == ARIL_OK
-                              ? ARIL_E_INTERRUPTED
-                              : ARIL_E_IO,
+    const char *why =
+        link->state == ARILI_LINK_CONNECTING ? "it cannot be reached" : "it closed the connection";
+    arili_link_lost(link,
+                    link->holder.client == NULL && link->holder.job == NULL && link->count == 0 &&
+                            st == ARIL_OK
+                        ? ARIL_E_INTERRUPTED
+                        : ARIL_E_IO,
                     why);
 }
 

@@ -34,8 +34,8 @@ struct arili_peer {
     bool queued;  /* in the list of those with something to do */
     struct arili_peer *next_queued;
     struct arili_peer *next, **at; /* in the list of all of its kind */
-    uint64_t deadline_ns;            /* ended when it has passed; 0: none */
-    void *handle;                    /* the driver's */
+    uint64_t deadline_ns;          /* ended when it has passed; 0: none */
+    void *handle;                  /* the driver's */
 };
 
 /* Something that may block, for a worker thread: run() there, then done() in the loop. Neither

@@ -32,15 +32,15 @@ struct arili_proxy {
     struct arili_proxy_figures figures;
     struct arili_latency latency;
     struct arili_tries *tries;
-    struct arili_tells tells;            /* of no tenant */
-    const _Atomic uint64_t *audit_lost;  /* borrowed; NULL: not known */
+    struct arili_tells tells;           /* of no tenant */
+    const _Atomic uint64_t *audit_lost; /* borrowed; NULL: not known */
     uint64_t started_ms;
     char run_id[41];
     char server_version[32]; /* what clients are told */
     _Atomic uint64_t clients, next_client;
-    _Atomic uint32_t links;    /* that are ready, of all loops */
+    _Atomic uint32_t links;          /* that are ready, of all loops */
     _Atomic uint64_t server_said_ns; /* when a server answered last, or a connection was made */
-    _Atomic bool server_down;  /* the last attempt failed, and nothing worked since */
+    _Atomic bool server_down;        /* the last attempt failed, and nothing worked since */
 
     pthread_mutex_t lock; /* the rest */
     struct arili_settings *settings;
@@ -50,8 +50,8 @@ struct arili_proxy {
 };
 /* The tenant, made if it is in the configuration and new. NOT_FOUND. */
 ARIL_MUST_USE aril_status arili_proxy_tenant(struct arili_proxy *proxy,
-                                             const struct arili_settings *settings,
-                                             aril_bytes id, struct arili_tenant **ret);
+                                             const struct arili_settings *settings, aril_bytes id,
+                                             struct arili_tenant **ret);
 void arili_proxy_say(const struct arili_proxy *proxy, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -60,9 +60,9 @@ void arili_proxy_say(const struct arili_proxy *proxy, int level, const char *for
 struct arili_telling {
     enum arili_tell kind;
     aril_status status;
-    const char *action;         /* static; NULL: that of the kind */
-    aril_bytes subject;         /* the name in the store, an address; len 0: none */
-    const uint8_t *key_id;      /* NULL: none */
+    const char *action;          /* static; NULL: that of the kind */
+    aril_bytes subject;          /* the name in the store, an address; len 0: none */
+    const uint8_t *key_id;       /* NULL: none */
     struct arili_tenant *tenant; /* filled by arili_proxy_may_tell(), as is what follows */
     uint64_t left_out;
 };
@@ -79,11 +79,11 @@ void arili_proxy_tell_owed(struct arili_proxy *proxy);
 struct arili_node {
     struct arili_node *next;
     struct arili_address address;
-    struct arili_link *idle;   /* ready ones that nobody has */
+    struct arili_link *idle; /* ready ones that nobody has */
     uint32_t links, failures;
-    uint32_t index;            /* of the order that SCAN goes through */
-    uint64_t retry_at_ns;      /* not before, after failures */
-    bool gone;                 /* not in the map any more */
+    uint32_t index;       /* of the order that SCAN goes through */
+    uint64_t retry_at_ns; /* not before, after failures */
+    bool gone;            /* not in the map any more */
     bool has_slots;
 };
 
@@ -107,16 +107,16 @@ struct arili_link {
     enum arili_link_state state;
     uint32_t database;
     bool resp3;
-    bool sticky;  /* it has state of its holder: WATCH, MULTI */
-    bool stuck;   /* an answer waits for a key or for memory */
+    bool sticky; /* it has state of its holder: WATCH, MULTI */
+    bool stuck;  /* an answer waits for a key or for memory */
     struct arili_resp_decoder decoder;
     struct arili_expected *expected; /* expected[first .. first + count) of a ring of cap */
     uint32_t first, count, cap;
     bool half_sent; /* a command was begun, and its rest is still to come */
     bool in_push;   /* an out-of-band message is being read */
     bool swallowed_error;
-    uint64_t heard_ns;   /* when the server said something, or something was sent to it idle */
-    char error[128];     /* what the server said at log-in */
+    uint64_t heard_ns; /* when the server said something, or something was sent to it idle */
+    char error[128];   /* what the server said at log-in */
 };
 
 /* --- Jobs: what takes several exchanges (job.c) --------------------------------------------- */
@@ -129,9 +129,9 @@ struct arili_job {
     struct arili_link *link;       /* the one it has; NULL: none */
     bool resp3;                    /* of its link: as its client's */
     uint32_t database;
-    uint32_t owed;                 /* answers that are still to come */
+    uint32_t owed; /* answers that are still to come */
     bool ending;
-    bool waits;                    /* for a link: step is called again without an answer */
+    bool waits; /* for a link: step is called again without an answer */
     uint32_t stage, tries;
     /* What it does next. answer NULL: it begins, or waited for a link. One that was lost has
      * got.kind ARILI_RESP_MORE. */
@@ -149,14 +149,15 @@ struct arili_client {
     uint32_t listener;
     struct arili_settings *settings; /* as of its last command */
     struct arili_tenant *tenant;     /* NULL: not logged in */
+    uint64_t name_max;               /* of its tenant's keys */
     struct arili_tenant *introduced; /* who it is by where it comes from; may be NULL */
     struct arili_change {            /* keys that the transaction changes */
         uint64_t hash, not_after_ms;
-    } *changes;
+    } * changes;
     uint32_t change_count, change_cap;
     bool resp3;
     bool watching, in_multi;
-    bool multi_bad;    /* a command was refused here: EXEC will not be sent */
+    bool multi_bad;  /* a command was refused here: EXEC will not be sent */
     bool multi_sent; /* MULTI was: a Cluster waits for the first key */
     uint32_t database;
     struct arili_local local;
@@ -165,38 +166,38 @@ struct arili_client {
 
     /* The command that is being read. */
     struct arili_resp_decoder decoder;
-    aril_bytes *args;       /* where they are: in the input, or in spill */
+    aril_bytes *args; /* where they are: in the input, or in spill */
     uint32_t arg_count, arg_cap;
     uint64_t arg_want;
-    uint8_t *spill;         /* copies of arguments, when the input ended before the command */
+    uint8_t *spill; /* copies of arguments, when the input ended before the command */
     size_t spill_len, spill_cap;
-    bool spilled;           /* args are offsets into spill */
+    bool spilled; /* args are offsets into spill */
     bool in_command;
-    bool ready;             /* args hold a whole command that could not be run yet */
+    bool ready; /* args hold a whole command that could not be run yet */
     uint64_t command_bytes;
-    bool body_begun;        /* of the argument that is being read, a piece was copied */
-    bool refused_input;     /* what it says further is not read */
+    bool body_begun;    /* of the argument that is being read, a piece was copied */
+    bool refused_input; /* what it says further is not read */
     uint64_t connected_ms;
-    uint64_t said_ns;       /* when it said something */
-    uint64_t read_ns;       /* when it read something of what is there for it */
+    uint64_t said_ns;             /* when it said something */
+    uint64_t read_ns;             /* when it read something of what is there for it */
     struct arili_request *stream; /* whose value goes to the server while it comes */
     struct arili_link *stream_link;
     struct arili_value_sealer sealer;
-    bool stream_sealed;     /* else it goes as it is */
-    bool streamed;          /* the command was sent already, or refused; its value may still come */
-    bool stream_asked;      /* it shall be streamed, and was not begun */
+    bool stream_sealed; /* else it goes as it is */
+    bool streamed;      /* the command was sent already, or refused; its value may still come */
+    bool stream_asked;  /* it shall be streamed, and was not begun */
     bool value_too_long;
-    bool value_held;        /* the open body goes to value */
+    bool value_held; /* the open body goes to value */
     uint64_t value_bytes;
     struct arili_flow value; /* a large argument, which waits for the options behind it */
-    uint32_t value_arg;     /* which argument it is; UINT32_MAX: none */
+    uint32_t value_arg;      /* which argument it is; UINT32_MAX: none */
 
     /* Under way, in order. */
     struct arili_request *first, **end;
     uint32_t count;
     struct arili_request *queued, **queued_end; /* of the transaction, for EXEC */
-    struct arili_job *job;   /* nothing further is begun before it ends */
-    int look;                /* what was found out for an EXPIRE in a transaction: 1 yes, 2 no */
+    struct arili_job *job;                      /* nothing further is begun before it ends */
+    int look; /* what was found out for an EXPIRE in a transaction: 1 yes, 2 no */
     struct arili_client **login; /* a passphrase is being checked: the task's pointer to this one */
     bool waits_for_link;
     struct arili_client *next_waiting;
@@ -224,7 +225,7 @@ struct arili_loop {
     bool map_known, map_loading;
     uint64_t map_at_ns;
     struct arili_client *waiting, **waiting_end; /* for a link */
-    struct arili_flow build;         /* a command that is being written, over a Cluster */
+    struct arili_flow build; /* a command that is being written, over a Cluster */
     uint32_t tasks_out;
     uint64_t now_ns, now_ms, wall_at_ns;
     uint64_t tick_ns;
@@ -287,7 +288,9 @@ void arili_client_describe(struct arili_client *c);
 void arili_client_forget_transaction(struct arili_client *c);
 /* What it may do now: whether commands are held up. */
 bool arili_client_is_held(const struct arili_client *c);
-void arili_client_login(struct arili_client *c, struct arili_tenant *tenant);
+/* It is that tenant from here on; NULL: nobody. False: the tenant has all the clients that it may
+ * have, and c is who it was. */
+bool arili_client_login(struct arili_client *c, struct arili_tenant *tenant);
 /* It is none, and why, for log and audit. */
 void arili_client_refused(struct arili_client *c, aril_status st, const char *why);
 /* Its address as a subject of events; borrowed. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/proxy.h"
 #include "base/clock.h"
 #include "base/ensure.h"
 #include "base/files.h"
@@ -46,7 +47,8 @@ void arili_settings_drop(struct arili_proxy *proxy, struct arili_settings *s)
 static aril_status read_password(const char *path, struct arili_settings *s, aril_error *error)
 {
     struct arili_file file = { .data = NULL };
-    ARILI_TRY(arili_file_read(path, ARIL_SECRET_BYTES_MAX, ARILI_FILE_SECRET | ARILI_FILE_ROOT_MAY_SHARE, &file, error));
+    ARILI_TRY(arili_file_read(path, ARIL_SECRET_BYTES_MAX,
+                              ARILI_FILE_SECRET | ARILI_FILE_ROOT_MAY_SHARE, &file, error));
     size_t len = file.len;
     while (len > 0 && (file.data[len - 1] == '\n' || file.data[len - 1] == '\r')) {
         len--;

@@ -27,8 +27,8 @@ typedef void arili_proxy_log_fn(void *user, int level, const char *text);
 
 struct arili_proxy_setup {
     aril_runtime *rt;
-    aril_keyring *keyring;              /* borrowed */
-    struct arili_proxy_config *config;  /* taken, also on failure */
+    aril_keyring *keyring;             /* borrowed */
+    struct arili_proxy_config *config; /* taken, also on failure */
     arili_proxy_log_fn *log;
     void *user;
     /* What the runtime's audit sink could not write, to be reported; borrowed, NULL: not known. */
@@ -48,7 +48,8 @@ void arili_proxy_reload_refused(struct arili_proxy *proxy, aril_status st);
 /* Look for what changed in the keyring, and have the keys of all tenants at hand. May block: from a
  * thread of its own, every 250 ms. */
 void arili_proxy_refresh(struct arili_proxy *proxy);
-/* ARIL_OK when clients can be served: keyring open, a server reachable. The message says why not. */
+/* ARIL_OK when clients can be served: keyring open, a server reachable. The message says why not.
+ */
 ARIL_MUST_USE aril_status arili_proxy_ready(struct arili_proxy *proxy, aril_error *error);
 /* All figures: docs/OPERATIONS.md has the list. */
 void arili_proxy_metrics(struct arili_proxy *proxy, const aril_metrics_sink *sink);

@@ -117,11 +117,11 @@ static struct arili_flow *target(struct arili_request *r)
 static char type_of(enum arili_resp_kind kind)
 {
     static const char types[] = {
-        [ARILI_RESP_SIMPLE] = '+',  [ARILI_RESP_ERROR] = '-',      [ARILI_RESP_INTEGER] = ':',
-        [ARILI_RESP_BULK] = '$',    [ARILI_RESP_ARRAY] = '*',      [ARILI_RESP_BOOL] = '#',
-        [ARILI_RESP_DOUBLE] = ',',  [ARILI_RESP_BIGNUM] = '(',     [ARILI_RESP_BLOB_ERROR] = '!',
+        [ARILI_RESP_SIMPLE] = '+',   [ARILI_RESP_ERROR] = '-',     [ARILI_RESP_INTEGER] = ':',
+        [ARILI_RESP_BULK] = '$',     [ARILI_RESP_ARRAY] = '*',     [ARILI_RESP_BOOL] = '#',
+        [ARILI_RESP_DOUBLE] = ',',   [ARILI_RESP_BIGNUM] = '(',    [ARILI_RESP_BLOB_ERROR] = '!',
         [ARILI_RESP_VERBATIM] = '=', [ARILI_RESP_MAP] = '%',       [ARILI_RESP_SET] = '~',
-        [ARILI_RESP_PUSH] = '>',    [ARILI_RESP_ATTRIBUTE] = '|',
+        [ARILI_RESP_PUSH] = '>',     [ARILI_RESP_ATTRIBUTE] = '|',
     };
     return types[kind];
 }
@@ -229,8 +229,7 @@ static bool open_inner(struct arili_request *r, enum arili_inner what, aril_byte
     }
     uint8_t *plain = arili_alloc(r->gather_len);
     if (plain == NULL ||
-        arili_inner_open(r->tenant, r->keys, r->place, what, gathered(r), plain, &len) !=
-            ARIL_OK) {
+        arili_inner_open(r->tenant, r->keys, r->place, what, gathered(r), plain, &len) != ARIL_OK) {
         arili_free(plain, r->gather_len);
         arili_figure_add(&r->tenant->figures.tampered, 1);
         arili_bad_name_tell(r);
@@ -532,10 +531,10 @@ static void name_came(struct arili_request *r)
 static void field_came(struct arili_request *r)
 {
     aril_bytes plain;
-    r->field_bad = !open_inner(r, ARILI_INNER_FIELD, &plain) ||
-                   arili_field_context(r->tenant, r->keys, r->database,
-                                       (aril_bytes){ r->key, r->key_len }, plain,
-                                       r->field_context) != ARIL_OK;
+    r->field_bad =
+        !open_inner(r, ARILI_INNER_FIELD, &plain) ||
+        arili_field_context(r->tenant, r->keys, r->database, (aril_bytes){ r->key, r->key_len },
+                            plain, r->field_context) != ARIL_OK;
     if (r->field_bad) {
         memset(r->field_context, 0, sizeof r->field_context);
     }
@@ -562,16 +561,14 @@ static bool gather_end(struct arili_request *r)
     case ARILI_SHAPE_NAMES:
         name_came(r);
         break;
-    case ARILI_SHAPE_SSCAN:
-        {
-            aril_bytes plain;
-            if (open_inner(r, ARILI_INNER_MEMBER, &plain) &&
-                (r->pattern.data == NULL || arili_glob(r->pattern, plain))) {
-                arili_say_bulk(&r->items, plain);
-                r->item_count++;
-            }
+    case ARILI_SHAPE_SSCAN: {
+        aril_bytes plain;
+        if (open_inner(r, ARILI_INNER_MEMBER, &plain) &&
+            (r->pattern.data == NULL || arili_glob(r->pattern, plain))) {
+            arili_say_bulk(&r->items, plain);
+            r->item_count++;
         }
-        break;
+    } break;
     case ARILI_SHAPE_FIELDS:
         say_inner(r, ARILI_INNER_FIELD);
         break;
@@ -849,8 +846,7 @@ static enum arili_heard exec_event(struct arili_request *exec, const struct aril
 enum arili_heard arili_reply_event(struct arili_request *r, const struct arili_resp_event *event,
                                    struct arili_block *block)
 {
-    return r->shape == ARILI_SHAPE_EXEC ? exec_event(r, event, block)
-                                        : one_answer(r, event, block);
+    return r->shape == ARILI_SHAPE_EXEC ? exec_event(r, event, block) : one_answer(r, event, block);
 }
 
 /* --- Going on, and not ---------------------------------------------------------------------- */

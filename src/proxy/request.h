@@ -18,35 +18,36 @@ struct arili_job;
 
 /* What a server's answer is, and so what becomes of it. */
 enum arili_shape {
-    ARILI_SHAPE_RAW = 0,  /* as it is */
-    ARILI_SHAPE_VALUE,    /* one sealed value, or nil; anything else as it is */
-    ARILI_SHAPE_VALUES,   /* an array of sealed values, contexts[i] each; or nil */
-    ARILI_SHAPE_FIELDS,   /* an array of sealed field names; a single one; or nil */
-    ARILI_SHAPE_PAIRS,    /* field, value, field, value ...: array, map or nested pairs */
-    ARILI_SHAPE_HVALUES,  /* the same, of which only values go to the client */
-    ARILI_SHAPE_MEMBERS,  /* sealed members: array, set, a single one, or nil */
-    ARILI_SHAPE_SCAN,     /* cursor, names of keys */
-    ARILI_SHAPE_HSCAN,    /* cursor, fields and values */
-    ARILI_SHAPE_SSCAN,    /* cursor, members */
-    ARILI_SHAPE_LENGTH,   /* the length of a sealed value, of which the client hears the plaintext's */
-    ARILI_SHAPE_EXEC,     /* an array with the answers of the transaction */
-    ARILI_SHAPE_COLLECT,  /* of a job: kind, number and text are kept in got */
-    ARILI_SHAPE_PLAIN,    /* of a job: a sealed value, whose plaintext is kept in hold */
-    ARILI_SHAPE_NAMES,    /* of a job: cursor in got, each name to job->name() */
-    ARILI_SHAPE_SLOTS,    /* of a job: the map of a Cluster */
-    ARILI_SHAPE_COUNT,    /* a number that is added to *sum of the request it is a part of */
-    ARILI_SHAPE_NOTHING   /* nothing reaches the client but an error, through the sum */
+    ARILI_SHAPE_RAW = 0, /* as it is */
+    ARILI_SHAPE_VALUE,   /* one sealed value, or nil; anything else as it is */
+    ARILI_SHAPE_VALUES,  /* an array of sealed values, contexts[i] each; or nil */
+    ARILI_SHAPE_FIELDS,  /* an array of sealed field names; a single one; or nil */
+    ARILI_SHAPE_PAIRS,   /* field, value, field, value ...: array, map or nested pairs */
+    ARILI_SHAPE_HVALUES, /* the same, of which only values go to the client */
+    ARILI_SHAPE_MEMBERS, /* sealed members: array, set, a single one, or nil */
+    ARILI_SHAPE_SCAN,    /* cursor, names of keys */
+    ARILI_SHAPE_HSCAN,   /* cursor, fields and values */
+    ARILI_SHAPE_SSCAN,   /* cursor, members */
+    ARILI_SHAPE_LENGTH,  /* the length of a sealed value, of which the client hears the plaintext's
+                          */
+    ARILI_SHAPE_EXEC,    /* an array with the answers of the transaction */
+    ARILI_SHAPE_COLLECT, /* of a job: kind, number and text are kept in got */
+    ARILI_SHAPE_PLAIN,   /* of a job: a sealed value, whose plaintext is kept in hold */
+    ARILI_SHAPE_NAMES,   /* of a job: cursor in got, each name to job->name() */
+    ARILI_SHAPE_SLOTS,   /* of a job: the map of a Cluster */
+    ARILI_SHAPE_COUNT,   /* a number that is added to *sum of the request it is a part of */
+    ARILI_SHAPE_NOTHING  /* nothing reaches the client but an error, through the sum */
 };
 
 /* How a value ended. */
 enum arili_ending {
     ARILI_ENDING_HIT = 0,
-    ARILI_ENDING_MISS,     /* not there */
-    ARILI_ENDING_EXPIRED,  /* past its not-after, or of an ended generation */
+    ARILI_ENDING_MISS,    /* not there */
+    ARILI_ENDING_EXPIRED, /* past its not-after, or of an ended generation */
     ARILI_ENDING_TAMPERED,
     ARILI_ENDING_KEY_GONE,
     ARILI_ENDING_TOO_LONG,
-    ARILI_ENDING_FAILED    /* no memory, no cipher: status */
+    ARILI_ENDING_FAILED /* no memory, no cipher: status */
 };
 
 /* A value that is being opened. */
@@ -70,7 +71,8 @@ struct arili_opening {
 /* Values that failed their check: what the policy wants is done before the client hears of it. */
 struct arili_bad {
     struct arili_bad *next;
-    uint8_t header[ARILI_VALUE_HEADER_BYTES]; /* as it was found, so that only that one is removed */
+    uint8_t
+        header[ARILI_VALUE_HEADER_BYTES]; /* as it was found, so that only that one is removed */
     uint32_t header_len;
     bool in_hash;
     size_t key_len, field_len; /* field: as the store has it */
@@ -83,8 +85,8 @@ struct arili_got {
     int64_t number;
     uint64_t count;
     size_t len;
-    bool cut;         /* there was more */
-    bool inner_error; /* an element of the array is an error, or the text of it is */
+    bool cut;                        /* there was more */
+    bool inner_error;                /* an element of the array is an error, or the text of it is */
     enum arili_resp_kind inner_kind; /* the last element of an array */
     int64_t inner_number;
     uint8_t text[512];
@@ -108,13 +110,13 @@ struct arili_request {
     const struct arili_command *command;
     uint64_t began_ns;
     enum arili_shape shape;
-    bool answered;  /* all of the answer came */
-    bool frozen;    /* a job has to end before more goes to the client */
+    bool answered; /* all of the answer came */
+    bool frozen;   /* a job has to end before more goes to the client */
     bool resp3;
-    bool silent;    /* says nothing to the client itself */
+    bool silent;            /* says nothing to the client itself */
     bool wrong_type_is_nil; /* MGET */
-    bool sum_last;  /* the last part of its sum */
-    bool here;      /* in a transaction: mine is the answer, the server's is dropped */
+    bool sum_last;          /* the last part of its sum */
+    bool here;              /* in a transaction: mine is the answer, the server's is dropped */
     struct arili_flow mine;
     uint8_t redirects;
     uint32_t database;
@@ -128,12 +130,12 @@ struct arili_request {
     struct arili_tenant_keys *keys; /* a reference */
     uint8_t *key;                   /* the client's key, of key_len bytes */
     size_t key_len;
-    struct arili_place *place;      /* of it; for hashes and sets */
+    struct arili_place *place; /* of it; for hashes and sets */
     /* Of each value in the answer: its context, and its key or its field as the store has it. */
     struct arili_asked {
         uint8_t context[ARILI_CACHE_CONTEXT_BYTES];
         aril_bytes text; /* in room */
-    } *asked, asked_one;
+    } * asked, asked_one;
     uint32_t asked_count;
     bool in_hash; /* the texts are fields of key */
     uint8_t *room;
@@ -143,15 +145,15 @@ struct arili_request {
     uint32_t node;      /* SCAN over a Cluster: which node */
 
     /* Of the answer that is being read. */
-    uint32_t element;         /* of the outermost aggregate */
-    uint32_t base;            /* depth of this answer: 0, or 1 inside EXEC */
+    uint32_t element; /* of the outermost aggregate */
+    uint32_t base;    /* depth of this answer: 0, or 1 inside EXEC */
     struct arili_opening value;
-    struct arili_flow items;  /* elements, when their count is known last */
+    struct arili_flow items; /* elements, when their count is known last */
     uint64_t item_count;
-    uint8_t *gather;          /* a name or member that comes in pieces */
+    uint8_t *gather; /* a name or member that comes in pieces */
     size_t gather_len, gather_cap;
-    bool gather_bad;          /* too long, or memory was short */
-    uint8_t *field;           /* PAIRS: the name of the field whose value comes next, opened */
+    bool gather_bad; /* too long, or memory was short */
+    uint8_t *field;  /* PAIRS: the name of the field whose value comes next, opened */
     size_t field_len, field_cap;
     uint8_t field_context[ARILI_CACHE_CONTEXT_BYTES];
     bool field_bad;           /* it did not open */
@@ -164,10 +166,10 @@ struct arili_request {
     struct arili_request *transaction; /* EXEC: what it answers, in order */
     struct arili_request *exec;        /* the one that answers this one */
     struct arili_request *current;     /* of these, the one whose answer is being read */
-    bool begun;       /* an event of the answer came */
-    bool said;        /* something of it went to the client */
-    bool cut;         /* a value that was streamed was bad at its end: the client must be closed */
-    bool moved;       /* MOVED or ASK: to be sent elsewhere; got.text says where */
+    bool begun;                        /* an event of the answer came */
+    bool said;                         /* something of it went to the client */
+    bool cut;   /* a value that was streamed was bad at its end: the client must be closed */
+    bool moved; /* MOVED or ASK: to be sent elsewhere; got.text says where */
     bool asking;
     uint64_t pending; /* values of the answer that are still to come */
 
@@ -198,9 +200,9 @@ bool arili_exec_fits(const struct arili_resp_event *e, uint64_t commands);
 /* --- reply.c: answers ----------------------------------------------------------------------- */
 
 enum arili_heard {
-    ARILI_HEARD = 0, /* go on */
-    ARILI_HEARD_ALL, /* the answer is there, whole */
-    ARILI_HEARD_WAIT, /* a key or memory has to be had first: no more events until resumed */
+    ARILI_HEARD = 0,     /* go on */
+    ARILI_HEARD_ALL,     /* the answer is there, whole */
+    ARILI_HEARD_WAIT,    /* a key or memory has to be had first: no more events until resumed */
     ARILI_HEARD_NONSENSE /* end the link */
 };
 /* An event of the answer to r. block: where event->text lies, to share it; it may be changed in

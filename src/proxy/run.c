@@ -30,8 +30,7 @@ bool arili_word_number(aril_bytes arg, int64_t *ret)
     const bool minus = arg.len > 0 && arg.data[0] == '-';
     uint64_t n = 0;
     const size_t first = minus ? 1 : 0;
-    if (arg.len == first || arg.len - first > 19 ||
-        (arg.data[first] == '0' && arg.len > 1)) {
+    if (arg.len == first || arg.len - first > 19 || (arg.data[first] == '0' && arg.len > 1)) {
         return false;
     }
     for (size_t i = first; i < arg.len; i++) {
@@ -302,7 +301,8 @@ static enum arili_ran no_command(struct arili_running *run)
     }
     c->multi_bad = c->multi_bad || c->in_multi;
     if (arili_local_resolve(run->args, run->count, &r->out) != NULL) {
-        arili_say_error(&r->out, "ERR aril: the command cannot be run"); /* it was looked up before */
+        arili_say_error(&r->out,
+                        "ERR aril: the command cannot be run"); /* it was looked up before */
     }
     return arili_here_end(run, r);
 }

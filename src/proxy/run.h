@@ -78,27 +78,27 @@ bool arili_run_remember(struct arili_running *run, aril_bytes key, const struct 
 
 /* --- verbs */
 
-enum arili_ran arili_run_string(struct arili_running *run);      /* verbs_string.c */
-enum arili_ran arili_run_strings(struct arili_running *run);     /* verbs_strings.c: many keys */
-enum arili_ran arili_run_hash(struct arili_running *run);        /* verbs_hash.c */
-enum arili_ran arili_run_set(struct arili_running *run);         /* verbs_set.c */
+enum arili_ran arili_run_string(struct arili_running *run);  /* verbs_string.c */
+enum arili_ran arili_run_strings(struct arili_running *run); /* verbs_strings.c: many keys */
+enum arili_ran arili_run_hash(struct arili_running *run);    /* verbs_hash.c */
+enum arili_ran arili_run_set(struct arili_running *run);     /* verbs_set.c */
 /* A field or a member as the store has it. False: it is too long, or memory is short. */
 bool arili_send_inner(struct arili_running *run, const struct arili_place *place,
                       enum arili_inner what, aril_bytes text);
 /* HSCAN, SSCAN */
 enum arili_ran arili_run_inner_scan(struct arili_running *run, const struct arili_place *place,
                                     enum arili_shape shape);
-enum arili_ran arili_run_scan(struct arili_running *run);        /* verbs_scan.c */
-enum arili_ran arili_run_keyed(struct arili_running *run);       /* verbs_key.c: keys renamed, raw */
+enum arili_ran arili_run_scan(struct arili_running *run);  /* verbs_scan.c */
+enum arili_ran arili_run_keyed(struct arili_running *run); /* verbs_key.c: keys renamed, raw */
 enum arili_ran arili_run_transaction(struct arili_running *run); /* transaction.c */
 enum arili_ran arili_run_login(struct arili_running *run);       /* login.c */
 enum arili_ran arili_run_expire(struct arili_running *run);      /* job_expire.c */
 enum arili_ran arili_run_keepttl(struct arili_running *run, const struct arili_place *place);
 enum arili_ran arili_run_getex(struct arili_running *run);
-enum arili_ran arili_run_walk(struct arili_running *run);        /* job_walk.c: KEYS, DBSIZE, ... */
+enum arili_ran arili_run_walk(struct arili_running *run); /* job_walk.c: KEYS, DBSIZE, ... */
 
-/* Over a Cluster: whether the keys, every step-th argument from 1 on, are in several slots. *failed:
- * an error was said. */
+/* Over a Cluster: whether the keys, every step-th argument from 1 on, are in several slots.
+ * *failed: an error was said. */
 bool arili_run_is_apart(struct arili_running *run, size_t step, bool *failed);
 enum arili_ran arili_run_count_apart(struct arili_running *run);
 
@@ -112,7 +112,7 @@ uint64_t arili_transaction_knows(const struct arili_client *c, const struct aril
 struct arili_set_options {
     bool nx, xx, get, keepttl, persist, other; /* other: one that is not known */
     bool has_ttl, bad_ttl;
-    uint64_t ttl_ms;  /* from now on, whatever it was said in */
+    uint64_t ttl_ms; /* from now on, whatever it was said in */
 };
 void arili_set_options(const aril_bytes *args, size_t count, uint64_t now_ms,
                        struct arili_set_options *ret);

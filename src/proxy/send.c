@@ -268,14 +268,16 @@ bool arili_run_keys(struct arili_running *run)
 
 bool arili_run_place(struct arili_running *run, aril_bytes key, struct arili_place *ret)
 {
-    const aril_status st = arili_place_make(run->c->peer.loop->names, run->c->tenant, run->keys,
-                                            run->c->database, key, ret);
+    const aril_status st = key.len > run->c->name_max
+                               ? ARIL_E_USAGE_RANGE
+                               : arili_place_make(run->c->peer.loop->names, run->c->tenant,
+                                                  run->keys, run->c->database, key, ret);
     if (st == ARIL_OK) {
         return true;
     }
     if (st == ARIL_E_USAGE_RANGE) {
-        (void)arili_refuse(run, "ERR aril: a key has 1 to %u bytes, this one has %zu",
-                           ARILI_CACHE_LISTED_KEY_MAX, key.len);
+        (void)arili_refuse(run, "ERR aril: a key has 1 to %llu bytes, this one has %zu",
+                           (unsigned long long)run->c->name_max, key.len);
     } else {
         (void)arili_refuse(run, "ERR aril: %s", aril_status_text(st));
     }
@@ -310,8 +312,7 @@ bool arili_run_remember(struct arili_running *run, aril_bytes key, const struct 
 
 /* --- Sealing -------------------------------------------------------------------------------- */
 
-static aril_status seal_span(struct arili_value_sealer *s, aril_bytes value,
-                             struct arili_flow *out)
+static aril_status seal_span(struct arili_value_sealer *s, aril_bytes value, struct arili_flow *out)
 {
     uint8_t tag[ARILI_VALUE_TAG_BYTES];
     while (value.len > 0) {
@@ -338,8 +339,8 @@ static aril_status seal_all(struct arili_value_sealer *s, aril_bytes value,
     if (flow != NULL && flow->bytes > 0) {
         for (uint32_t i = 0; i < flow->count; i++) {
             const struct arili_slice *slice = &flow->slices[flow->first + i];
-            ARILI_TRY(seal_span(
-                s, (aril_bytes){ slice->block->data + slice->at, slice->len }, out));
+            ARILI_TRY(
+                seal_span(s, (aril_bytes){ slice->block->data + slice->at, slice->len }, out));
         }
         return ARIL_OK;
     }
@@ -378,8 +379,8 @@ aril_status arili_seal_bulk(struct arili_loop *loop, const struct arili_tenant_k
 bool arili_send_value(struct arili_running *run, const uint8_t *context, uint64_t not_after_ms,
                       aril_bytes value, const struct arili_flow *flow)
 {
-    const aril_status st = arili_seal_bulk(run->c->peer.loop, run->keys, context, not_after_ms,
-                                           value, flow, run->out);
+    const aril_status st =
+        arili_seal_bulk(run->c->peer.loop, run->keys, context, not_after_ms, value, flow, run->out);
     if (st != ARIL_OK) { /* half a command was written */
         arili_request_free(run->c->peer.loop, run->r);
         run->r = NULL;

@@ -66,8 +66,9 @@ static enum arili_ran half_sent(struct arili_running *run)
     arili_request_free(run->c->peer.loop, run->r);
     run->r = NULL;
     arili_link_lost(run->link, ARIL_E_INTERRUPTED, "a field could not be sealed");
-    return arili_refuse(run, "ERR aril: a field or a member is longer than %zu bytes, or memory is "
-                             "short",
+    return arili_refuse(run,
+                        "ERR aril: a field or a member is longer than %zu bytes, or memory is "
+                        "short",
                         (size_t)ARILI_SIV_PLAIN_BYTES_MAX);
 }
 

@@ -281,8 +281,9 @@ enum arili_ran arili_run_strings(struct arili_running *run)
         return ARILI_RAN;
     }
     if (apart && run->command->verb == ARILI_VERB_MSETNX) {
-        return arili_refuse(run, "CROSSSLOT aril: keys of MSETNX must be in one slot; give them one "
-                                 "{hash tag}");
+        return arili_refuse(run,
+                            "CROSSSLOT aril: keys of MSETNX must be in one slot; give them one "
+                            "{hash tag}");
     }
     if (get) {
         return apart ? mget_apart(run) : mget(run);

@@ -67,8 +67,8 @@ static uint64_t removed(void)
     return n;
 }
 
-/* Link n is asked for the beginning of what was found, and to remove it: with head there. verb NULL:
- * it must not be asked to. */
+/* Link n is asked for the beginning of what was found, and to remove it: with head there. verb
+ * NULL: it must not be asked to. */
 static void serve_removal(size_t n, const char *verb, aril_bytes head)
 {
     aril_bytes args[8];
@@ -94,8 +94,8 @@ static void serve_removal(size_t n, const char *verb, aril_bytes head)
 
 static aril_bytes head_of(const struct sealed *v)
 {
-    return (aril_bytes){ v->bytes, v->len < ARILI_VALUE_HEADER_BYTES ? v->len
-                                                                      : ARILI_VALUE_HEADER_BYTES };
+    return (aril_bytes){ v->bytes,
+                         v->len < ARILI_VALUE_HEADER_BYTES ? v->len : ARILI_VALUE_HEADER_BYTES };
 }
 
 static void each_changed_byte_of_a_value_is_nil_counted_and_removed(void **state)
@@ -259,7 +259,7 @@ static void expect_nil(struct proxy_peer *c, const char *const *words, size_t co
     proxy_heard_is(c, "$-1\r\n");
     assert_int_equal(tampered(), before + 1);
 }
-#define NIL(c, v, ...) \
+#define NIL(c, v, ...)                                  \
     expect_nil(c, (const char *const[]){ __VA_ARGS__ }, \
                sizeof(const char *const[]){ __VA_ARGS__ } / sizeof(const char *), v)
 
