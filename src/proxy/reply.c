@@ -232,6 +232,7 @@ static bool open_inner(struct arili_request *r, enum arili_inner what, aril_byte
         arili_inner_open(r->tenant, r->keys, r->place, what, gathered(r), plain, &len) != ARIL_OK) {
         arili_free(plain, r->gather_len);
         arili_figure_add(&r->tenant->figures.tampered, 1);
+        arili_bad_name_tell(r);
         return false;
     }
     arili_free(r->field, r->field_cap);
@@ -275,6 +276,9 @@ static void say_value(struct arili_request *r, aril_bytes text)
             return;
         }
         break;
+    case ARILI_ENDING_EXPIRED:
+        arili_replay_tell(r, text);
+        break;
     case ARILI_ENDING_TOO_LONG:
         arili_say_error(out,
                         "ERR aril: the value has %llu bytes, more than max_verified_value; allow "
@@ -305,6 +309,8 @@ static void say_pair(struct arili_request *r)
     if (r->value.ending == ARILI_ENDING_TAMPERED) {
         arili_opening_bad(r, gathered(r));
         arili_bad_tell(r, gathered(r));
+    } else if (r->value.ending == ARILI_ENDING_EXPIRED) {
+        arili_replay_tell(r, gathered(r));
     }
     if (r->field_bad || r->value.ending != ARILI_ENDING_HIT) {
         arili_flow_consume(&r->hold, r->hold.bytes); /* a value whose field is not wanted */

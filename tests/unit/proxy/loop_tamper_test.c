@@ -114,6 +114,7 @@ static void each_changed_byte_of_a_value_is_nil_counted_and_removed(void **state
         const uint64_t before = tampered();
         const uint64_t gone = removed();
         world_forget(&p.w);
+        fake_clock_add_s(&p.w.clock, 3); /* of each kind, one event a second is told */
         bad.bytes[i] ^= (uint8_t)(1u << (i % 8));
         c = proxy_accept(&p);
         ASKS(c, "GET", "k");
@@ -126,6 +127,7 @@ static void each_changed_byte_of_a_value_is_nil_counted_and_removed(void **state
         assert_int_equal(tampered(), before + 1);
         assert_int_equal(world_events(&p.w, ARIL_EVENT_AUTH_FAILURE), 1);
         serve_removal(1, "UNLINK", head_of(&bad));
+        assert_int_equal(world_events(&p.w, ARIL_EVENT_AUTH_FAILURE), 2);
         assert_int_equal(removed(), gone + 1);
         ASKS(c, "PING");
         proxy_heard_is(c, "+PONG\r\n");
