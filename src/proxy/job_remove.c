@@ -26,12 +26,20 @@ struct removing {
 
 /* --- Telling -------------------------------------------------------------------------------- */
 
+static const char *action_of(const struct arili_request *r)
+{
+    if (r->shape == ARILI_SHAPE_MEMBERS || r->shape == ARILI_SHAPE_SSCAN) {
+        return "proxy member";
+    }
+    return r->in_hash ? "proxy field" : "proxy value";
+}
+
 void arili_bad_tell(struct arili_request *r, aril_bytes text)
 {
     const struct arili_proxy *proxy = r->loop->proxy;
     aril_event event = { .kind = ARIL_EVENT_AUTH_FAILURE,
                          .status = r->value.status != ARIL_OK ? r->value.status : ARIL_E_AUTH,
-                         .action = r->in_hash ? "proxy field" : "proxy value",
+                         .action = action_of(r),
                          .tenant = { (const uint8_t *)r->tenant->id, r->tenant->id_len } };
     (void)text; /* a key is the tenant's secret: the log has none */
     memcpy(event.key_id, r->value.said.key_id, sizeof event.key_id);
