@@ -102,6 +102,11 @@ static void commit(struct reseal *s)
     job->stage = STAGE_COMMIT;
     s->answers = 0;
     s->queue_error = false;
+    if (s->seals && s->keys->seal_status != ARIL_OK) {
+        arili_job_fail(job, "ERR aril: the value would have to be sealed anew, and this tenant's "
+                            "values can be read, not written; rotate its key");
+        return;
+    }
     if (arili_job_ask(job, ARILI_SHAPE_COLLECT, &multi, 1) == NULL) {
         return;
     }

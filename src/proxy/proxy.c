@@ -303,34 +303,49 @@ void arili_proxy_refresh(struct arili_proxy *proxy)
     arili_proxy_tell_owed(proxy);
 }
 
-/* Whether keys are there for anybody; the status of the first tenant that has none. */
-static aril_status keys_status(struct arili_proxy *proxy)
+/* Whether keys are there for anybody; the status of the first tenant that has none. *ret_unsealed
+ * tenants can be read alone, *ret_why says why of one of them. */
+static aril_status keys_status(struct arili_proxy *proxy, uint64_t *ret_unsealed,
+                               aril_status *ret_why)
 {
     aril_status first = ARIL_OK;
+    bool any = false;
+    *ret_unsealed = 0;
+    *ret_why = ARIL_OK;
     (void)pthread_mutex_lock(&proxy->lock);
     struct arili_tenant *t = proxy->tenants;
     (void)pthread_mutex_unlock(&proxy->lock);
     for (; t != NULL; t = t->next) {
         struct arili_tenant_keys *keys = arili_tenant_keys_hold(t);
         const aril_status st = keys->status;
+        const aril_status sealing = keys->seal_status;
         arili_tenant_keys_drop(keys);
-        if (st == ARIL_OK) {
-            return ARIL_OK;
-        }
+        any = any || st == ARIL_OK;
         first = first == ARIL_OK ? st : first;
+        if (st == ARIL_OK && sealing != ARIL_OK) {
+            (*ret_unsealed)++;
+            *ret_why = sealing;
+        }
     }
-    return first;
+    return any ? ARIL_OK : first;
 }
 
 aril_status arili_proxy_ready(struct arili_proxy *proxy, aril_error *error)
 {
-    const aril_status st = keys_status(proxy);
+    uint64_t unsealed = 0;
+    aril_status why = ARIL_OK;
+    const aril_status st = keys_status(proxy, &unsealed, &why);
     if (st != ARIL_OK) {
         return arili_error_set(error, st, "no tenant has keys: %s; %s", aril_status_text(st),
                                aril_status_hint(st));
     }
     if (atomic_load(&proxy->server_down)) {
         return arili_error_set(error, ARIL_E_IO, "no server can be reached; look at the log");
+    }
+    if (unsealed > 0) { /* reading goes on, so that clients are not sent away */
+        (void)arili_error_set(error, why, "%llu tenants can be read, not written: %s; %s",
+                              (unsigned long long)unsealed, aril_status_text(why),
+                              aril_status_hint(why));
     }
     return ARIL_OK;
 }

@@ -48,8 +48,9 @@ void arili_proxy_reload_refused(struct arili_proxy *proxy, aril_status st);
 /* Look for what changed in the keyring, and have the keys of all tenants at hand. May block: from a
  * thread of its own, every 250 ms. */
 void arili_proxy_refresh(struct arili_proxy *proxy);
-/* ARIL_OK when clients can be served: keyring open, a server reachable. The message says why not.
- */
+/* ARIL_OK when clients can be served: keyring open, a server reachable. The message says why not;
+ * with ARIL_OK it is empty, or says of how many tenants values are read and not sealed, and
+ * error->status why. */
 ARIL_MUST_USE aril_status arili_proxy_ready(struct arili_proxy *proxy, aril_error *error);
 /* All figures: docs/OPERATIONS.md has the list. */
 void arili_proxy_metrics(struct arili_proxy *proxy, const aril_metrics_sink *sink);

@@ -152,11 +152,16 @@ struct arili_request {
     uint64_t item_count;
     uint8_t *gather; /* a name or member that comes in pieces */
     size_t gather_len, gather_cap;
-    bool gather_bad; /* too long, or memory was short */
-    uint8_t *field;  /* PAIRS: the name of the field whose value comes next, opened */
+    bool gather_bad;    /* longer than any of ours */
+    bool gather_failed; /* memory was short */
+    uint8_t *field;     /* PAIRS: the name of the field whose value comes next, opened */
     size_t field_len, field_cap;
     uint8_t field_context[ARILI_CACHE_CONTEXT_BYTES];
-    bool field_bad;           /* it did not open */
+    enum arili_ending field_ending; /* HIT, TAMPERED: it did not open, or FAILED */
+    bool field_unwanted;            /* it opened, and does not match the pattern */
+    enum arili_ending spoiled;      /* of an element for which the list is an error; HIT: none */
+    aril_status spoiled_status;     /* of it */
+    uint64_t spoiled_bytes;
     bool nested;              /* pairs come as arrays of two */
     bool in_value, in_gather; /* what the body events belong to */
     char aggregate;           /* type of the one that is put together */

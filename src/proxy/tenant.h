@@ -22,11 +22,18 @@
  * text in every other one. "~" and base64url for fields; raw bytes for members.
  */
 
-/* What loops use: immutable, counted. All that is made here with keys answers their status where
- * that is not ARIL_OK, and FORKED in a child. */
+/*
+ * What loops use: immutable, counted. All that is made here with keys answers their status where
+ * that is not ARIL_OK, and FORKED in a child.
+ *
+ * Reading needs names and the keyring; sealing needs an active DATA key besides. Where that one is
+ * overdue or there is none that is active, status is ARIL_OK, seal_status says why nothing is
+ * sealed, and data is NULL: values open by the ids that stand in them. A NAME key has no end.
+ */
 struct arili_tenant_keys {
     _Atomic uint32_t refs;
-    aril_status status; /* ARIL_OK, or why there are no keys: KEY_LOCKED, NOT_FOUND, ... */
+    aril_status status;      /* ARIL_OK, or why there are no keys: KEY_LOCKED, NOT_FOUND, ... */
+    aril_status seal_status; /* ARIL_OK: data seals; else status, KEY_OVERDUE or KEY_INACTIVE */
     aril_tenant_key *data, *name;
     struct arili_naming naming;
     uint8_t *siv;        /* secure cell: listing key; naming borrows it */
