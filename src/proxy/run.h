@@ -43,6 +43,8 @@ bool arili_run_alone(const struct arili_running *run);
 bool arili_word_is(aril_bytes arg, const char *word); /* in any case */
 /* A decimal number as Redis takes it. */
 bool arili_word_number(aril_bytes arg, int64_t *ret);
+/* An integer of any size, or one of the words that stand behind a sealed key: EX, NX, COUNT, ... */
+bool arili_word_is_option(aril_bytes arg);
 
 /* --- send.c */
 
@@ -56,6 +58,9 @@ bool arili_send_begin_at(struct arili_running *run, struct arili_node *node, enu
 bool arili_send_link(struct arili_running *run, struct arili_node *node, enum arili_ran *ran);
 void arili_send_count(struct arili_running *run, size_t count);
 void arili_send_arg(struct arili_running *run, aril_bytes arg);
+/* What stands beside a sealed value. Anything but an option is sent as "x", which a server refuses
+ * alike: it may be a value in the wrong place, as in SETEX key value 60. */
+void arili_send_option(struct arili_running *run, aril_bytes arg);
 void arili_send_flow(struct arili_running *run, struct arili_flow *value); /* which is empty then */
 void arili_send_name(struct arili_running *run, const struct arili_place *place);
 /* A value, sealed, as one argument. On failure the link is ended and the request with it. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
 #include "proxy/run.h"
@@ -188,6 +189,11 @@ void arili_send_count(struct arili_running *run, size_t count)
 void arili_send_arg(struct arili_running *run, aril_bytes arg)
 {
     arili_say_bulk(run->out, arg);
+}
+
+void arili_send_option(struct arili_running *run, aril_bytes arg)
+{
+    arili_say_bulk(run->out, arili_word_is_option(arg) ? arg : ARILI_LITERAL("x"));
 }
 
 void arili_send_name(struct arili_running *run, const struct arili_place *place)

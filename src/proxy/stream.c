@@ -79,7 +79,7 @@ static aril_status head(struct arili_running *run, const struct arili_place *pla
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
     for (size_t i = 2; i + 1 < c->arg_want; i++) {
-        arili_send_arg(run, run->args[i]);
+        c->stream_sealed ? arili_send_option(run, run->args[i]) : arili_send_arg(run, run->args[i]);
     }
     arili_say_header(run->out, '$',
                      c->stream_sealed ? arili_sealed_bytes(value_bytes) : value_bytes);

@@ -204,7 +204,7 @@ static enum arili_ran hall(struct arili_running *run, const struct arili_place *
     arili_send_arg(run, values_alone ? ARILI_LITERAL("HGETALL") : run->args[0]);
     arili_send_name(run, place);
     for (size_t i = 2; i < run->count; i++) {
-        arili_send_arg(run, run->args[i]);
+        arili_send_option(run, run->args[i]);
     }
     return arili_send_end(run, shape_of_all(run));
 }

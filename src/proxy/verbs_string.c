@@ -118,7 +118,7 @@ static enum arili_ran set(struct arili_running *run, const struct arili_place *p
     arili_send_name(run, place);
     for (size_t i = 2; i < run->count; i++) {
         if (i != value) {
-            arili_send_arg(run, run->args[i]);
+            arili_send_option(run, run->args[i]);
         } else if (!arili_send_value(run, place->context, not_after, run->args[i],
                                      held_value(run, i))) {
             return ARILI_RAN;
