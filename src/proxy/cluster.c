@@ -283,12 +283,13 @@ bool arili_cluster_redirect(struct arili_request *r)
         loop->map_at_ns = 0;
         arili_cluster_refresh(loop);
     }
-    if (node == NULL || r->client == NULL || r->sent == NULL || r->redirects++ >= REDIRECTS_MAX) {
+    if (node == NULL || r->client == NULL || r->sent == NULL || r->redirects++ >= REDIRECTS_MAX ||
+        r->command->verb == ARILI_VERB_WATCH) { /* what is watched would be with another link */
         return false;
     }
     struct arili_link *link = arili_client_link(r->client, node);
-    if (link == NULL) {
-        return false;
+    if (link == NULL || link->half_sent || (link->sticky && r->client->in_multi)) {
+        return false; /* it would be taken for a part of a value, or of a transaction */
     }
     if (ask) {
         const aril_bytes asking = ARILI_LITERAL("ASKING");
