@@ -355,12 +355,11 @@ static void pop(struct arili_client *c)
 
 static void answer(struct arili_client *c)
 {
-    while (c->first != NULL && c->first->answered && !c->first->frozen && !c->peer.ended) {
+    while (c->first != NULL && c->first->answered && c->first->link == NULL && !c->first->frozen &&
+           !c->peer.ended) {
         if (c->first->bad != NULL) {
-            arili_job_remove(c->first);
-            if (c->first->frozen) {
-                return;
-            }
+            arili_job_remove(c->first); /* which may end at once, and the request with it */
+            continue;
         }
         pop(c);
     }

@@ -187,8 +187,9 @@ static void step(struct arili_job *job, struct arili_request *answer)
 void arili_job_remove(struct arili_request *r)
 {
     struct removing *m = (struct removing *)arili_job_new(r->loop, sizeof *m, r->client, r, step);
-    if (m == NULL) {
-        return; /* it is found again */
+    if (m == NULL) { /* it is found again */
+        arili_bad_free(r);
+        return;
     }
     m->job.done = removing_done;
     m->job.database = r->database;

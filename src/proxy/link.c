@@ -304,6 +304,9 @@ static void fail_one(struct arili_request *r, const char *why)
         arili_job_answered(r->job, r);
         return;
     }
+    if (r->answered) { /* all of it came, and the link went before it could say so */
+        return;
+    }
     if (!arili_reply_fail(r, text) && c != NULL) {
         arili_peer_end(&c->peer);
     }
@@ -433,6 +436,7 @@ static bool one_event(struct arili_link *link, const struct arili_resp_event *e,
         link->in_push = e->kind != ARILI_RESP_END; /* nothing was subscribed to */
         return true;
     }
+    link->heard_ns = link->peer.loop->now_ns; /* a push is no answer */
     if (x == NULL) {
         return e->kind == ARILI_RESP_END || nonsense(link, "it spoke without being asked");
     }
@@ -473,7 +477,6 @@ size_t arili_link_came(struct arili_link *link, struct arili_block *block, uint8
 {
     struct arili_resp_event e;
     aril_bytes in = { data, n };
-    link->heard_ns = link->peer.loop->now_ns;
     while (!link->peer.ended && !link->peer.paused) {
         const aril_status st = arili_resp_next(&link->decoder, &in, &e);
         if (st != ARIL_OK) {

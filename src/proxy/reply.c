@@ -13,6 +13,8 @@
 #define GATHER_MAX ((size_t)2 << 20)
 /* What a name is gathered in at first. */
 #define GATHER_MIN 256u
+/* What a list may have although memory is short. */
+#define ITEMS_FREE ((uint64_t)1 << 18)
 static const char tampered_text[] =
     "ERR aril: the value of this key is not what was put there; see the log and the audit trail";
 
@@ -32,12 +34,12 @@ struct arili_request *arili_request_new(struct arili_loop *loop)
     return r;
 }
 
-static void bad_free(struct arili_bad *bad)
+void arili_bad_free(struct arili_request *r)
 {
-    while (bad != NULL) {
-        struct arili_bad *next = bad->next;
+    while (r->bad != NULL) {
+        struct arili_bad *bad = r->bad;
+        r->bad = bad->next;
         arili_free(bad, sizeof *bad + bad->key_len + bad->field_len);
-        bad = next;
     }
 }
 
@@ -68,7 +70,7 @@ void arili_request_free(struct arili_loop *loop, struct arili_request *r)
     arili_free(r->room, r->room_len);
     arili_free(r->gather, r->gather_cap);
     arili_free(r->field, r->field_cap);
-    bad_free(r->bad);
+    arili_bad_free(r);
     if (r->sum != NULL && --r->sum->refs == 0) {
         arili_free(r->sum, sizeof *r->sum);
     }
@@ -242,9 +244,25 @@ static bool open_inner(struct arili_request *r, enum arili_inner what, aril_byte
     return true;
 }
 
+/* A list is told when all of it is there: whether one more element may be kept. */
+static bool has_room(struct arili_request *r)
+{
+    if (r->trouble == ARIL_OK && r->items.bytes >= ITEMS_FREE &&
+        !arili_budget_has(&r->loop->proxy->budget, 0)) {
+        r->trouble = ARIL_E_NOMEM;
+    }
+    if (r->trouble != ARIL_OK) {
+        arili_flow_done(&r->items);
+    }
+    return r->trouble == ARIL_OK;
+}
+
 static void say_inner(struct arili_request *r, enum arili_inner what)
 {
     aril_bytes plain;
+    if (!has_room(r)) {
+        return;
+    }
     if (open_inner(r, what, &plain)) {
         arili_say_bulk(target(r), plain);
         r->item_count++;
@@ -255,7 +273,7 @@ static void say_inner(struct arili_request *r, enum arili_inner what)
 
 /* --- Values --------------------------------------------------------------------------------- */
 
-static void say_value(struct arili_request *r, aril_bytes text)
+void arili_reply_value(struct arili_request *r, aril_bytes text)
 {
     struct arili_flow *out = target(r);
     const struct arili_opening *o = &r->value;
@@ -306,7 +324,10 @@ static void say_pair(struct arili_request *r)
         arili_opening_bad(r, gathered(r));
         arili_bad_tell(r, gathered(r));
     }
-    if (r->field_bad || r->value.ending != ARILI_ENDING_HIT) {
+    if (r->value.ending == ARILI_ENDING_FAILED || r->value.ending == ARILI_ENDING_TOO_LONG) {
+        r->trouble = r->value.status; /* it is there: without it the hash would be another one */
+    }
+    if (!has_room(r) || r->field_bad || r->value.ending != ARILI_ENDING_HIT) {
         arili_flow_consume(&r->hold, r->hold.bytes); /* a value whose field is not wanted */
         return;
     }
@@ -512,7 +533,7 @@ static void name_came(struct arili_request *r)
         }
         return;
     }
-    if (!r->gather_bad &&
+    if (has_room(r) && !r->gather_bad &&
         arili_place_open(r->tenant, r->keys, r->database, gathered(r), room, &len) == ARIL_OK) {
         const aril_bytes key = { room, len };
         if (r->pattern.data == NULL || arili_glob(r->pattern, key)) {
@@ -557,7 +578,7 @@ static bool gather_end(struct arili_request *r)
         break;
     case ARILI_SHAPE_SSCAN: {
         aril_bytes plain;
-        if (open_inner(r, ARILI_INNER_MEMBER, &plain) &&
+        if (has_room(r) && open_inner(r, ARILI_INNER_MEMBER, &plain) &&
             (r->pattern.data == NULL || arili_glob(r->pattern, plain))) {
             arili_say_bulk(&r->items, plain);
             r->item_count++;
@@ -587,7 +608,7 @@ static void value_end(struct arili_request *r)
         break;
     case ARILI_SHAPE_VALUE:
     case ARILI_SHAPE_VALUES:
-        say_value(r, asked(r)->text);
+        arili_reply_value(r, asked(r)->text);
         r->element++;
         break;
     default:
@@ -684,6 +705,11 @@ static void put_list(struct arili_request *r)
     const bool both = r->shape == ARILI_SHAPE_PAIRS || r->shape == ARILI_SHAPE_HSCAN;
     r->aggregate = 0;
     struct arili_flow *out = target(r);
+    if (r->trouble != ARIL_OK) {
+        arili_say_error(out, "ERR aril: the answer cannot be given whole: %s",
+                        aril_status_text(r->trouble));
+        return;
+    }
     if (scan) {
         char cursor[24];
         const int n = snprintf(cursor, sizeof cursor, "%llu",

@@ -150,7 +150,8 @@ struct arili_request {
     struct arili_opening value;
     struct arili_flow items; /* elements, when their count is known last */
     uint64_t item_count;
-    uint8_t *gather; /* a name or member that comes in pieces */
+    aril_status trouble; /* why the list cannot be told; what was gathered of it is gone */
+    uint8_t *gather;     /* a name or member that comes in pieces */
     size_t gather_len, gather_cap;
     bool gather_bad; /* too long, or memory was short */
     uint8_t *field;  /* PAIRS: the name of the field whose value comes next, opened */
@@ -178,6 +179,7 @@ struct arili_request {
     aril_span waiting_piece;
     bool waiting_last;
     bool wants_memory; /* or for memory */
+    uint64_t waits_ns; /* since when; 0: it does not */
 };
 
 /* Zeroed, with its loop's blocks. NULL: no memory. */
@@ -216,8 +218,13 @@ enum arili_heard arili_reply_resume(struct arili_request *r);
 bool arili_reply_fail(struct arili_request *r, const char *text);
 /* Tell log and audit sink that the value of text, a key or a field of r's key, is bad. */
 void arili_bad_tell(struct arili_request *r, aril_bytes text);
+/* Nothing is done with what r found bad. */
+void arili_bad_free(struct arili_request *r);
 /* What the client hears as the cursor of a scan. */
 uint64_t arili_cursor_out(const struct arili_request *r, uint64_t cursor);
+/* Answer with the value that r has opened, or with what its ending and its policy want; text as for
+ * arili_bad_tell(). */
+void arili_reply_value(struct arili_request *r, aril_bytes text);
 /* Where the answer goes now. */
 struct arili_flow *arili_reply_out(struct arili_request *r);
 #endif
