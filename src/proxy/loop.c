@@ -319,7 +319,8 @@ void arili_loop_wrote(struct arili_peer *peer, size_t n)
         return;
     }
     if (peer->kind == ARILI_PEER_CLIENT) {
-        arili_client_wrote((struct arili_client *)peer);
+        arili_client_wrote((struct arili_client *)peer, n);
+        arili_client_flow((struct arili_client *)peer);
     } else {
         struct arili_link *link = (struct arili_link *)peer;
         if (link->holder.client != NULL) {

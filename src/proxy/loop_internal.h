@@ -157,8 +157,11 @@ struct arili_client {
     bool body_begun;    /* of the argument that is being read, a piece was copied */
     bool refused_input; /* what it says further is not read */
     uint64_t connected_ms;
+    uint64_t stranger_ns;         /* since when it is nobody, if it is */
     uint64_t said_ns;             /* when it said something */
-    uint64_t read_ns;             /* when it read something of what is there for it */
+    uint64_t read_ns, read_bytes; /* what it read since then; there was something all the time */
+    uint64_t begun_ns, got_bytes; /* of the command that is being read; 0: none */
+    bool no_room;                 /* the command is refused: there is no memory for it */
     struct arili_request *stream; /* whose value goes to the server while it comes */
     struct arili_link *stream_link;
     struct arili_value_sealer sealer;
@@ -253,7 +256,11 @@ size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint
 void arili_client_advance(struct arili_client *c);
 void arili_client_lost(struct arili_client *c);
 void arili_client_free(struct arili_client *c);
-void arili_client_wrote(struct arili_client *c);
+/* n bytes were written to it, or came from it. (client_time.c) */
+void arili_client_wrote(struct arili_client *c, size_t n);
+void arili_client_got(struct arili_client *c, size_t n);
+/* It reads: what was held up for it goes on. */
+void arili_client_flow(struct arili_client *c);
 /* False: it takes too long with what it does. */
 bool arili_client_in_time(struct arili_client *c, uint64_t now_ns);
 /* The link of it to that node, taken if it has none. NULL: none is free. (send.c) */

@@ -358,6 +358,9 @@ enum arili_ran arili_run(struct arili_client *c)
         arili_stream_end(c);
         return ARILI_RAN;
     }
+    if (c->no_room) {
+        return arili_refuse(&run, "ERR aril: there is no memory for this value now; try again");
+    }
     if (c->value_too_long) {
         return arili_refuse(&run,
                             "ERR aril: the value has %llu bytes, more than max_verified_value; "
