@@ -60,6 +60,7 @@ struct arili_node {
     struct arili_address address;
     struct arili_link *idle; /* ready ones that nobody has */
     uint32_t links, failures;
+    uint32_t held;        /* of links: somebody has them */
     uint32_t index;       /* of the order that SCAN goes through */
     uint64_t retry_at_ns; /* not before, after failures */
     bool gone;            /* not in the map any more */
@@ -83,6 +84,8 @@ struct arili_link {
     struct arili_node *node;
     struct arili_link *next_idle;
     struct arili_holder holder;
+    struct arili_tenant *tenant; /* of the holder; NULL: nobody's */
+    bool held;
     enum arili_link_state state;
     uint32_t database;
     bool resp3;
@@ -104,6 +107,7 @@ struct arili_job {
     struct arili_job *next, **at; /* in the list of the loop */
     struct arili_loop *loop;
     struct arili_client *client;   /* which it holds up; NULL: nobody, or it is gone */
+    struct arili_tenant *tenant;   /* for whom it is; NULL: for all */
     struct arili_request *request; /* of the client, that it answers or freezes; NULL: none */
     struct arili_link *link;       /* the one it has; NULL: none */
     bool resp3;                    /* of its link: as its client's */
@@ -245,6 +249,21 @@ void arili_links_probe(struct arili_loop *loop);
 void arili_link_free(struct arili_link *link);
 struct arili_node *arili_node_of(struct arili_loop *loop, const struct arili_address *address);
 void arili_link_command(struct arili_link *link, const aril_bytes *args, size_t count);
+
+/* link_wait.c: who has a link next. */
+/* Whether a tenant may have one more link to node: some are left for the others, whatever it does
+ * with those that it has. NULL is whoever works for all, and always may. */
+bool arili_link_is_allowed(const struct arili_loop *loop, const struct arili_node *node,
+                           const struct arili_tenant *tenant);
+/* Whether a job may have one beyond links_max: clients that have the others may wait for it. */
+bool arili_link_job_may(const struct arili_loop *loop, const struct arili_node *node,
+                        const struct arili_tenant *tenant);
+/* c is run again when it may find one. */
+void arili_link_wait(struct arili_client *c);
+/* One to node is free: whoever waits longest and may have it looks again. */
+void arili_link_is_free(struct arili_loop *loop, const struct arili_node *node);
+/* So many of those who wait look again, whatever they wait for. */
+void arili_links_wake(struct arili_loop *loop, uint32_t most);
 
 /* client.c */
 ARIL_MUST_USE aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,

@@ -55,6 +55,7 @@ void arili_request_free(struct arili_loop *loop, struct arili_request *r)
         inner = next;
     }
     arili_opening_done(r);
+    atomic_fetch_sub_explicit(&loop->proxy->budget.used, r->counted, memory_order_relaxed);
     arili_block_drop(&loop->blocks, r->waiting);
     arili_flow_done(&r->out);
     arili_flow_done(&r->hold);
@@ -75,6 +76,12 @@ void arili_request_free(struct arili_loop *loop, struct arili_request *r)
         arili_free(r->sum, sizeof *r->sum);
     }
     arili_free(r, sizeof *r);
+}
+
+void arili_request_count(struct arili_request *r, size_t bytes)
+{
+    r->counted += bytes;
+    atomic_fetch_add_explicit(&r->loop->proxy->budget.used, bytes, memory_order_relaxed);
 }
 
 aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key)

@@ -150,6 +150,7 @@ struct arili_request {
     struct arili_opening value;
     struct arili_flow items; /* elements, when their count is known last */
     uint64_t item_count;
+    size_t counted;      /* of the budget of memory, for what is not in flows */
     aril_status trouble; /* why the list cannot be told; what was gathered of it is gone */
     uint8_t *gather;     /* a name or member that comes in pieces */
     size_t gather_len, gather_cap;
@@ -185,6 +186,8 @@ struct arili_request {
 /* Zeroed, with its loop's blocks. NULL: no memory. */
 struct arili_request *arili_request_new(struct arili_loop *loop);
 void arili_request_free(struct arili_loop *loop, struct arili_request *r); /* NULL is fine */
+/* It has so many bytes more, which count with the rest of the memory. */
+void arili_request_count(struct arili_request *r, size_t bytes);
 /* Keeps copies of what the answer will need. NOMEM. */
 ARIL_MUST_USE aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key);
 ARIL_MUST_USE aril_status arili_request_keep_room(struct arili_request *r, size_t n);

@@ -41,17 +41,6 @@ static bool links_room(struct arili_client *c)
     return true;
 }
 
-static void wait_for_link(struct arili_client *c)
-{
-    struct arili_loop *loop = c->peer.loop;
-    if (!c->waits_for_link) {
-        c->waits_for_link = true;
-        c->next_waiting = NULL;
-        *loop->waiting_end = c;
-        loop->waiting_end = &c->next_waiting;
-    }
-}
-
 static bool is_down(const struct arili_node *node, const struct arili_loop *loop)
 {
     return node->failures > 0 && node->retry_at_ns > loop->now_ns;
@@ -86,7 +75,7 @@ bool arili_send_link(struct arili_running *run, struct arili_node *node, enum ar
     }
     run->link = node != NULL ? arili_client_link(c, node) : NULL;
     if (run->link == NULL) {
-        wait_for_link(c);
+        arili_link_wait(c);
         *ran = ARILI_RAN_LATER;
         return false;
     }
@@ -139,6 +128,10 @@ bool arili_send_begin_at(struct arili_running *run, struct arili_node *node, enu
     if ((c->in_multi || c->watching) && !same_server(c, run->link)) {
         *ran = arili_refuse(run, "CROSSSLOT aril: keys of one transaction must be with one server; "
                                  "give them one {hash tag}");
+        return false;
+    }
+    if (c->in_multi && !arili_budget_has(&loop->proxy->budget, 0)) { /* nothing bounds EXEC */
+        *ran = arili_refuse(run, "ERR aril: there is no memory for more commands in MULTI");
         return false;
     }
     if (!begin_transaction(run, ran)) {
@@ -232,6 +225,7 @@ static struct arili_request *queue(struct arili_running *run)
     struct arili_request *queued = arili_here(run);
     if (queued != NULL) {
         run->r->base = 1;
+        arili_request_count(run->r, sizeof *run->r);
         *c->queued_end = run->r;
         c->queued_end = &run->r->next;
     }

@@ -118,6 +118,7 @@ static bool ask_fields(struct arili_running *run, const struct arili_place *plac
         return false;
     }
     r->asked_count = (uint32_t)n;
+    arili_request_count(r, n > 1 ? n * sizeof *r->asked + bytes : 0);
     r->in_hash = true;
     for (size_t i = 2; i < run->count; i++) {
         struct arili_asked *a = &r->asked[i - 2];
