@@ -223,8 +223,11 @@ static void value_came(struct reseal *s, struct arili_request *answer)
             fail_with(s, &answer->got);
             return;
         }
-        if (!hit) { /* a miss has no time to live */
-            if (r != NULL) {
+        if (!hit) { /* there is nothing that may live longer */
+            if (r != NULL && answer->got.kind == ARILI_RESP_BULK) {
+                r->value = answer->value; /* which has ended, and holds nothing */
+                arili_reply_value(r, (aril_bytes){ r->key, r->key_len });
+            } else if (r != NULL) {
                 arili_say_nil(&r->out, r->resp3);
             }
             arili_job_end(&s->job);
@@ -304,6 +307,14 @@ static struct reseal *begin(struct arili_running *run, enum what what,
     if (r == NULL) {
         return NULL;
     }
+    r->tenant = c->tenant;
+    r->policy = run->policy;
+    r->database = c->database;
+    if (arili_request_keep_key(r, run->args[1]) != ARIL_OK) {
+        arili_request_free(c->peer.loop, r);
+        (void)arili_refuse(run, "ERR aril: out of memory");
+        return NULL;
+    }
     struct reseal *s = (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step);
     if (s == NULL) {
         arili_request_free(c->peer.loop, r);
@@ -326,6 +337,9 @@ static bool keep_word(struct reseal *s, aril_bytes word)
 {
     if (s->word_count >= WORDS_MAX || word.len >= WORD_BYTES) {
         return false;
+    }
+    if (!arili_word_is_option(word)) { /* the server says what it is not */
+        word = ARILI_LITERAL("x");
     }
     memcpy(s->words[s->word_count++], word.data, word.len);
     return true;
@@ -468,7 +482,7 @@ static enum arili_ran plain_getex(struct arili_running *run, const struct arili_
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
     for (size_t i = 2; i < run->count; i++) {
-        arili_send_arg(run, run->args[i]);
+        arili_send_option(run, run->args[i]);
     }
     return arili_send_end(run, ARILI_SHAPE_VALUE);
 }

@@ -45,6 +45,8 @@ bool arili_run_alone(const struct arili_running *run);
 bool arili_word_is(aril_bytes arg, const char *word); /* in any case */
 /* A decimal number as Redis takes it. */
 bool arili_word_number(aril_bytes arg, int64_t *ret);
+/* An integer of any size, or one of the words that stand behind a sealed key: EX, NX, COUNT, ... */
+bool arili_word_is_option(aril_bytes arg);
 
 /* --- send.c */
 
@@ -58,6 +60,9 @@ bool arili_send_begin_at(struct arili_running *run, struct arili_node *node, enu
 bool arili_send_link(struct arili_running *run, struct arili_node *node, enum arili_ran *ran);
 void arili_send_count(struct arili_running *run, size_t count);
 void arili_send_arg(struct arili_running *run, aril_bytes arg);
+/* What stands beside a sealed value. Anything but an option is sent as "x", which a server refuses
+ * alike: it may be a value in the wrong place, as in SETEX key value 60. */
+void arili_send_option(struct arili_running *run, aril_bytes arg);
 void arili_send_flow(struct arili_running *run, struct arili_flow *value); /* which is empty then */
 void arili_send_name(struct arili_running *run, const struct arili_place *place);
 /* A value, sealed, as one argument. On failure the link is ended and the request with it. */
@@ -117,8 +122,6 @@ enum arili_ran arili_held_begin(struct arili_running *run, const struct arili_pl
                                 uint64_t not_after_ms, enum arili_shape shape);
 /* The next part of it; ARILI_RAN when it is whole, or was lost. */
 enum arili_ran arili_held_more(struct arili_client *c);
-/* Argument i, behind the value of a SET, or "?" where it is no option and no number. */
-aril_bytes arili_option_word(const aril_bytes *args, size_t i);
 
 /* Options of SET, GETEX and the like. */
 struct arili_set_options {

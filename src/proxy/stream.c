@@ -79,7 +79,7 @@ static aril_status head(struct arili_running *run, const struct arili_place *pla
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
     for (size_t i = 2; i + 1 < c->arg_want; i++) {
-        arili_send_arg(run, run->args[i]);
+        c->stream_sealed ? arili_send_option(run, run->args[i]) : arili_send_arg(run, run->args[i]);
     }
     arili_say_header(run->out, '$',
                      c->stream_sealed ? arili_sealed_bytes(value_bytes) : value_bytes);
@@ -269,7 +269,7 @@ static void held_end(struct arili_client *c)
     struct arili_flow *out = &link->peer.out;
     arili_flow_put(out, ARILI_LITERAL("\r\n"));
     for (uint32_t i = c->value_arg + 1; i < c->arg_count; i++) {
-        arili_say_bulk(out, arili_option_word(c->args, i));
+        arili_say_bulk(out, arili_word_is_option(c->args[i]) ? c->args[i] : ARILI_LITERAL("x"));
     }
     arili_stream_abort(c); /* the cipher is given back */
     link->half_sent = false;
