@@ -28,6 +28,7 @@ struct arili_proxy {
     arili_proxy_log_fn *log;
     void *user;
     struct arili_budget budget;
+    _Atomic uint64_t moved;    /* numbers names of what was moved aside */
     _Atomic uint64_t reserved; /* of the budget, for values that are being verified */
     struct arili_proxy_figures figures;
     struct arili_latency latency;
