@@ -309,8 +309,8 @@ void conn_shake(struct conn *c)
     c->state = CONN_SHAKING;
     const aril_status st = transport_shake(&c->transport, &c->shake_wants);
     if (st != ARIL_OK) {
-        log_line(LOG_FINE, "TLS with a %s: %s", c->is_link ? "server" : "client",
-                 aril_status_text(st));
+        log_line(LOG_FINE, "TLS with a %s: %s: %s", c->is_link ? "server" : "client",
+                 aril_status_text(st), transport_why(&c->transport));
         conn_fail(c, st);
         return;
     }

@@ -136,6 +136,30 @@ static const char *known_tenant(const struct arili_client *c, const struct arili
     return NULL;
 }
 
+bool arili_client_may_say(const struct arili_client *c)
+{
+    return (c->settings->config->listeners[c->listener].auth & ARILI_AUTH_PASSWORD) != 0;
+}
+
+/* It cannot become anybody here. What an operator needs to make it somebody is in the log. */
+static void tell_nobody(struct arili_client *c, const struct arili_identity *identity)
+{
+    char why[160];
+    if (identity->certificate.len == 32) {
+        char hex[65];
+        for (size_t i = 0; i < 32; i++) {
+            (void)snprintf(hex + 2 * i, 3, "%02x", identity->certificate.data[i]);
+        }
+        (void)snprintf(why, sizeof why, "its certificate, %s, is that of no tenant", hex);
+    } else if (identity->has_peer_cred) {
+        (void)snprintf(why, sizeof why, "its user id, %u, is that of no tenant",
+                       (unsigned)identity->uid);
+    } else {
+        (void)snprintf(why, sizeof why, "it has no certificate");
+    }
+    arili_client_refused(c, ARIL_E_NOT_FOUND, why);
+}
+
 /* False: its tenant has enough clients. */
 static bool introduce(struct arili_client *c, const struct arili_identity *identity)
 {
@@ -147,6 +171,9 @@ static bool introduce(struct arili_client *c, const struct arili_identity *ident
                            &tenant) == ARIL_OK) {
         c->introduced = tenant;
         return arili_client_login(c, tenant);
+    }
+    if (!arili_client_may_say(c)) {
+        tell_nobody(c, identity);
     }
     return true;
 }
@@ -169,6 +196,8 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     c->peer.loop = loop;
     c->listener = listener;
     c->settings = arili_settings_hold(proxy);
+    memcpy(c->address, identity->address, sizeof c->address);
+    c->address[sizeof c->address - 1] = '\0';
     if (!introduce(c, identity)) { /* before anything knows of it */
         arili_settings_drop(proxy, c->settings);
         arili_free(c, sizeof *c);
@@ -184,8 +213,6 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     c->value_arg = UINT32_MAX;
     c->connected_ms = loop->now_ms;
     c->said_ns = c->read_ns = c->stranger_ns = loop->now_ns;
-    memcpy(c->address, identity->address, sizeof c->address);
-    c->address[sizeof c->address - 1] = '\0';
     const struct arili_resp_limits limits = limits_of(c);
     arili_resp_decoder_init(&c->decoder, &limits);
     *ret = c;

@@ -2,6 +2,7 @@
 #include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
+#include "proxy/opening.h"
 #include "proxy/run.h"
 #include <stdio.h>
 #include <string.h>
@@ -209,8 +210,38 @@ static void header_came(struct reseal *s, const struct arili_got *got)
     ask_value(s, get);
 }
 
+/* What was found is bad: the client hears what GET would say, and it is dealt with as GET does. */
+static bool is_tampered(struct reseal *s, struct arili_request *answer)
+{
+    struct arili_request *r = s->job.request;
+    if (r == NULL || answer->value.ending != ARILI_ENDING_TAMPERED) {
+        return false;
+    }
+    const aril_bytes key = { r->key, r->key_len };
+    r->value.status = answer->value.status;
+    r->value.said = answer->value.said;
+    r->value.header_len = answer->value.header_len;
+    memcpy(r->value.header, answer->value.header, sizeof r->value.header);
+    arili_opening_bad(r, key);
+    arili_bad_tell(r, key);
+    if (r->policy->on_tamper == ARILI_TAMPER_ERROR) {
+        arili_job_fail(&s->job, arili_tampered_text);
+        return true;
+    }
+    if (s->what == WHAT_GETEX) {
+        arili_say_nil(&r->out, r->resp3);
+    } else {
+        arili_say_integer(&r->out, 0); /* there is none */
+    }
+    arili_job_end(&s->job);
+    return true;
+}
+
 static void value_came(struct reseal *s, struct arili_request *answer)
 {
+    if (is_tampered(s, answer)) {
+        return;
+    }
     const bool hit =
         answer->got.kind == ARILI_RESP_BULK && answer->value.ending == ARILI_ENDING_HIT;
     s->seals = hit && answer->value.said.not_after_ms < s->wanted_ms;
@@ -330,6 +361,12 @@ static struct reseal *begin(struct arili_running *run, enum what what,
     s->max_ms = arili_not_after(run, UINT64_MAX);
     arili_flow_init(&s->plain, &c->peer.loop->blocks);
     arili_client_append(c, r);
+    run->r = r;
+    r->database = c->database;
+    if (!arili_run_remember(run, run->args[1], place)) {
+        arili_job_fail(&s->job, "ERR aril: out of memory");
+        return NULL;
+    }
     return s;
 }
 

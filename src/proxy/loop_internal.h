@@ -28,6 +28,7 @@ struct arili_proxy {
     arili_proxy_log_fn *log;
     void *user;
     struct arili_budget budget;
+    _Atomic uint64_t moved;    /* numbers names of what was moved aside */
     _Atomic uint64_t reserved; /* of the budget, for values that are being verified */
     struct arili_proxy_figures figures;
     struct arili_latency latency;
@@ -321,6 +322,11 @@ bool arili_client_is_held(const struct arili_client *c);
 /* It is that tenant from here on; NULL: nobody. False: the tenant has all the clients that it may
  * have, and c is who it was. */
 bool arili_client_login(struct arili_client *c, struct arili_tenant *tenant);
+/* Whether it may log in with a password; else it is who it is by where it comes from, or nobody. */
+bool arili_client_may_say(const struct arili_client *c);
+#define ARILI_NOBODY_TEXT                                                                    \
+    "NOAUTH aril: this listener knows clients by certificate or user id, and no tenant has " \
+    "yours; see the log"
 /* It is none, and why, for log and audit. */
 void arili_client_refused(struct arili_client *c, aril_status st, const char *why);
 /* Its address as a subject of events; borrowed. */

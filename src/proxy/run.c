@@ -358,7 +358,9 @@ static enum arili_ran check_and_dispatch(struct arili_running *run)
         return no_command(run);
     }
     if (c->tenant == NULL && (command->flags & ARILI_COMMAND_NO_AUTH) == 0) {
-        return arili_refuse(run, "NOAUTH Authentication required.");
+        return arili_refuse(run, "%s",
+                            arili_client_may_say(c) ? "NOAUTH Authentication required."
+                                                    : ARILI_NOBODY_TEXT);
     }
     const bool own = command->verb == ARILI_VERB_MULTI || command->verb == ARILI_VERB_WATCH;
     if (c->in_multi && (command->flags & ARILI_COMMAND_NO_MULTI) != 0 && !own &&
