@@ -75,6 +75,11 @@ ARIL_MUST_USE aril_status arili_seal_bulk(struct arili_loop *loop,
 bool arili_run_place(struct arili_running *run, aril_bytes key, struct arili_place *ret);
 /* The upper bound of what lives so long: ttl UINT64_MAX is as long as the policy allows. */
 uint64_t arili_not_after(const struct arili_running *run, uint64_t ttl_ms);
+/* A time to live as the server shall have it: number as it is, or a smaller one in room where the
+ * policy does not allow so long a life. What is no time the server may judge. */
+#define ARILI_TIME_TEXT 24u
+aril_bytes arili_time_cut(const struct arili_running *run, bool seconds, bool absolute,
+                          aril_bytes number, char room[static ARILI_TIME_TEXT]);
 /* r remembers key, tenant, keys and policy. */
 bool arili_run_remember(struct arili_running *run, aril_bytes key, const struct arili_place *place);
 

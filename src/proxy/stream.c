@@ -78,8 +78,11 @@ static aril_status head(struct arili_running *run, const struct arili_place *pla
     arili_send_count(run, c->arg_want);
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
-    for (size_t i = 2; i + 1 < c->arg_want; i++) {
-        arili_send_arg(run, run->args[i]);
+    for (size_t i = 2; i + 1 < c->arg_want; i++) { /* of SETEX the time, else none */
+        char room[ARILI_TIME_TEXT];
+        arili_send_arg(run, c->stream_sealed ? arili_time_cut(run, run->command->name[0] == 's',
+                                                              false, run->args[i], room)
+                                             : run->args[i]);
     }
     arili_say_header(run->out, '$',
                      c->stream_sealed ? arili_sealed_bytes(value_bytes) : value_bytes);
