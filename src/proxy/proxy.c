@@ -153,6 +153,14 @@ void arili_proxy_say(const struct arili_proxy *proxy, int level, const char *for
     proxy->log(proxy->user, level, text);
 }
 
+static void tell_service(struct arili_proxy *proxy, enum arili_tell kind, aril_status st)
+{
+    struct arili_telling t = { .kind = kind, .status = st };
+    if (arili_proxy_may_tell(proxy, NULL, &t)) {
+        arili_proxy_tell(proxy, &t);
+    }
+}
+
 static aril_status begin(struct arili_proxy *proxy, struct arili_proxy_config *config,
                          aril_error *error)
 {
@@ -186,7 +194,10 @@ aril_status arili_proxy_new(const struct arili_proxy_setup *setup, struct arili_
     proxy->keyring = setup->keyring;
     proxy->log = setup->log;
     proxy->user = setup->user;
+    proxy->audit_lost = setup->audit_lost;
+    arili_tells_init(&proxy->tells);
     if (pthread_mutex_init(&proxy->lock, NULL) != 0) {
+        arili_tells_done(&proxy->tells);
         arili_config_free(setup->config);
         arili_free(proxy, sizeof *proxy);
         return ARIL_E_NOMEM;
@@ -199,6 +210,7 @@ aril_status arili_proxy_new(const struct arili_proxy_setup *setup, struct arili_
         arili_proxy_free(proxy);
         return st;
     }
+    tell_service(proxy, ARILI_TELL_START, ARIL_OK);
     *ret = proxy;
     return ARIL_OK;
 }
@@ -208,6 +220,9 @@ void arili_proxy_free(struct arili_proxy *proxy)
     if (proxy == NULL) {
         return;
     }
+    if (proxy->settings != NULL) {
+        tell_service(proxy, ARILI_TELL_END, ARIL_OK);
+    }
     arili_settings_drop(proxy, proxy->settings);
     while (proxy->tenants != NULL) {
         struct arili_tenant *next = proxy->tenants->next;
@@ -215,12 +230,13 @@ void arili_proxy_free(struct arili_proxy *proxy)
         proxy->tenants = next;
     }
     arili_tries_free(proxy->tries);
+    arili_tells_done(&proxy->tells);
     (void)pthread_mutex_destroy(&proxy->lock);
     arili_free(proxy, sizeof *proxy);
 }
 
-aril_status arili_proxy_reload(struct arili_proxy *proxy, struct arili_proxy_config *config,
-                               aril_error *error)
+static aril_status reload(struct arili_proxy *proxy, struct arili_proxy_config *config,
+                          aril_error *error)
 {
     struct arili_settings *now = NULL;
     struct arili_settings *old = arili_settings_hold(proxy);
@@ -235,7 +251,6 @@ aril_status arili_proxy_reload(struct arili_proxy *proxy, struct arili_proxy_con
         st = settings_new(proxy->rt, config, &now, error);
     }
     if (st != ARIL_OK) {
-        arili_figure_add(&proxy->figures.reload_failures, 1);
         return st;
     }
     (void)pthread_mutex_lock(&proxy->lock);
@@ -249,13 +264,30 @@ aril_status arili_proxy_reload(struct arili_proxy *proxy, struct arili_proxy_con
     if (st != ARIL_OK) {
         now->config = NULL; /* the caller's again */
         settings_free(now);
-        arili_figure_add(&proxy->figures.reload_failures, 1);
         return st;
     }
     arili_settings_drop(proxy, old);
-    arili_figure_add(&proxy->figures.reloads, 1);
-    arili_proxy_refresh(proxy);
     return ARIL_OK;
+}
+
+void arili_proxy_reload_refused(struct arili_proxy *proxy, aril_status st)
+{
+    arili_figure_add(&proxy->figures.reload_failures, 1);
+    tell_service(proxy, ARILI_TELL_RELOAD, st);
+}
+
+aril_status arili_proxy_reload(struct arili_proxy *proxy, struct arili_proxy_config *config,
+                               aril_error *error)
+{
+    const aril_status st = reload(proxy, config, error);
+    if (st == ARIL_OK) {
+        arili_figure_add(&proxy->figures.reloads, 1);
+        arili_proxy_refresh(proxy);
+        tell_service(proxy, ARILI_TELL_RELOAD, ARIL_OK);
+    } else {
+        arili_proxy_reload_refused(proxy, st);
+    }
+    return st;
 }
 
 /* --- Looking -------------------------------------------------------------------------------- */
@@ -268,6 +300,7 @@ void arili_proxy_refresh(struct arili_proxy *proxy)
     for (; t != NULL; t = t->next) { /* the list only grows at its head */
         arili_tenant_refresh(t, proxy->rt, proxy->keyring);
     }
+    arili_proxy_tell_owed(proxy);
 }
 
 /* Whether keys are there for anybody; the status of the first tenant that has none. *ret_unsealed

@@ -32,7 +32,7 @@ struct arili_request *arili_request_new(struct arili_loop *loop)
     return r;
 }
 
-static void bad_free(struct arili_bad *bad)
+void arili_bad_free(struct arili_bad *bad)
 {
     while (bad != NULL) {
         struct arili_bad *next = bad->next;
@@ -68,7 +68,7 @@ void arili_request_free(struct arili_loop *loop, struct arili_request *r)
     arili_free(r->room, r->room_len);
     arili_free(r->gather, r->gather_cap);
     arili_free(r->field, r->field_cap);
-    bad_free(r->bad);
+    arili_bad_free(r->bad);
     if (r->sum != NULL && --r->sum->refs == 0) {
         arili_free(r->sum, sizeof *r->sum);
     }
@@ -254,7 +254,7 @@ static enum arili_ending open_inner(struct arili_request *r, enum arili_inner wh
     }
     if (!has_values(r)) {
         arili_figure_add(&r->tenant->figures.tampered, 1);
-        arili_bad_tell(r, gathered(r));
+        arili_bad_name_tell(r);
     }
     return ARILI_ENDING_TAMPERED;
 }
@@ -328,6 +328,8 @@ static void say_value(struct arili_request *r, aril_bytes text)
     if (o->ending == ARILI_ENDING_TAMPERED) {
         arili_opening_bad(r, text);
         arili_bad_tell(r, text);
+    } else if (o->ending == ARILI_ENDING_EXPIRED) {
+        arili_replay_tell(r, text);
     }
     if (is_error(r, o->ending)) {
         say_why(out, o->ending, o->status, o->plain_bytes);
@@ -350,10 +352,11 @@ static void say_pair(struct arili_request *r)
     if (r->value.ending == ARILI_ENDING_TAMPERED) {
         arili_opening_bad(r, gathered(r));
         arili_bad_tell(r, gathered(r));
-    } else if (ending ==
-               ARILI_ENDING_TAMPERED) { /* the field alone: of its value nothing is known */
+    } else if (ending == ARILI_ENDING_TAMPERED) { /* of its value nothing is known */
         arili_figure_add(&r->tenant->figures.tampered, 1);
-        arili_bad_tell(r, gathered(r));
+        arili_bad_name_tell(r);
+    } else if (r->value.ending == ARILI_ENDING_EXPIRED) {
+        arili_replay_tell(r, gathered(r));
     }
     if (!r->field_unwanted) {
         spoil(r, ending, r->value.status);

@@ -185,6 +185,8 @@ struct arili_request {
     bool wants_memory; /* or for memory */
 };
 
+void arili_bad_free(struct arili_bad *bad); /* and all behind it */
+
 /* Zeroed, with its loop's blocks. NULL: no memory. */
 struct arili_request *arili_request_new(struct arili_loop *loop);
 void arili_request_free(struct arili_loop *loop, struct arili_request *r); /* NULL is fine */
@@ -221,6 +223,12 @@ enum arili_heard arili_reply_resume(struct arili_request *r);
 bool arili_reply_fail(struct arili_request *r, const char *text);
 /* Tell log and audit sink that the value of text, a key or a field of r's key, is bad. */
 void arili_bad_tell(struct arili_request *r, aril_bytes text);
+/* That a field name or a member of r's key is. */
+void arili_bad_name_tell(struct arili_request *r);
+/* That the value of text, which is authentic, was given out after its end: by more than this, for
+ * a server goes by its own clock. */
+#define ARILI_REPLAY_GRACE_MS 2000u
+void arili_replay_tell(struct arili_request *r, aril_bytes text);
 /* What the client hears as the cursor of a scan. */
 uint64_t arili_cursor_out(const struct arili_request *r, uint64_t cursor);
 /* Where the answer goes now. */

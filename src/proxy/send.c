@@ -109,7 +109,7 @@ static bool begin_transaction(struct arili_running *run, enum arili_ran *ran)
     }
     const aril_bytes multi = ARILI_LITERAL("MULTI");
     if (!arili_link_expect(run->link, NULL, ARILI_SWALLOW_OK)) {
-        *ran = ARILI_RAN;
+        *ran = arili_refuse(run, "ERR aril: out of memory");
         return false;
     }
     arili_link_command(run->link, &multi, 1);

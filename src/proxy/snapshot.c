@@ -101,6 +101,9 @@ static aril_status fill(struct arili_proxy *proxy, struct snapshot *s)
     st->memory_used = atomic_load(&proxy->budget.used);
     st->memory_max = proxy->budget.max;
     arili_status_add_proxy(&st->figures, &proxy->figures);
+    if (proxy->audit_lost != NULL) {
+        st->figures.audit_lost += arili_figure(proxy->audit_lost);
+    }
     arili_status_add_latency(&st->latency, &proxy->latency);
     s->settings = arili_settings_hold(proxy);
     fill_servers(proxy, s);

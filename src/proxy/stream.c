@@ -80,9 +80,13 @@ static aril_status head(struct arili_running *run, const struct arili_place *pla
     arili_send_name(run, place);
     for (size_t i = 2; i + 1 < c->arg_want; i++) { /* of SETEX the time, else none */
         char room[ARILI_TIME_TEXT];
-        arili_send_arg(run, c->stream_sealed ? arili_time_cut(run, run->command->name[0] == 's',
-                                                              false, run->args[i], room)
-                                             : run->args[i]);
+        int64_t n = 0;
+        aril_bytes a = run->args[i];
+        if (c->stream_sealed) { /* what is no time may be a piece of a value */
+            a = arili_word_number(a, &n) ? a : ARILI_LITERAL("?");
+            a = arili_time_cut(run, run->command->name[0] == 's', false, a, room);
+        }
+        arili_send_arg(run, a);
     }
     arili_say_header(run->out, '$',
                      c->stream_sealed ? arili_sealed_bytes(value_bytes) : value_bytes);

@@ -86,6 +86,7 @@ aril_status arili_tenant_new(aril_bytes id, const char *space, bool hash_tags,
     /* With default attributes these do not fail (glibc). */
     (void)pthread_mutex_init(&t->lock, NULL);
     (void)pthread_mutex_init(&t->refreshing, NULL);
+    arili_tells_init(&t->tells);
     memcpy(t->id, id.data, id.len);
     t->id_len = id.len;
     memcpy(t->space, space, space_len);
@@ -105,6 +106,7 @@ void arili_tenant_free(struct arili_tenant *t)
     arili_tenant_keys_drop(t->spare);
     (void)pthread_mutex_destroy(&t->lock);
     (void)pthread_mutex_destroy(&t->refreshing);
+    arili_tells_done(&t->tells);
     arili_free(t, sizeof *t);
 }
 

@@ -5,6 +5,7 @@
 #include "cache/value.h"
 #include "proxy/config.h"
 #include "proxy/figures.h"
+#include "proxy/tells.h"
 #include <aril/keyring.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -53,6 +54,7 @@ struct arili_tenant {
     struct arili_tenant_keys *keys; /* under lock; never NULL */
     _Atomic uint32_t clients;
     struct arili_tenant_figures figures;
+    struct arili_tells tells; /* how often something of it was told */
 
     pthread_mutex_t refreshing;      /* taken before lock; guards what follows */
     struct arili_tenant_keys *spare; /* to say that there are no keys when memory is short */

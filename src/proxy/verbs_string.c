@@ -49,6 +49,19 @@ void arili_set_options(const aril_bytes *args, size_t count, uint64_t now_ms,
     }
 }
 
+/* An option that the server knows, or the number that belongs to the one before. */
+static bool is_option(const aril_bytes *args, size_t i)
+{
+    static const char *const words[] = { "nx", "xx", "get", "keepttl", "ex", "px", "exat", "pxat" };
+    int64_t n = 0;
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
+        if (arili_word_is(args[i], words[k])) {
+            return true;
+        }
+    }
+    return arili_word_number(args[i], &n);
+}
+
 /* --- Writing -------------------------------------------------------------------------------- */
 
 /* SETEX and PSETEX: the time in argument 2. */
@@ -101,12 +114,13 @@ static bool is_time(const struct arili_running *run, size_t i)
             arili_word_is(a, "pxat"));
 }
 
-/* All but the value, with a time that its seal allows. Returns the index of the next argument. */
+/* All but the value, with a time that its seal allows. Who forgets the quotes has half of a value
+ * here: the server's error needs none of it. Returns the index of the next argument. */
 static size_t send_option(struct arili_running *run, size_t i)
 {
     char room[ARILI_TIME_TEXT];
-    const aril_bytes a = run->args[i];
-    if (run->command->verb == ARILI_VERB_SETEX && i == 2) {
+    const aril_bytes a = is_option(run->args, i) ? run->args[i] : ARILI_LITERAL("?");
+    if (run->command->verb == ARILI_VERB_SETEX) {
         arili_send_arg(run, arili_time_cut(run, run->command->name[0] == 's', false, a, room));
         return i + 1;
     }
@@ -115,7 +129,8 @@ static size_t send_option(struct arili_running *run, size_t i)
         return i + 1;
     }
     const bool seconds = arili_word_is(a, "ex") || arili_word_is(a, "exat");
-    arili_send_arg(run, arili_time_cut(run, seconds, a.len == 4, run->args[i + 1], room));
+    const aril_bytes n = is_option(run->args, i + 1) ? run->args[i + 1] : ARILI_LITERAL("?");
+    arili_send_arg(run, arili_time_cut(run, seconds, a.len == 4, n, room));
     return i + 2;
 }
 
