@@ -637,7 +637,7 @@ static bool begin_argument(struct arili_client *c, uint64_t len)
         c->value_arg = at;
         c->value_bytes = len;
         c->stream_asked = at + 1 == c->arg_want;
-        c->value_too_long = len > config->max_verified_value && !arili_run_may_stream(c);
+        c->value_too_long = len > arili_run_value_max(c);
         c->value_held = !c->stream_asked && !c->value_too_long;
         c->stream_asked = c->stream_asked && !c->value_too_long;
         return true;

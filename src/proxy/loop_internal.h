@@ -309,8 +309,9 @@ enum arili_ran {
 enum arili_ran arili_run(struct arili_client *c);
 /* Whether argument number at, of that length, is a value that need not be kept whole. */
 bool arili_run_is_value(const struct arili_client *c, uint32_t at, uint64_t len);
-/* Whether its policy lets values go out, and so come in, that cannot be verified whole. */
-bool arili_run_may_stream(const struct arili_client *c);
+/* The longest value that the policy of the command's key takes: what is verified whole, or with
+ * streaming what can be sealed; UINT64_MAX where it stays in clear. */
+uint64_t arili_run_value_max(const struct arili_client *c);
 /* The command is a SET whose large value begins: stream it, if that can be. *ret: it is. */
 enum arili_ran arili_run_stream(struct arili_client *c, uint64_t value_bytes, bool *ret);
 /* No more of it comes: give back what it holds. */

@@ -36,6 +36,9 @@ struct arili_request *arili_here(struct arili_running *run);
 enum arili_ran arili_here_end(struct arili_running *run, struct arili_request *r);
 /* The first argument from i on that is a key; count: none is. */
 size_t arili_run_key_from(const struct arili_running *run, size_t i);
+/* arili_run_value_max() of any policy. */
+uint64_t arili_policy_value_max(const struct arili_proxy_config *config,
+                                const struct arili_policy_config *policy);
 /* Keys of the tenant, or the reason why there are none was said: then false. */
 bool arili_run_keys(struct arili_running *run);
 /* The keys seal, or the reason why they do not was said: then false. */

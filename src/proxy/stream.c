@@ -48,10 +48,9 @@ static const struct arili_policy_config *policy_of(const struct arili_client *c)
     return arili_config_policy(c->settings->config, tenant, argument(c, 1));
 }
 
-bool arili_run_may_stream(const struct arili_client *c)
+uint64_t arili_run_value_max(const struct arili_client *c)
 {
-    const struct arili_policy_config *p = policy_of(c);
-    return p->streaming || p->values == ARILI_VALUES_PASS;
+    return arili_policy_value_max(c->settings->config, policy_of(c));
 }
 
 /* --- The beginning -------------------------------------------------------------------------- */

@@ -52,6 +52,14 @@ static void one_command_fits_into_memory(void **state)
     arili_config_free(proxy_config_parse(TOP "[limits]\nmemory_max = 128 MiB\n" REST));
 }
 
+static void no_sealed_value_is_longer_than_its_format_allows(void **state)
+{
+    (void)state;
+    static const char fits[] = TOP "[limits]\nmax_verified_value = 320 MiB\n" REST;
+    proxy_config_refused(TOP "[limits]\nmax_verified_value = 335544321\n" REST, 2, "to 320 MiB");
+    arili_config_free(proxy_config_parse(fits));
+}
+
 static void the_admin_listener_is_for_this_machine(void **state)
 {
     (void)state;
@@ -330,6 +338,7 @@ int main(void)
         cmocka_unit_test(what_is_demanded_is_missed),
         cmocka_unit_test(the_quarantine_is_apart_from_sealed_values),
         cmocka_unit_test(one_command_fits_into_memory),
+        cmocka_unit_test(no_sealed_value_is_longer_than_its_format_allows),
         cmocka_unit_test(the_admin_listener_is_for_this_machine),
         cmocka_unit_test(tls_to_the_server_is_whole),
         cmocka_unit_test(listeners_are_whole),
