@@ -148,6 +148,20 @@ static bool introduce(struct arili_client *c, const struct arili_identity *ident
     return true;
 }
 
+/* A listener at all addresses was reached at one of them, and one whose port the system chose at
+ * that port. */
+static void set_reached(struct arili_client *c, const struct arili_identity *identity)
+{
+    c->reached = c->settings->config->listeners[c->listener].address;
+    if (!c->reached.is_unix && identity->local.host[0] != '\0') {
+        c->reached.port = identity->local.port;
+        if (arili_address_is_any(&c->reached)) {
+            c->reached = identity->local;
+        }
+    }
+    arili_address_text(&c->reached, c->reached_text);
+}
+
 aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
                              const struct arili_identity *identity, struct arili_client **ret)
 {
@@ -183,6 +197,7 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     c->said_ns = c->read_ns = loop->now_ns;
     memcpy(c->address, identity->address, sizeof c->address);
     c->address[sizeof c->address - 1] = '\0';
+    set_reached(c, identity);
     const struct arili_resp_limits limits = limits_of(c);
     arili_resp_decoder_init(&c->decoder, &limits);
     *ret = c;
@@ -193,15 +208,15 @@ void arili_client_describe(struct arili_client *c)
 {
     struct arili_proxy *proxy = c->peer.loop->proxy;
     const struct arili_proxy_config *config = c->settings->config;
+    const struct arili_listen_config *listener = &config->listeners[c->listener];
     struct arili_local *l = &c->local;
     l->resp3 = c->resp3;
     l->client_id = c->id;
     l->database = c->database;
     l->address = c->address;
     l->cluster = c->peer.loop->slots != NULL;
-    l->self = config->listeners[c->listener].address;
-    arili_address_text(&l->self, c->self_text);
-    l->local_address = c->self_text;
+    l->self = listener->announce.host[0] != '\0' ? listener->announce : c->reached;
+    l->local_address = c->reached_text;
     memcpy(l->node_id, proxy->run_id, sizeof l->node_id);
     memcpy(l->run_id, proxy->run_id, sizeof l->run_id);
     l->now_ms = c->peer.loop->now_ms;

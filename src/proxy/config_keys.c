@@ -121,6 +121,8 @@ const struct arili_config_key arili_config_keys[] = {
              "without a byte while an answer is due"),
 
     LISTEN(address, "address", LISTEN, REQUIRED | FIXED, 0, 0, NULL, NULL, "where clients come in"),
+    LISTEN(announce, "announce", ADDRESS, 0, 0, 0, NULL, NULL,
+           "where clients reach it, for those of a Cluster; unset: where they came in"),
     LISTEN(mode, "socket_mode", MODE, FIXED, 0, 0777, "0600", NULL, "of a UNIX socket"),
     LISTEN(tls_cert, "tls_cert", PATH, FIXED, 1, 4095, NULL, NULL,
            "PEM file of the certificate and those that lead to its root"),

@@ -162,7 +162,8 @@ struct arili_client {
     uint32_t database;
     struct arili_local local;
     char address[64];
-    char self_text[ARILI_ADDRESS_TEXT];
+    struct arili_address reached; /* where it came in, as it would come again */
+    char reached_text[ARILI_ADDRESS_TEXT];
 
     /* The command that is being read. */
     struct arili_resp_decoder decoder;

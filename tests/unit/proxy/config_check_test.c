@@ -56,7 +56,7 @@ static void no_sealed_value_is_longer_than_its_format_allows(void **state)
 {
     (void)state;
     static const char fits[] = TOP "[limits]\nmax_verified_value = 320 MiB\n" REST;
-    proxy_config_refused(TOP "[limits]\nmax_verified_value = 335544321\n" REST, 2, "to 320 MiB");
+    proxy_config_refused(TOP "[limits]\nmax_verified_value = 335544321\n" REST, 3, "to 320 MiB");
     arili_config_free(proxy_config_parse(fits));
 }
 
@@ -116,6 +116,12 @@ static void listeners_are_whole(void **state)
         { "address = [::1]:1\nauth = certificate", 6, "and tls:// before the address" },
         { "address = [::1]:1\nauth = peer", 6, "write unix:PATH as the address" },
         { "address = [::1]:1\nsocket_mode = 0600\ntenant = a", 6, "the address is no UNIX socket" },
+        { "address = [::1]:1\nannounce = 0.0.0.0:1\ntenant = a", 6,
+          "nobody can connect to 0.0.0.0" },
+        { "address = [::1]:1\nannounce = [::]:1\ntenant = a", 6, "nobody can connect to ::" },
+        { "address = [::1]:1\nannounce = unix:s\ntenant = a", 6, "come by HOST:PORT alone" },
+        { "address = unix:s\nannounce = h:1\ntenant = a", 6, "come by HOST:PORT alone" },
+        { "address = [::1]:1\nannounce = h\ntenant = a", 6, "HOST:PORT" },
         { "address = [::1]:1\nauth = password\ntenant = a", 6, "leave one of them out" },
         { "address = [::1]:1\ntenant = a\nauth = peer", 7, "leave one of them out" },
         { "address = [::1]:1\nauth = password", 6, "needs credentials = FILE" },
