@@ -399,6 +399,24 @@ static uint64_t wanted_of(const struct arili_running *run)
     return absolute ? ms : run->now_ms + ms;
 }
 
+/* Arguments of EXPIRE and its kin, with a time that the policy allows. They lie in the object. */
+struct cut {
+    aril_bytes args[2 + WORDS_MAX];
+    char room[ARILI_TIME_TEXT];
+};
+static void cut_time(struct arili_running *run, struct cut *ret)
+{
+    const char *name = run->command->name;
+    for (size_t i = 0; i < run->count; i++) {
+        ret->args[i] = run->args[i];
+    }
+    if (run->count > 2) { /* else it is PERSIST */
+        ret->args[2] = arili_time_cut(run, name[0] == 'e', strstr(name, "at") != NULL, run->args[2],
+                                      ret->room);
+    }
+    run->args = ret->args;
+}
+
 /* --- In a transaction ----------------------------------------------------------------------- */
 
 /* There nothing can be sealed again, so it is looked first whether that would be needed. */
@@ -470,6 +488,7 @@ static enum arili_ran in_transaction(struct arili_running *run, const struct ari
 enum arili_ran arili_run_expire(struct arili_running *run)
 {
     struct arili_place place;
+    struct cut cut;
     enum arili_ran ran = ARILI_RAN;
     const bool persist = run->command->verb == ARILI_VERB_PERSIST;
     if (!arili_run_place(run, run->args[1], &place)) {
@@ -481,6 +500,7 @@ enum arili_ran arili_run_expire(struct arili_running *run)
         return arili_run_keyed(run); /* the server says what is wrong with it, or ends the key */
     }
     wanted = wanted < max ? wanted : max;
+    cut_time(run, &cut);
     if (run->c->in_multi) {
         return in_transaction(run, &place, wanted);
     }
@@ -555,7 +575,10 @@ enum arili_ran arili_run_getex(struct arili_running *run)
                    : arili_word_is(run->args[2], "px")   ? "PEXPIRE"
                    : arili_word_is(run->args[2], "exat") ? "EXPIREAT"
                                                          : "PEXPIREAT");
-    if (!o.persist && !keep_word(s, run->args[3])) {
+    const bool seconds = arili_word_is(run->args[2], "ex") || arili_word_is(run->args[2], "exat");
+    char room[ARILI_TIME_TEXT];
+    if (!o.persist &&
+        !keep_word(s, arili_time_cut(run, seconds, run->args[2].len == 4, run->args[3], room))) {
         arili_job_fail(&s->job, "ERR value is not an integer or out of range");
         return ARILI_RAN;
     }
