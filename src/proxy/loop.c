@@ -419,6 +419,7 @@ void arili_loop_tick(struct arili_loop *loop, uint64_t now_ns)
     }
     tick_links(loop, now_ns);
     arili_links_probe(loop);
+    arili_links_wake(loop); /* memory for a link may have been short, and then none is given back */
     arili_jobs_tick(loop);
 }
 

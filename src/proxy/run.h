@@ -38,6 +38,8 @@ enum arili_ran arili_here_end(struct arili_running *run, struct arili_request *r
 size_t arili_run_key_from(const struct arili_running *run, size_t i);
 /* Keys of the tenant, or the reason why there are none was said: then false. */
 bool arili_run_keys(struct arili_running *run);
+/* The keys seal, or the reason why they do not was said: then false. */
+bool arili_run_seals(struct arili_running *run);
 /* Everything before must have been answered. False: later. */
 bool arili_run_alone(const struct arili_running *run);
 bool arili_word_is(aril_bytes arg, const char *word); /* in any case */

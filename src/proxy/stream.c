@@ -119,6 +119,7 @@ static enum arili_ran begin(struct arili_running *run, uint64_t value_bytes, boo
     run->policy = policy_of(c);
     run->keys = arili_tenant_keys_hold(c->tenant);
     if (run->policy->values == ARILI_VALUES_DENY || run->keys == NULL ||
+        (run->policy->values == ARILI_VALUES_SEAL && run->keys->seal_status != ARIL_OK) ||
         run->keys->status != ARIL_OK || c->in_multi || run->args[1].len > c->name_max ||
         arili_place_make(c->peer.loop->names, c->tenant, run->keys, c->database, run->args[1],
                          &place) != ARIL_OK) {
