@@ -9,8 +9,6 @@
 /*
  * One connection of a client: its commands are read here, run in run.c, and answered in order.
  */
-#define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_US UINT64_C(1000)
 #define ARGS_MIN  8u
 #define SPILL_MIN 512u
@@ -74,6 +72,8 @@ bool arili_client_login(struct arili_client *c, struct arili_tenant *tenant)
     take_limits(c);
     if (tenant != NULL) {
         arili_figure_add(&c->peer.loop->proxy->figures.logins, 1);
+    } else {
+        c->stranger_ns = c->peer.loop->now_ns;
     }
     return true;
 }
@@ -157,7 +157,7 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     c->queued_end = &c->queued;
     c->value_arg = UINT32_MAX;
     c->connected_ms = loop->now_ms;
-    c->said_ns = c->read_ns = loop->now_ns;
+    c->said_ns = c->read_ns = c->stranger_ns = loop->now_ns;
     memcpy(c->address, identity->address, sizeof c->address);
     c->address[sizeof c->address - 1] = '\0';
     const struct arili_resp_limits limits = limits_of(c);
@@ -409,10 +409,10 @@ void arili_client_advance(struct arili_client *c)
     arili_peer_touch(&c->peer);
 }
 
-void arili_client_wrote(struct arili_client *c)
+void arili_client_wrote(struct arili_client *c, size_t n)
 {
     const uint64_t high = c->settings->config->client_out_max;
-    c->read_ns = c->peer.loop->now_ns;
+    arili_client_has_read(c, n);
     if (c->peer.out.bytes > high / 2) {
         return;
     }
@@ -425,27 +425,6 @@ void arili_client_wrote(struct arili_client *c)
     if (c->peer.paused && !arili_client_is_held(c)) {
         arili_peer_resume(&c->peer);
     }
-}
-
-bool arili_client_in_time(struct arili_client *c, uint64_t now_ns)
-{
-    const struct arili_proxy_config *config = c->settings->config;
-    const uint64_t quiet = now_ns > c->said_ns ? now_ns - c->said_ns : 0;
-    if (c->peer.out.bytes > 0) {
-        return now_ns < c->read_ns || now_ns - c->read_ns < config->write_ms * NS_PER_MS;
-    }
-    c->read_ns = now_ns;
-    if (c->tenant == NULL && c->login == NULL) {
-        return quiet < config->login_ms * NS_PER_MS;
-    }
-    if ((c->in_command || c->peer.held_len > 0) && !c->peer.paused) {
-        return quiet < config->command_ms * NS_PER_MS;
-    }
-    if (c->count > 0 || c->job != NULL || c->login != NULL) {
-        c->said_ns = now_ns;
-        return true;
-    }
-    return config->idle_s == 0 || quiet < config->idle_s * NS_PER_S;
 }
 
 /* --- Commands in ---------------------------------------------------------------------------- */
@@ -555,6 +534,7 @@ static bool args_room(struct arili_client *c)
 static void begin_command(struct arili_client *c, uint64_t count)
 {
     c->in_command = true;
+    c->said_ns = c->peer.loop->now_ns; /* its time begins */
     c->arg_want = count;
     c->arg_count = 0;
     c->command_bytes = 0;
@@ -723,7 +703,7 @@ size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint
     if (c->refused_input) {
         return n;
     }
-    c->said_ns = c->peer.loop->now_ns;
+    arili_client_said(c, n);
     while (!c->peer.ended && !c->peer.closing && go_on(c)) {
         const aril_status st = arili_resp_next(&c->decoder, &in, &e);
         if (st != ARIL_OK) {
@@ -742,5 +722,6 @@ size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint
     if (c->in_command && !c->peer.ended) {
         spill(c);
     }
+    c->unused = in.len;
     return n - in.len;
 }

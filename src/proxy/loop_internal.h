@@ -157,8 +157,10 @@ struct arili_client {
     bool body_begun;    /* of the argument that is being read, a piece was copied */
     bool refused_input; /* what it says further is not read */
     uint64_t connected_ms;
-    uint64_t said_ns;             /* when it said something */
-    uint64_t read_ns;             /* when it read something of what is there for it */
+    size_t unused;        /* bytes of a command that is not begun, of the last that were offered */
+    uint64_t said_ns;     /* where its time to say something begins: client_time.c */
+    uint64_t read_ns;     /* the same, to read what is there for it */
+    uint64_t stranger_ns; /* since when it is nobody */
     struct arili_request *stream; /* whose value goes to the server while it comes */
     struct arili_link *stream_link;
     struct arili_value_sealer sealer;
@@ -191,6 +193,7 @@ struct arili_loop {
     struct arili_blocks blocks;
     struct arili_block *scratch; /* what is read goes here first */
     uint32_t scratch_at;         /* what is before it may be shared */
+    bool has_read;               /* since the last tick */
     struct arili_key_table keys;
     struct arili_name_cache *names;
     struct arili_settings *settings; /* as of the last tick */
@@ -253,9 +256,7 @@ size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint
 void arili_client_advance(struct arili_client *c);
 void arili_client_lost(struct arili_client *c);
 void arili_client_free(struct arili_client *c);
-void arili_client_wrote(struct arili_client *c);
-/* False: it takes too long with what it does. */
-bool arili_client_in_time(struct arili_client *c, uint64_t now_ns);
+void arili_client_wrote(struct arili_client *c, size_t n);
 /* The link of it to that node, taken if it has none. NULL: none is free. (send.c) */
 struct arili_link *arili_client_link(struct arili_client *c, struct arili_node *node);
 /* A link of it is over. */
@@ -270,6 +271,14 @@ bool arili_client_is_held(const struct arili_client *c);
 /* It is that tenant from here on; NULL: nobody. False: the tenant has all the clients that it may
  * have, and c is who it was. */
 bool arili_client_login(struct arili_client *c, struct arili_tenant *tenant);
+
+/* client_time.c: how long a client may take. */
+/* n bytes of it are looked at, those that were left unused the last time among them. */
+void arili_client_said(struct arili_client *c, size_t n);
+/* n bytes left for it, and are not in out any more. */
+void arili_client_has_read(struct arili_client *c, size_t n);
+/* False: it takes too long with what it does. Call it now and then. */
+bool arili_client_in_time(struct arili_client *c, uint64_t now_ns);
 
 /* run.c: commands. */
 enum arili_ran {
