@@ -254,8 +254,11 @@ static void value_came(struct reseal *s, struct arili_request *answer)
             fail_with(s, &answer->got);
             return;
         }
-        if (!hit) { /* a miss has no time to live */
-            if (r != NULL) {
+        if (!hit) { /* there is nothing that may live longer */
+            if (r != NULL && answer->got.kind == ARILI_RESP_BULK) {
+                r->value = answer->value; /* which has ended, and holds nothing */
+                arili_reply_value(r, (aril_bytes){ r->key, r->key_len });
+            } else if (r != NULL) {
                 arili_say_nil(&r->out, r->resp3);
             }
             arili_job_end(&s->job);
@@ -335,6 +338,14 @@ static struct reseal *begin(struct arili_running *run, enum what what,
     if (r == NULL) {
         return NULL;
     }
+    r->tenant = c->tenant;
+    r->policy = run->policy;
+    r->database = c->database;
+    if (arili_request_keep_key(r, run->args[1]) != ARIL_OK) {
+        arili_request_free(c->peer.loop, r);
+        (void)arili_refuse(run, "ERR aril: out of memory");
+        return NULL;
+    }
     struct reseal *s = (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step);
     if (s == NULL) {
         arili_request_free(c->peer.loop, r);
@@ -364,6 +375,9 @@ static bool keep_word(struct reseal *s, aril_bytes word)
     if (s->word_count >= WORDS_MAX || word.len >= WORD_BYTES) {
         return false;
     }
+    if (!arili_word_is_option(word)) { /* the server says what it is not */
+        word = ARILI_LITERAL("x");
+    }
     memcpy(s->words[s->word_count++], word.data, word.len);
     return true;
 }
@@ -383,6 +397,24 @@ static uint64_t wanted_of(const struct arili_running *run)
     }
     const uint64_t ms = (uint64_t)n * (seconds ? 1000 : 1);
     return absolute ? ms : run->now_ms + ms;
+}
+
+/* Arguments of EXPIRE and its kin, with a time that the policy allows. They lie in the object. */
+struct cut {
+    aril_bytes args[2 + WORDS_MAX];
+    char room[ARILI_TIME_TEXT];
+};
+static void cut_time(struct arili_running *run, struct cut *ret)
+{
+    const char *name = run->command->name;
+    for (size_t i = 0; i < run->count; i++) {
+        ret->args[i] = run->args[i];
+    }
+    if (run->count > 2) { /* else it is PERSIST */
+        ret->args[2] = arili_time_cut(run, name[0] == 'e', strstr(name, "at") != NULL, run->args[2],
+                                      ret->room);
+    }
+    run->args = ret->args;
 }
 
 /* --- In a transaction ----------------------------------------------------------------------- */
@@ -456,6 +488,7 @@ static enum arili_ran in_transaction(struct arili_running *run, const struct ari
 enum arili_ran arili_run_expire(struct arili_running *run)
 {
     struct arili_place place;
+    struct cut cut;
     enum arili_ran ran = ARILI_RAN;
     const bool persist = run->command->verb == ARILI_VERB_PERSIST;
     if (!arili_run_place(run, run->args[1], &place)) {
@@ -467,6 +500,7 @@ enum arili_ran arili_run_expire(struct arili_running *run)
         return arili_run_keyed(run); /* the server says what is wrong with it, or ends the key */
     }
     wanted = wanted < max ? wanted : max;
+    cut_time(run, &cut);
     if (run->c->in_multi) {
         return in_transaction(run, &place, wanted);
     }
@@ -505,7 +539,7 @@ static enum arili_ran plain_getex(struct arili_running *run, const struct arili_
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
     for (size_t i = 2; i < run->count; i++) {
-        arili_send_arg(run, run->args[i]);
+        arili_send_option(run, run->args[i]);
     }
     return arili_send_end(run, ARILI_SHAPE_VALUE);
 }
@@ -541,7 +575,10 @@ enum arili_ran arili_run_getex(struct arili_running *run)
                    : arili_word_is(run->args[2], "px")   ? "PEXPIRE"
                    : arili_word_is(run->args[2], "exat") ? "EXPIREAT"
                                                          : "PEXPIREAT");
-    if (!o.persist && !keep_word(s, run->args[3])) {
+    const bool seconds = arili_word_is(run->args[2], "ex") || arili_word_is(run->args[2], "exat");
+    char room[ARILI_TIME_TEXT];
+    if (!o.persist &&
+        !keep_word(s, arili_time_cut(run, seconds, run->args[2].len == 4, run->args[3], room))) {
         arili_job_fail(&s->job, "ERR value is not an integer or out of range");
         return ARILI_RAN;
     }

@@ -150,7 +150,9 @@ struct arili_request {
     struct arili_opening value;
     struct arili_flow items; /* elements, when their count is known last */
     uint64_t item_count;
-    uint8_t *gather; /* a name or member that comes in pieces */
+    size_t counted;      /* of the budget of memory, for what is not in flows */
+    aril_status trouble; /* why the list cannot be told; what was gathered of it is gone */
+    uint8_t *gather;     /* a name or member that comes in pieces */
     size_t gather_len, gather_cap;
     bool gather_bad;    /* longer than any of ours */
     bool gather_failed; /* memory was short */
@@ -184,13 +186,14 @@ struct arili_request {
     aril_span waiting_piece;
     bool waiting_last;
     bool wants_memory; /* or for memory */
+    uint64_t waits_ns; /* since when; 0: it does not */
 };
-
-void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 
 /* Zeroed, with its loop's blocks. NULL: no memory. */
 struct arili_request *arili_request_new(struct arili_loop *loop);
 void arili_request_free(struct arili_loop *loop, struct arili_request *r); /* NULL is fine */
+/* It has so many bytes more, which count with the rest of the memory. */
+void arili_request_count(struct arili_request *r, size_t bytes);
 /* Keeps copies of what the answer will need. NOMEM. */
 ARIL_MUST_USE aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key);
 ARIL_MUST_USE aril_status arili_request_keep_room(struct arili_request *r, size_t n);
@@ -232,8 +235,12 @@ void arili_bad_name_tell(struct arili_request *r);
  * a server goes by its own clock. */
 #define ARILI_REPLAY_GRACE_MS 2000u
 void arili_replay_tell(struct arili_request *r, aril_bytes text);
+void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 /* What the client hears as the cursor of a scan. */
 uint64_t arili_cursor_out(const struct arili_request *r, uint64_t cursor);
+/* Answer with the value that r has opened, or with what its ending and its policy want; text as for
+ * arili_bad_tell(). */
+void arili_reply_value(struct arili_request *r, aril_bytes text);
 /* Where the answer goes now. */
 struct arili_flow *arili_reply_out(struct arili_request *r);
 #endif
