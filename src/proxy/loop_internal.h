@@ -192,6 +192,7 @@ struct arili_loop {
     uint32_t scratch_at;         /* what is before it may be shared */
     struct arili_key_table keys;
     struct arili_name_cache *names;
+    struct arili_value_batch values; /* for all that is sealed and opened; ended with each tick */
     struct arili_settings *settings; /* as of the last tick */
     struct arili_peer *clients, *all_links, *grave;
     struct arili_peer *queue, **queue_end;

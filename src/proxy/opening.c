@@ -154,8 +154,8 @@ static enum arili_heard judge_header(struct arili_request *r)
         }
         return ARILI_HEARD_WAIT;
     }
-    arili_value_opener_begin(&o->opener, r->loop->proxy->rt, o->key, o->header, &o->said,
-                             o->context);
+    arili_value_opener_begin_in(&o->opener, &r->loop->values, o->key, o->header, &o->said,
+                                o->context);
     o->begun = true;
     return ARILI_HEARD;
 }

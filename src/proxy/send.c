@@ -363,8 +363,8 @@ aril_status arili_seal_bulk(struct arili_loop *loop, const struct arili_tenant_k
     struct arili_value_sealer s;
     uint8_t header[ARILI_VALUE_HEADER_BYTES];
     const uint64_t bytes = flow != NULL ? flow->bytes : value.len;
-    ARILI_TRY(arili_value_sealer_begin(&s, loop->proxy->rt, keys->data, context, loop->now_ms,
-                                       not_after_ms, keys->generation, bytes, header));
+    ARILI_TRY(arili_value_sealer_begin_in(&s, &loop->values, keys->data, context, loop->now_ms,
+                                          not_after_ms, keys->generation, bytes, header));
     arili_say_header(out, '$', arili_sealed_bytes(bytes));
     arili_flow_put(out, (aril_bytes){ header, sizeof header });
     const aril_status st = seal_all(&s, value, flow, out);
