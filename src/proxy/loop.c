@@ -180,6 +180,7 @@ void arili_loop_free(struct arili_loop *loop)
         arili_free(loop->nodes, sizeof *loop->nodes);
         loop->nodes = next;
     }
+    arili_requests_done(loop);
     arili_flow_done(&loop->build);
     arili_block_drop(&loop->blocks, loop->scratch);
     arili_blocks_done(&loop->blocks);

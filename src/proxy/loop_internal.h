@@ -204,6 +204,8 @@ struct arili_loop {
     bool map_known, map_loading;
     uint64_t map_at_ns;
     struct arili_client *waiting, **waiting_end; /* for a link */
+    struct arili_request *requests;  /* that were freed, for those that are made next */
+    uint32_t request_count;
     struct arili_flow build;         /* a command that is being written, over a Cluster */
     uint32_t tasks_out;
     uint64_t now_ns, now_ms, wall_at_ns;
