@@ -160,7 +160,7 @@ bool arili_send_begin(struct arili_running *run, const struct arili_place *place
 {
     const struct arili_client *c = run->c;
     struct arili_loop *loop = c->peer.loop;
-    const uint16_t slot = place != NULL ? slot_of(place) : 0;
+    const uint16_t slot = place != NULL && loop->slots != NULL ? slot_of(place) : 0;
     struct arili_node *node =
         place != NULL ? arili_cluster_node(loop, slot) : arili_cluster_any(loop);
     if (place == NULL && c->in_multi && c->link_count > 0) {
