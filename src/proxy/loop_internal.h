@@ -226,6 +226,7 @@ struct arili_loop {
     bool has_read;               /* since the last tick */
     struct arili_key_table keys;
     struct arili_name_cache *names;
+    struct arili_value_batch values; /* for all that is sealed and opened; ended with each tick */
     struct arili_settings *settings; /* as of the last tick */
     struct arili_peer *clients, *all_links, *grave;
     struct arili_peer *queue, **queue_end;
@@ -237,6 +238,8 @@ struct arili_loop {
     bool map_known, map_loading;
     uint64_t map_at_ns;
     struct arili_client *waiting, **waiting_end; /* for a link */
+    struct arili_request *requests;              /* that were freed, for those that are made next */
+    uint32_t request_count;
     struct arili_flow build; /* a command that is being written, over a Cluster */
     uint32_t tasks_out;
     uint64_t now_ns, now_ms, wall_at_ns;

@@ -18,89 +18,6 @@
 const char arili_tampered_text[] =
     "ERR aril: the value of this key is not what was put there; see the log and the audit trail";
 
-/* --- Requests ------------------------------------------------------------------------------- */
-
-struct arili_request *arili_request_new(struct arili_loop *loop)
-{
-    struct arili_request *r = arili_alloc(sizeof *r);
-    if (r != NULL) {
-        r->loop = loop;
-        r->began_ns = loop->now_ns;
-        arili_flow_init(&r->out, &loop->blocks);
-        arili_flow_init(&r->hold, &loop->blocks);
-        arili_flow_init(&r->items, &loop->blocks);
-        arili_flow_init(&r->mine, &loop->blocks);
-    }
-    return r;
-}
-
-void arili_bad_free(struct arili_bad *bad)
-{
-    while (bad != NULL) {
-        struct arili_bad *next = bad->next;
-        arili_free(bad, sizeof *bad + bad->key_len + bad->field_len);
-        bad = next;
-    }
-}
-
-void arili_request_free(struct arili_loop *loop, struct arili_request *r)
-{
-    if (r == NULL) {
-        return;
-    }
-    struct arili_request *inner = r->transaction;
-    while (inner != NULL) {
-        struct arili_request *next = inner->next;
-        arili_request_free(loop, inner);
-        inner = next;
-    }
-    arili_opening_done(r);
-    atomic_fetch_sub_explicit(&loop->proxy->budget.used, r->counted, memory_order_relaxed);
-    arili_block_drop(&loop->blocks, r->waiting);
-    arili_flow_done(&r->out);
-    arili_flow_done(&r->hold);
-    arili_free(r->sent, r->sent_len);
-    arili_flow_done(&r->items);
-    arili_flow_done(&r->mine);
-    arili_tenant_keys_drop(r->keys);
-    arili_free(r->key, r->key_len);
-    arili_free(r->place, sizeof *r->place);
-    if (r->asked != &r->asked_one) {
-        arili_free(r->asked, r->asked_count * sizeof *r->asked);
-    }
-    arili_free(r->room, r->room_len);
-    arili_free(r->gather, r->gather_cap);
-    arili_free(r->field, r->field_cap);
-    arili_bad_free(r->bad);
-    if (r->sum != NULL && --r->sum->refs == 0) {
-        arili_free(r->sum, sizeof *r->sum);
-    }
-    arili_free(r, sizeof *r);
-}
-
-void arili_request_count(struct arili_request *r, size_t bytes)
-{
-    r->counted += bytes;
-    atomic_fetch_add_explicit(&r->loop->proxy->budget.used, bytes, memory_order_relaxed);
-}
-
-aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key)
-{
-    r->key = arili_alloc(key.len > 0 ? key.len : 1);
-    ARILI_ENSURE(r->key != NULL, ARIL_E_NOMEM);
-    r->key_len = key.len > 0 ? key.len : 1;
-    memcpy(r->key, key.data, key.len);
-    return ARIL_OK;
-}
-
-aril_status arili_request_keep_room(struct arili_request *r, size_t n)
-{
-    r->room = arili_alloc(n > 0 ? n : 1);
-    ARILI_ENSURE(r->room != NULL, ARIL_E_NOMEM);
-    r->room_len = n > 0 ? n : 1;
-    return ARIL_OK;
-}
-
 /* --- Where it goes -------------------------------------------------------------------------- */
 
 struct arili_flow *arili_reply_out(struct arili_request *r)
@@ -338,6 +255,17 @@ static void say_inner(struct arili_request *r, enum arili_inner what)
 
 /* --- Values --------------------------------------------------------------------------------- */
 
+/* The plaintext, and the end of the line. */
+static void put_plain(struct arili_request *r, struct arili_flow *out)
+{
+    if (r->value.whole_in != NULL) {
+        arili_flow_share(out, r->value.whole_in, r->value.whole);
+    } else {
+        arili_flow_move(out, &r->hold);
+    }
+    arili_flow_put(out, ARILI_LITERAL("\r\n"));
+}
+
 void arili_reply_value(struct arili_request *r, aril_bytes text)
 {
     struct arili_flow *out = target(r);
@@ -346,8 +274,7 @@ void arili_reply_value(struct arili_request *r, aril_bytes text)
         if (!o->streamed) {
             arili_say_header(out, '$', o->plain_bytes);
         }
-        arili_flow_move(out, &r->hold);
-        arili_flow_put(out, ARILI_LITERAL("\r\n"));
+        put_plain(r, out);
         return;
     }
     if (o->ending == ARILI_ENDING_TAMPERED) {
@@ -399,8 +326,7 @@ static void say_pair(struct arili_request *r)
         arili_say_bulk(out, field);
     }
     arili_say_header(out, '$', r->value.plain_bytes);
-    arili_flow_move(out, &r->hold);
-    arili_flow_put(out, ARILI_LITERAL("\r\n"));
+    put_plain(r, out);
     r->item_count++;
 }
 
@@ -689,7 +615,7 @@ static enum arili_heard body(struct arili_request *r, const struct arili_resp_ev
 {
     if (r->in_value) {
         const aril_span piece = { (uint8_t *)(uintptr_t)e->text.data, e->text.len };
-        const enum arili_heard heard = arili_opening_piece(r, block, piece);
+        const enum arili_heard heard = arili_opening_piece(r, block, piece, e->last);
         if (heard == ARILI_HEARD_WAIT) {
             r->waiting_last = e->last;
             return heard;
@@ -955,14 +881,14 @@ enum arili_heard arili_reply_resume(struct arili_request *r)
     const aril_span piece = inner->waiting_piece;
     const bool last = inner->waiting_last;
     inner->waiting = NULL;
-    const enum arili_heard heard = arili_opening_piece(inner, block, piece);
-    arili_block_drop(&r->loop->blocks, block);
+    const enum arili_heard heard = arili_opening_piece(inner, block, piece, last);
     if (heard == ARILI_HEARD && last) {
         value_end(inner);
-        if (inner->pending == 0) {
-            finish(inner);
-            return inner == r ? ARILI_HEARD_ALL : exec_element_ended(r);
-        }
+    }
+    arili_block_drop(&r->loop->blocks, block);
+    if (heard == ARILI_HEARD && last && inner->pending == 0) {
+        finish(inner);
+        return inner == r ? ARILI_HEARD_ALL : exec_element_ended(r);
     }
     return heard;
 }

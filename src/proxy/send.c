@@ -155,7 +155,7 @@ bool arili_send_begin(struct arili_running *run, const struct arili_place *place
 {
     const struct arili_client *c = run->c;
     struct arili_loop *loop = c->peer.loop;
-    const uint16_t slot = place != NULL ? slot_of(place) : 0;
+    const uint16_t slot = place != NULL && loop->slots != NULL ? slot_of(place) : 0;
     struct arili_node *node =
         place != NULL ? arili_cluster_node(loop, slot) : arili_cluster_any(loop);
     if (place == NULL && c->in_multi && c->link_count > 0) {
@@ -394,8 +394,8 @@ aril_status arili_seal_bulk(struct arili_loop *loop, const struct arili_tenant_k
     uint8_t header[ARILI_VALUE_HEADER_BYTES];
     const uint64_t bytes = flow != NULL ? flow->bytes : value.len;
     ARILI_TRY(keys->seal_status);
-    ARILI_TRY(arili_value_sealer_begin(&s, loop->proxy->rt, keys->data, context, loop->now_ms,
-                                       not_after_ms, keys->generation, bytes, header));
+    ARILI_TRY(arili_value_sealer_begin_in(&s, &loop->values, keys->data, context, loop->now_ms,
+                                          not_after_ms, keys->generation, bytes, header));
     arili_say_header(out, '$', arili_sealed_bytes(bytes));
     arili_flow_put(out, (aril_bytes){ header, sizeof header });
     const aril_status st = seal_all(&s, value, flow, out);
