@@ -50,54 +50,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static uint64_t tampered(void)
-{
-    uint64_t n = 0;
-    for (struct arili_tenant *t = p.proxy->tenants; t != NULL; t = t->next) {
-        n += arili_figure(&t->figures.tampered);
-    }
-    return n;
-}
-static uint64_t removed(void)
-{
-    uint64_t n = 0;
-    for (struct arili_tenant *t = p.proxy->tenants; t != NULL; t = t->next) {
-        n += arili_figure(&t->figures.removed) + arili_figure(&t->figures.quarantined);
-    }
-    return n;
-}
-
-/* Link n is asked for the beginning of what was found, and to remove it: with head there. verb
- * NULL: it must not be asked to. */
-static void serve_removal(size_t n, const char *verb, aril_bytes head)
-{
-    aril_bytes args[8];
-    char line[32];
-    struct proxy_peer *s = proxy_link(&p, n);
-    (void)proxy_command_is(s, "WATCH", args, COUNT(args));
-    (void)proxy_command_is(s, "GETRANGE", args, COUNT(args));
-    proxy_say(s, TEXT("+OK\r\n"));
-    const int len = snprintf(line, sizeof line, "$%zu\r\n", head.len);
-    proxy_say(s, (aril_bytes){ (const uint8_t *)line, (size_t)len });
-    proxy_say(s, head);
-    proxy_say(s, TEXT("\r\n"));
-    if (verb == NULL) {
-        size_t count = 0;
-        assert_false(proxy_command(s, args, COUNT(args), &count));
-        return;
-    }
-    (void)proxy_command_is(s, "MULTI", args, COUNT(args));
-    (void)proxy_command_is(s, verb, args, COUNT(args));
-    (void)proxy_command_is(s, "EXEC", args, COUNT(args));
-    proxy_say(s, TEXT("+OK\r\n+QUEUED\r\n*1\r\n:1\r\n"));
-}
-
-static aril_bytes head_of(const struct sealed *v)
-{
-    return (aril_bytes){ v->bytes,
-                         v->len < ARILI_VALUE_HEADER_BYTES ? v->len : ARILI_VALUE_HEADER_BYTES };
-}
-
 static void each_changed_byte_of_a_value_is_nil_counted_and_removed(void **state)
 {
     (void)state;
@@ -111,8 +63,8 @@ static void each_changed_byte_of_a_value_is_nil_counted_and_removed(void **state
         struct sealed bad = v;
         proxy_peers_end(&p);
         proxy_peers_begin(&p);
-        const uint64_t before = tampered();
-        const uint64_t gone = removed();
+        const uint64_t before = sealed_tampered(&p);
+        const uint64_t gone = sealed_removed(&p);
         world_forget(&p.w);
         fake_clock_add_s(&p.w.clock, 3); /* of each kind, one event a second is told */
         bad.bytes[i] ^= (uint8_t)(1u << (i % 8));
@@ -120,15 +72,15 @@ static void each_changed_byte_of_a_value_is_nil_counted_and_removed(void **state
         ASKS(c, "GET", "k");
         sealed_say(proxy_link(&p, 0), &bad);
         proxy_heard_is(c, "$-1\r\n");
-        if (tampered() == before) { /* the id of a key that nobody has */
+        if (sealed_tampered(&p) == before) { /* the id of a key that nobody has */
             assert_int_equal(p.link_count, 1);
             continue;
         }
-        assert_int_equal(tampered(), before + 1);
+        assert_int_equal(sealed_tampered(&p), before + 1);
         assert_int_equal(world_events(&p.w, ARIL_EVENT_AUTH_FAILURE), 1);
-        serve_removal(1, "UNLINK", head_of(&bad));
+        sealed_removal(&p, 1, "UNLINK", sealed_head(&bad));
         assert_int_equal(world_events(&p.w, ARIL_EVENT_AUTH_FAILURE), 2);
-        assert_int_equal(removed(), gone + 1);
+        assert_int_equal(sealed_removed(&p), gone + 1);
         ASKS(c, "PING");
         proxy_heard_is(c, "+PONG\r\n");
     }
@@ -144,13 +96,13 @@ static void each_cut_value_is_nil(void **state)
     for (v.len = 0; v.len < all; v.len++) {
         proxy_peers_end(&p);
         proxy_peers_begin(&p);
-        const uint64_t before = tampered();
+        const uint64_t before = sealed_tampered(&p);
         c = proxy_accept(&p);
         ASKS(c, "GET", "k");
         sealed_say(proxy_link(&p, 0), &v);
         proxy_heard_is(c, "$-1\r\n");
-        assert_int_equal(tampered(), before + 1);
-        serve_removal(1, "UNLINK", head_of(&v));
+        assert_int_equal(sealed_tampered(&p), before + 1);
+        sealed_removal(&p, 1, "UNLINK", sealed_head(&v));
     }
 }
 
@@ -165,8 +117,8 @@ static void a_value_that_was_put_meanwhile_stays(void **state)
     ASKS(c, "GET", "k");
     ASKS(c, "PING");
     sealed_say(proxy_link(&p, 0), &v);
-    serve_removal(1, NULL, head_of(&other));
-    assert_int_equal(removed(), 0);
+    sealed_removal(&p, 1, NULL, sealed_head(&other));
+    assert_int_equal(sealed_removed(&p), 0);
     proxy_heard_is(c, "$-1\r\n+PONG\r\n");
 }
 
@@ -180,8 +132,8 @@ static void quarantine_moves_it_aside(void **state)
     ASKS(c, "GET", "k");
     sealed_say(proxy_link(&p, 0), &v);
     proxy_heard_is(c, "$-1\r\n");
-    serve_removal(1, "RENAME", head_of(&v));
-    assert_int_equal(removed(), 1);
+    sealed_removal(&p, 1, "RENAME", sealed_head(&v));
+    assert_int_equal(sealed_removed(&p), 1);
 }
 
 static void with_errors_it_is_left_and_told(void **state)
@@ -195,7 +147,7 @@ static void with_errors_it_is_left_and_told(void **state)
     sealed_say(proxy_link(&p, 0), &v);
     proxy_heard_begins(c, "-ERR aril: the value of this key is not what was put there");
     assert_int_equal(p.link_count, 1);
-    assert_int_equal(removed(), 0);
+    assert_int_equal(sealed_removed(&p), 0);
 }
 
 /* The server goes at each step of a removal: the client is served on, and nothing is left. */
@@ -251,7 +203,7 @@ static void a_removal_that_cannot_begin_answers_for_nobody_else(void **state)
     proxy_heard_is(c, ":77\r\n");
     proxy_say(&p.links[0], TEXT("$-1\r\n"));
     proxy_heard_is(c, "$-1\r\n");
-    assert_int_equal(removed(), 0);
+    assert_int_equal(sealed_removed(&p), 0);
 }
 
 static void a_client_that_goes_during_a_removal_does_not_stop_it(void **state)
@@ -264,8 +216,8 @@ static void a_client_that_goes_during_a_removal_does_not_stop_it(void **state)
     ASKS(c, "GET", "k");
     sealed_say(proxy_link(&p, 0), &v);
     proxy_go(c);
-    serve_removal(1, "UNLINK", head_of(&v));
-    assert_int_equal(removed(), 1);
+    sealed_removal(&p, 1, "UNLINK", sealed_head(&v));
+    assert_int_equal(sealed_removed(&p), 1);
 }
 
 /* --- In another place ----------------------------------------------------------------------- */
@@ -273,12 +225,12 @@ static void a_client_that_goes_during_a_removal_does_not_stop_it(void **state)
 static void expect_nil(struct proxy_peer *c, const char *const *words, size_t count,
                        const struct sealed *v)
 {
-    const uint64_t before = tampered();
+    const uint64_t before = sealed_tampered(&p);
     const size_t n = p.link_count;
     client_asks(c, words, count);
     sealed_say(proxy_link(&p, n > 0 && !proxy_is_closed(&p.links[0]) ? 0 : n), v);
     proxy_heard_is(c, "$-1\r\n");
-    assert_int_equal(tampered(), before + 1);
+    assert_int_equal(sealed_tampered(&p), before + 1);
 }
 #define NIL(c, v, ...)                                  \
     expect_nil(c, (const char *const[]){ __VA_ARGS__ }, \
@@ -350,7 +302,7 @@ static void a_value_whose_time_is_over_is_nil_and_not_tampered(void **state)
     ASKS(c, "GET", "k");
     sealed_say(s, &v);
     proxy_heard_is(c, "$-1\r\n");
-    assert_int_equal(tampered(), 0);
+    assert_int_equal(sealed_tampered(&p), 0);
 }
 
 /* --- Memory --------------------------------------------------------------------------------- */
@@ -400,7 +352,7 @@ static void a_value_that_waited_for_memory_opens(void **state)
     assert_int_equal(proxy_heard(a).len, LARGE + sizeof "$307200\r\n\r\n" - 1);
     proxy_tick(&p, 100);
     assert_int_equal(proxy_heard(b).len, LARGE + sizeof "$307200\r\n\r\n" - 1);
-    assert_int_equal(tampered(), 0);
+    assert_int_equal(sealed_tampered(&p), 0);
     free(v);
 }
 
