@@ -2,6 +2,7 @@
 #include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
+#include "proxy/opening.h"
 #include "proxy/run.h"
 #include <stdio.h>
 #include <string.h>
@@ -56,6 +57,47 @@ static aril_bytes text_of(const char *text)
 static aril_bytes name_of(const struct reseal *s)
 {
     return (aril_bytes){ (const uint8_t *)s->place.name, s->place.name_len };
+}
+
+/* --- Values that are none ------------------------------------------------------------------- */
+
+static void say_missing(struct reseal *s)
+{
+    struct arili_request *r = s->job.request;
+    if (r != NULL && s->what == WHAT_EXPIRE) {
+        arili_say_integer(&r->out, 0);
+    } else if (r != NULL) {
+        arili_say_nil(&r->out, r->resp3);
+    }
+}
+
+/* The value that came did not open: what the policy wants is done before the client hears of it, as
+ * with GET. When the client is gone it is told, and found again by the next who reads it. */
+static void end_without_value(struct reseal *s, struct arili_request *answer)
+{
+    struct arili_request *r = s->job.request;
+    const enum arili_ending ending = answer->value.ending;
+    const aril_bytes key = r != NULL ? (aril_bytes){ r->key, r->key_len } : (aril_bytes){ NULL, 0 };
+    if (r == NULL && (answer->place = arili_alloc(sizeof s->place)) != NULL) {
+        *answer->place = s->place; /* its name is told */
+    }
+    if (ending == ARILI_ENDING_TAMPERED) {
+        arili_bad_tell(answer, key);
+    } else if (ending == ARILI_ENDING_EXPIRED) {
+        arili_replay_tell(answer, key);
+    }
+    if (ending == ARILI_ENDING_TAMPERED && r != NULL) {
+        answer->policy = r->policy;
+        arili_opening_bad(answer, key);
+        r->bad = answer->bad;
+        answer->bad = NULL;
+    }
+    if (r != NULL && arili_ending_is_error(r, ending)) {
+        arili_ending_say(&r->out, ending, answer->value.status, answer->value.plain_bytes);
+    } else {
+        say_missing(s);
+    }
+    arili_job_end(&s->job);
 }
 
 /* --- Steps ---------------------------------------------------------------------------------- */
@@ -199,9 +241,11 @@ static void header_came(struct reseal *s, const struct arili_got *got)
     struct arili_job *job = &s->job;
     const aril_bytes get[] = { ARILI_LITERAL("GET"), name_of(s) };
     const bool whole = got->kind == ARILI_RESP_BULK && got->len == ARILI_VALUE_HEADER_BYTES;
-    s->seals = whole && arili_value_peek(got->text, &h) && h.not_after_ms < s->wanted_ms;
-    if (!s->seals) { /* nothing there, a hash or a set, or long enough: the server's own clock rules
-                      */
+    const bool ours = whole && arili_value_peek(got->text, &h);
+    const bool bad = got->kind == ARILI_RESP_BULK && got->len > 0 && !ours;
+    s->seals = ours && h.not_after_ms < s->wanted_ms;
+    if (!s->seals && !bad) { /* nothing there, a hash or a set, or long enough: the server's own
+                              * clock rules */
         commit(s);
         return;
     }
@@ -211,8 +255,11 @@ static void header_came(struct reseal *s, const struct arili_got *got)
 
 static void value_came(struct reseal *s, struct arili_request *answer)
 {
-    const bool hit =
-        answer->got.kind == ARILI_RESP_BULK && answer->value.ending == ARILI_ENDING_HIT;
+    const bool hit = answer->got.kind == ARILI_RESP_BULK;
+    if (hit && answer->value.ending != ARILI_ENDING_HIT) {
+        end_without_value(s, answer);
+        return;
+    }
     s->seals = hit && answer->value.said.not_after_ms < s->wanted_ms;
     if (hit) {
         arili_flow_move(&s->plain, &answer->hold);
@@ -224,9 +271,8 @@ static void value_came(struct reseal *s, struct arili_request *answer)
             return;
         }
         if (!hit) { /* a miss has no time to live */
-            if (r != NULL) {
-                arili_say_nil(&r->out, r->resp3);
-            }
+            arili_figure_add(&s->tenant->figures.misses, 1);
+            say_missing(s);
             arili_job_end(&s->job);
             return;
         }
@@ -304,7 +350,11 @@ static struct reseal *begin(struct arili_running *run, enum what what,
     if (r == NULL) {
         return NULL;
     }
-    struct reseal *s = (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step);
+    run->r = r;
+    r->database = c->database;
+    struct reseal *s = arili_run_remember(run, run->args[1], NULL)
+                           ? (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step)
+                           : NULL;
     if (s == NULL) {
         arili_request_free(c->peer.loop, r);
         (void)arili_refuse(run, "ERR aril: out of memory");

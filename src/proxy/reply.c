@@ -13,8 +13,6 @@
 #define GATHER_MAX ((size_t)2 << 20)
 /* What a name is gathered in at first. */
 #define GATHER_MIN 256u
-static const char tampered_text[] =
-    "ERR aril: the value of this key is not what was put there; see the log and the audit trail";
 
 /* --- Requests ------------------------------------------------------------------------------- */
 
@@ -261,32 +259,10 @@ static enum arili_ending open_inner(struct arili_request *r, enum arili_inner wh
 
 /* --- What is said of bad ones --------------------------------------------------------------- */
 
-static bool is_error(const struct arili_request *r, enum arili_ending ending)
-{
-    return ending == ARILI_ENDING_TOO_LONG || ending == ARILI_ENDING_FAILED ||
-           (ending == ARILI_ENDING_TAMPERED && r->policy != NULL &&
-            r->policy->on_tamper == ARILI_TAMPER_ERROR);
-}
-
-static void say_why(struct arili_flow *out, enum arili_ending ending, aril_status st,
-                    uint64_t bytes)
-{
-    if (ending == ARILI_ENDING_TAMPERED) {
-        arili_say_error(out, "%s", tampered_text);
-    } else if (ending == ARILI_ENDING_TOO_LONG) {
-        arili_say_error(out,
-                        "ERR aril: the value has %llu bytes, more than max_verified_value; allow "
-                        "streaming in its policy, or raise the limit",
-                        (unsigned long long)bytes);
-    } else {
-        arili_say_error(out, "ERR aril: the value could not be opened: %s", aril_status_text(st));
-    }
-}
-
 /* An element of a list ended so: the whole list may be an error, of the first one. */
 static void spoil(struct arili_request *r, enum arili_ending ending, aril_status st)
 {
-    if (r->spoiled == ARILI_ENDING_HIT && is_error(r, ending)) {
+    if (r->spoiled == ARILI_ENDING_HIT && arili_ending_is_error(r, ending)) {
         r->spoiled = ending;
         r->spoiled_status = st;
         r->spoiled_bytes = r->value.plain_bytes;
@@ -304,8 +280,8 @@ static void say_inner(struct arili_request *r, enum arili_inner what)
         }
     } else if (r->aggregate != 0) {
         spoil(r, ending, ARIL_E_NOMEM);
-    } else if (is_error(r, ending)) {
-        say_why(target(r), ending, ARIL_E_NOMEM, 0);
+    } else if (arili_ending_is_error(r, ending)) {
+        arili_ending_say(target(r), ending, ARIL_E_NOMEM, 0);
     } else {
         arili_say_nil(target(r), r->resp3);
     }
@@ -331,8 +307,8 @@ static void say_value(struct arili_request *r, aril_bytes text)
     } else if (o->ending == ARILI_ENDING_EXPIRED) {
         arili_replay_tell(r, text);
     }
-    if (is_error(r, o->ending)) {
-        say_why(out, o->ending, o->status, o->plain_bytes);
+    if (arili_ending_is_error(r, o->ending)) {
+        arili_ending_say(out, o->ending, o->status, o->plain_bytes);
     } else if (!o->streamed) {
         arili_say_nil(out, r->resp3);
     }
@@ -747,7 +723,7 @@ static void put_list(struct arili_request *r)
     if (r->spoiled != ARILI_ENDING_HIT) { /* nothing of it was said yet */
         arili_flow_done(&r->items);
         arili_flow_init(&r->items, &r->loop->blocks);
-        say_why(out, r->spoiled, r->spoiled_status, r->spoiled_bytes);
+        arili_ending_say(out, r->spoiled, r->spoiled_status, r->spoiled_bytes);
         return;
     }
     if (scan) {
