@@ -371,7 +371,7 @@ static void pop(struct arili_client *c)
         arili_peer_end(&c->peer);
     }
     arili_request_free(c->peer.loop, r);
-    if (c->first != NULL && !c->first->silent && !c->first->frozen) {
+    if (c->first != NULL && !c->first->silent && !c->first->frozen && !c->first->held) {
         arili_flow_move(&c->peer.out, &c->first->out);
     }
 }

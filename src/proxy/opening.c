@@ -308,6 +308,18 @@ void arili_ending_say(struct arili_flow *out, enum arili_ending ending, aril_sta
     }
 }
 
+/* No more of the answer leaves before the value has gone: who heard nil would still see it. */
+static void hold(struct arili_request *r)
+{
+    while (r->exec != NULL) {
+        r = r->exec;
+    }
+    if (!r->held) {
+        r->torn = r->said && arili_reply_out(r) != &r->out;
+        r->held = true;
+    }
+}
+
 void arili_opening_bad(struct arili_request *r, aril_bytes text)
 {
     if (r->policy == NULL || r->policy->on_tamper == ARILI_TAMPER_ERROR) {
@@ -330,4 +342,5 @@ void arili_opening_bad(struct arili_request *r, aril_bytes text)
     bad->header_len = r->value.header_len;
     bad->next = r->bad;
     r->bad = bad;
+    hold(r);
 }

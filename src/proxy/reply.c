@@ -98,7 +98,7 @@ struct arili_flow *arili_reply_out(struct arili_request *r)
     if (r->exec != NULL) { /* inside EXEC */
         return arili_reply_out(r->exec);
     }
-    if (c == NULL || c->first != r || r->frozen || r->silent) {
+    if (c == NULL || c->first != r || r->frozen || r->held || r->silent) {
         return &r->out;
     }
     return &c->peer.out;
@@ -291,9 +291,9 @@ static void say_inner(struct arili_request *r, enum arili_inner what)
 
 static void say_value(struct arili_request *r, aril_bytes text)
 {
-    struct arili_flow *out = target(r);
     const struct arili_opening *o = &r->value;
     if (o->ending == ARILI_ENDING_HIT) {
+        struct arili_flow *out = target(r);
         if (!o->streamed) {
             arili_say_header(out, '$', o->plain_bytes);
         }
@@ -307,6 +307,7 @@ static void say_value(struct arili_request *r, aril_bytes text)
     } else if (o->ending == ARILI_ENDING_EXPIRED) {
         arili_replay_tell(r, text);
     }
+    struct arili_flow *out = target(r); /* which a bad value changes */
     if (arili_ending_is_error(r, o->ending)) {
         arili_ending_say(out, o->ending, o->status, o->plain_bytes);
     } else if (!o->streamed) {
@@ -928,7 +929,7 @@ bool arili_reply_fail(struct arili_request *r, const char *text)
     r->aggregate = 0;
     arili_flow_done(&r->items);
     struct arili_flow *out = arili_reply_out(r);
-    if (out == &r->out) { /* nobody heard it yet */
+    if (out == &r->out && !r->torn) { /* nobody heard it yet */
         arili_flow_done(out);
     } else if (r->said) {
         return false;

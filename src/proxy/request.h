@@ -112,6 +112,8 @@ struct arili_request {
     enum arili_shape shape;
     bool answered; /* all of the answer came */
     bool frozen;   /* a job has to end before more goes to the client */
+    bool held;     /* such a job will be begun when all is answered */
+    bool torn;     /* when it was held, something had gone to the client already */
     bool resp3;
     bool silent;            /* says nothing to the client itself */
     bool wrong_type_is_nil; /* MGET */
