@@ -184,6 +184,7 @@ struct arili_client {
     struct arili_link *stream_link;
     struct arili_value_sealer sealer;
     bool stream_sealed; /* else it goes as it is */
+    bool stream_held;   /* it is in value already, whole */
     bool streamed;      /* the command was sent already, or refused; its value may still come */
     bool stream_asked;  /* it shall be streamed, and was not begun */
     bool value_too_long;

@@ -353,6 +353,9 @@ enum arili_ran arili_run(struct arili_client *c)
                                  .args = c->args,
                                  .count = c->arg_count,
                                  .now_ms = c->peer.loop->now_ms };
+    if (c->stream_held) {
+        return arili_held_more(c);
+    }
     if (c->streamed) { /* it has gone already */
         arili_stream_end(c);
         return ARILI_RAN;

@@ -110,6 +110,16 @@ void arili_transaction_changes(struct arili_client *c, const struct arili_place 
 /* 0: nothing. */
 uint64_t arili_transaction_knows(const struct arili_client *c, const struct arili_place *place);
 
+/* --- stream.c: a value that was held for its options (c->value). */
+
+/* run->r was made by arili_send_begin(), and nothing was written. */
+enum arili_ran arili_held_begin(struct arili_running *run, const struct arili_place *place,
+                                uint64_t not_after_ms, enum arili_shape shape);
+/* The next part of it; ARILI_RAN when it is whole, or was lost. */
+enum arili_ran arili_held_more(struct arili_client *c);
+/* Argument i, behind the value of a SET, or "?" where it is no option and no number. */
+aril_bytes arili_option_word(const aril_bytes *args, size_t i);
+
 /* Options of SET, GETEX and the like. */
 struct arili_set_options {
     bool nx, xx, get, keepttl, persist, other; /* other: one that is not known */
