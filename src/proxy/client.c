@@ -166,6 +166,8 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     c->peer.loop = loop;
     c->listener = listener;
     c->settings = arili_settings_hold(proxy);
+    memcpy(c->address, identity->address, sizeof c->address); /* before it is told of */
+    c->address[sizeof c->address - 1] = '\0';
     if (!introduce(c, identity)) { /* before anything knows of it */
         arili_settings_drop(proxy, c->settings);
         arili_free(c, sizeof *c);
@@ -181,8 +183,6 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     c->value_arg = UINT32_MAX;
     c->connected_ms = loop->now_ms;
     c->said_ns = c->read_ns = loop->now_ns;
-    memcpy(c->address, identity->address, sizeof c->address);
-    c->address[sizeof c->address - 1] = '\0';
     const struct arili_resp_limits limits = limits_of(c);
     arili_resp_decoder_init(&c->decoder, &limits);
     *ret = c;
