@@ -58,6 +58,7 @@ void arili_request_free(struct arili_loop *loop, struct arili_request *r)
     arili_flow_done(&r->items);
     arili_flow_done(&r->mine);
     arili_tenant_keys_drop(r->keys);
+    arili_settings_drop(loop->proxy, r->settings);
     arili_free(r->key, r->key_len);
     arili_free(r->place, sizeof *r->place);
     if (r->asked != &r->asked_one) {

@@ -15,6 +15,7 @@ struct arili_client;
 struct arili_link;
 struct arili_node;
 struct arili_job;
+struct arili_settings;
 
 /* What a server's answer is, and so what becomes of it. */
 enum arili_shape {
@@ -143,8 +144,9 @@ struct arili_request {
     uint8_t *room;
     size_t room_len, room_at;
     const struct arili_policy_config *policy;
-    aril_bytes pattern; /* SCAN MATCH, in room; len 0: none */
-    uint32_t node;      /* SCAN over a Cluster: which node */
+    struct arili_settings *settings; /* a reference: those that policy is of */
+    aril_bytes pattern;              /* SCAN MATCH, in room; len 0: none */
+    uint32_t node;                   /* SCAN over a Cluster: which node */
 
     /* Of the answer that is being read. */
     uint32_t element; /* of the outermost aggregate */
