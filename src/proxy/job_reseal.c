@@ -377,6 +377,9 @@ static bool keep_word(struct reseal *s, aril_bytes word)
     if (s->word_count >= WORDS_MAX || word.len >= WORD_BYTES) {
         return false;
     }
+    if (!arili_word_is_option(word)) { /* the server says what it is not */
+        word = ARILI_LITERAL("x");
+    }
     memcpy(s->words[s->word_count++], word.data, word.len);
     return true;
 }
@@ -396,6 +399,24 @@ static uint64_t wanted_of(const struct arili_running *run)
     }
     const uint64_t ms = (uint64_t)n * (seconds ? 1000 : 1);
     return absolute ? ms : run->now_ms + ms;
+}
+
+/* Arguments of EXPIRE and its kin, with a time that the policy allows. They lie in the object. */
+struct cut {
+    aril_bytes args[2 + WORDS_MAX];
+    char room[ARILI_TIME_TEXT];
+};
+static void cut_time(struct arili_running *run, struct cut *ret)
+{
+    const char *name = run->command->name;
+    for (size_t i = 0; i < run->count; i++) {
+        ret->args[i] = run->args[i];
+    }
+    if (run->count > 2) { /* else it is PERSIST */
+        ret->args[2] = arili_time_cut(run, name[0] == 'e', strstr(name, "at") != NULL, run->args[2],
+                                      ret->room);
+    }
+    run->args = ret->args;
 }
 
 /* --- In a transaction ----------------------------------------------------------------------- */
@@ -469,6 +490,7 @@ static enum arili_ran in_transaction(struct arili_running *run, const struct ari
 enum arili_ran arili_run_expire(struct arili_running *run)
 {
     struct arili_place place;
+    struct cut cut;
     enum arili_ran ran = ARILI_RAN;
     const bool persist = run->command->verb == ARILI_VERB_PERSIST;
     if (!arili_run_place(run, run->args[1], &place)) {
@@ -480,6 +502,7 @@ enum arili_ran arili_run_expire(struct arili_running *run)
         return arili_run_keyed(run); /* the server says what is wrong with it, or ends the key */
     }
     wanted = wanted < max ? wanted : max;
+    cut_time(run, &cut);
     if (run->c->in_multi) {
         return in_transaction(run, &place, wanted);
     }
@@ -518,7 +541,7 @@ static enum arili_ran plain_getex(struct arili_running *run, const struct arili_
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
     for (size_t i = 2; i < run->count; i++) {
-        arili_send_arg(run, run->args[i]);
+        arili_send_option(run, run->args[i]);
     }
     return arili_send_end(run, ARILI_SHAPE_VALUE);
 }
@@ -554,7 +577,10 @@ enum arili_ran arili_run_getex(struct arili_running *run)
                    : arili_word_is(run->args[2], "px")   ? "PEXPIRE"
                    : arili_word_is(run->args[2], "exat") ? "EXPIREAT"
                                                          : "PEXPIREAT");
-    if (!o.persist && !keep_word(s, run->args[3])) {
+    const bool seconds = arili_word_is(run->args[2], "ex") || arili_word_is(run->args[2], "exat");
+    char room[ARILI_TIME_TEXT];
+    if (!o.persist &&
+        !keep_word(s, arili_time_cut(run, seconds, run->args[2].len == 4, run->args[3], room))) {
         arili_job_fail(&s->job, "ERR value is not an integer or out of range");
         return ARILI_RAN;
     }

@@ -13,6 +13,8 @@
 #define GATHER_MAX ((size_t)2 << 20)
 /* What a name is gathered in at first. */
 #define GATHER_MIN 256u
+/* What a list may have although memory is short. */
+#define ITEMS_FREE ((uint64_t)1 << 18)
 
 /* --- Requests ------------------------------------------------------------------------------- */
 
@@ -51,6 +53,7 @@ void arili_request_free(struct arili_loop *loop, struct arili_request *r)
         inner = next;
     }
     arili_opening_done(r);
+    atomic_fetch_sub_explicit(&loop->proxy->budget.used, r->counted, memory_order_relaxed);
     arili_block_drop(&loop->blocks, r->waiting);
     arili_flow_done(&r->out);
     arili_flow_done(&r->hold);
@@ -72,6 +75,12 @@ void arili_request_free(struct arili_loop *loop, struct arili_request *r)
         arili_free(r->sum, sizeof *r->sum);
     }
     arili_free(r, sizeof *r);
+}
+
+void arili_request_count(struct arili_request *r, size_t bytes)
+{
+    r->counted += bytes;
+    atomic_fetch_add_explicit(&r->loop->proxy->budget.used, bytes, memory_order_relaxed);
 }
 
 aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key)
@@ -99,7 +108,7 @@ struct arili_flow *arili_reply_out(struct arili_request *r)
     if (r->exec != NULL) { /* inside EXEC */
         return arili_reply_out(r->exec);
     }
-    if (c == NULL || c->first != r || r->frozen || r->held || r->silent) {
+    if (c == NULL || c->first != r || r->frozen || r->silent || r->held_back) {
         return &r->out;
     }
     return &c->peer.out;
@@ -270,9 +279,25 @@ static void spoil(struct arili_request *r, enum arili_ending ending, aril_status
     }
 }
 
+/* A list is told when all of it is there: whether one more element may be kept. */
+static bool has_room(struct arili_request *r)
+{
+    if (r->trouble == ARIL_OK && r->items.bytes >= ITEMS_FREE &&
+        !arili_budget_has(&r->loop->proxy->budget, 0)) {
+        r->trouble = ARIL_E_NOMEM;
+    }
+    if (r->trouble != ARIL_OK) {
+        arili_flow_done(&r->items);
+    }
+    return r->trouble == ARIL_OK;
+}
+
 static void say_inner(struct arili_request *r, enum arili_inner what)
 {
     aril_bytes plain;
+    if (!has_room(r)) {
+        return;
+    }
     const enum arili_ending ending = open_inner(r, what, &plain);
     if (ending == ARILI_ENDING_HIT) {
         if (r->pattern.data == NULL || arili_glob(r->pattern, plain)) {
@@ -330,17 +355,16 @@ static void say_pair(struct arili_request *r)
     if (r->value.ending == ARILI_ENDING_TAMPERED) {
         arili_opening_bad(r, gathered(r));
         arili_bad_tell(r, gathered(r));
-    } else if (r->value.ending == ARILI_ENDING_EXPIRED) {
-        arili_replay_tell(r, gathered(r));
-    } else if (ending ==
-               ARILI_ENDING_TAMPERED) { /* the field alone: of its value nothing is known */
+    } else if (ending == ARILI_ENDING_TAMPERED) { /* of its value nothing is known */
         arili_figure_add(&r->tenant->figures.tampered, 1);
         arili_bad_name_tell(r);
+    } else if (r->value.ending == ARILI_ENDING_EXPIRED) {
+        arili_replay_tell(r, gathered(r));
     }
     if (!r->field_unwanted) {
         spoil(r, ending, r->value.status);
     }
-    if (r->field_unwanted || ending != ARILI_ENDING_HIT) {
+    if (!has_room(r) || r->field_unwanted || ending != ARILI_ENDING_HIT) {
         arili_flow_consume(&r->hold, r->hold.bytes); /* a value whose field is not wanted */
         return;
     }
@@ -555,7 +579,7 @@ static void name_came(struct arili_request *r)
         }
         return;
     }
-    if (!r->gather_bad && !r->gather_failed &&
+    if (has_room(r) && !r->gather_bad && !r->gather_failed &&
         arili_place_open(r->tenant, r->keys, r->database, gathered(r), room, &len) == ARIL_OK) {
         const aril_bytes key = { room, len };
         if (r->pattern.data == NULL || arili_glob(r->pattern, key)) {
@@ -722,6 +746,11 @@ static void put_list(struct arili_request *r)
     const bool both = r->shape == ARILI_SHAPE_PAIRS || r->shape == ARILI_SHAPE_HSCAN;
     r->aggregate = 0;
     struct arili_flow *out = target(r);
+    if (r->trouble != ARIL_OK) {
+        arili_say_error(out, "ERR aril: the answer cannot be given whole: %s",
+                        aril_status_text(r->trouble));
+        return;
+    }
     if (r->spoiled != ARILI_ENDING_HIT) { /* nothing of it was said yet */
         arili_flow_done(&r->items);
         arili_flow_init(&r->items, &r->loop->blocks);

@@ -113,8 +113,6 @@ struct arili_request {
     enum arili_shape shape;
     bool answered; /* all of the answer came */
     bool frozen;   /* a job has to end before more goes to the client */
-    bool held;     /* such a job will be begun when all is answered */
-    bool torn;     /* when it was held, something had gone to the client already */
     bool resp3;
     bool silent;            /* says nothing to the client itself */
     bool wrong_type_is_nil; /* MGET */
@@ -154,7 +152,9 @@ struct arili_request {
     struct arili_opening value;
     struct arili_flow items; /* elements, when their count is known last */
     uint64_t item_count;
-    uint8_t *gather; /* a name or member that comes in pieces */
+    size_t counted;      /* of the budget of memory, for what is not in flows */
+    aril_status trouble; /* why the list cannot be told; what was gathered of it is gone */
+    uint8_t *gather;     /* a name or member that comes in pieces */
     size_t gather_len, gather_cap;
     bool gather_bad;    /* longer than any of ours */
     bool gather_failed; /* memory was short */
@@ -171,6 +171,8 @@ struct arili_request {
     char aggregate;           /* type of the one that is put together */
     struct arili_got got;
     struct arili_bad *bad;
+    bool held_back; /* what follows goes out once the bad values are removed */
+    bool torn;      /* something had gone out by then */
     struct arili_sum *sum;
     struct arili_request *transaction; /* EXEC: what it answers, in order */
     struct arili_request *exec;        /* the one that answers this one */
@@ -187,13 +189,14 @@ struct arili_request {
     aril_span waiting_piece;
     bool waiting_last;
     bool wants_memory; /* or for memory */
+    uint64_t waits_ns; /* since when; 0: it does not */
 };
-
-void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 
 /* Zeroed, with its loop's blocks. NULL: no memory. */
 struct arili_request *arili_request_new(struct arili_loop *loop);
 void arili_request_free(struct arili_loop *loop, struct arili_request *r); /* NULL is fine */
+/* It has so many bytes more, which count with the rest of the memory. */
+void arili_request_count(struct arili_request *r, size_t bytes);
 /* Keeps copies of what the answer will need. NOMEM. */
 ARIL_MUST_USE aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key);
 ARIL_MUST_USE aril_status arili_request_keep_room(struct arili_request *r, size_t n);
@@ -233,6 +236,7 @@ void arili_bad_name_tell(struct arili_request *r);
  * a server goes by its own clock. */
 #define ARILI_REPLAY_GRACE_MS 2000u
 void arili_replay_tell(struct arili_request *r, aril_bytes text);
+void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 /* What the client hears as the cursor of a scan. */
 uint64_t arili_cursor_out(const struct arili_request *r, uint64_t cursor);
 /* Where the answer goes now. */

@@ -106,18 +106,6 @@ void sealed_removal(struct proxy_peers *p, size_t n, const char *verb, aril_byte
     proxy_say(s, TEXT("+OK\r\n+QUEUED\r\n*1\r\n:1\r\n"));
 }
 
-void sealed_stays(struct proxy_peers *p, size_t n)
-{
-    aril_bytes args[8];
-    size_t count = 0;
-    struct proxy_peer *s = proxy_link(p, n);
-    while (proxy_command(s, args, COUNT(args), &count)) {
-        assert_memory_equal(args[0].data, "WATCH", 5);
-        assert_true(proxy_command(s, args, COUNT(args), &count)); /* GETRANGE, HGET */
-        proxy_say(s, TEXT("+OK\r\n$0\r\n\r\n"));
-    }
-}
-
 struct heard heard_answers(struct proxy_peer *c, size_t count, bool resp3)
 {
     const struct arili_resp_limits limits = { .bulk_max = 1 << 20,

@@ -25,9 +25,6 @@ aril_bytes sealed_head(const struct sealed *v);
 /* Link n is asked for the beginning of what was found, which is head, and to remove it with verb:
  * UNLINK, RENAME. NULL: it must not be asked to. */
 void sealed_removal(struct proxy_peers *p, size_t n, const char *verb, aril_bytes head);
-/* Link n is asked for what was found until nothing more is asked for, and each time there is
- * something else by now: it stays. */
-void sealed_stays(struct proxy_peers *p, size_t n);
 /* Any command as words, from a client. */
 void client_asks(struct proxy_peer *c, const char *const *words, size_t count);
 #define ASKS(c, ...)                                     \

@@ -179,8 +179,8 @@ static bool try_fake(const struct asked *a, const char *fake, bool resp3)
     client_asks(c, a->words, a->count);
     struct proxy_peer *s = proxy_link(&p, 0);
     proxy_say(s, text_bytes(fake));
-    if (p.link_count > 1) { /* what is no value is to be removed first */
-        sealed_stays(&p, 1);
+    for (size_t i = 1; i < p.link_count; i++) { /* a removal: it is not to hold up the answer */
+        proxy_go(proxy_link(&p, i));
     }
     const aril_bytes heard = { c->heard + c->heard_at, c->heard_len - c->heard_at };
     if (holds(heard, "fake") || holds(heard, "4711")) {
