@@ -208,7 +208,7 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     c->peer.loop = loop;
     c->listener = listener;
     c->settings = arili_settings_hold(proxy);
-    memcpy(c->address, identity->address, sizeof c->address);
+    memcpy(c->address, identity->address, sizeof c->address); /* before it is told of */
     c->address[sizeof c->address - 1] = '\0';
     if (!introduce(c, identity)) { /* before anything knows of it */
         arili_settings_drop(proxy, c->settings);
@@ -443,7 +443,7 @@ static void pop(struct arili_client *c)
         arili_peer_end(&c->peer);
     }
     arili_request_free(c->peer.loop, r);
-    if (c->first != NULL && !c->first->silent && !c->first->frozen) {
+    if (c->first != NULL && !c->first->silent && !c->first->frozen && !c->first->held_back) {
         arili_flow_move(&c->peer.out, &c->first->out);
     }
 }

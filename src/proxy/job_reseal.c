@@ -59,6 +59,47 @@ static aril_bytes name_of(const struct reseal *s)
     return (aril_bytes){ (const uint8_t *)s->place.name, s->place.name_len };
 }
 
+/* --- Values that are none ------------------------------------------------------------------- */
+
+static void say_missing(struct reseal *s)
+{
+    struct arili_request *r = s->job.request;
+    if (r != NULL && s->what == WHAT_EXPIRE) {
+        arili_say_integer(&r->out, 0);
+    } else if (r != NULL) {
+        arili_say_nil(&r->out, r->resp3);
+    }
+}
+
+/* The value that came did not open: what the policy wants is done before the client hears of it, as
+ * with GET. When the client is gone it is told, and found again by the next who reads it. */
+static void end_without_value(struct reseal *s, struct arili_request *answer)
+{
+    struct arili_request *r = s->job.request;
+    const enum arili_ending ending = answer->value.ending;
+    const aril_bytes key = r != NULL ? (aril_bytes){ r->key, r->key_len } : (aril_bytes){ NULL, 0 };
+    if (r == NULL && (answer->place = arili_alloc(sizeof s->place)) != NULL) {
+        *answer->place = s->place; /* its name is told */
+    }
+    if (ending == ARILI_ENDING_TAMPERED) {
+        arili_bad_tell(answer, key);
+    } else if (ending == ARILI_ENDING_EXPIRED) {
+        arili_replay_tell(answer, key);
+    }
+    if (ending == ARILI_ENDING_TAMPERED && r != NULL) {
+        answer->policy = r->policy;
+        arili_opening_bad(answer, key);
+        r->bad = answer->bad;
+        answer->bad = NULL;
+    }
+    if (r != NULL && arili_ending_is_error(r, ending)) {
+        arili_ending_say(&r->out, ending, answer->value.status, answer->value.plain_bytes);
+    } else {
+        say_missing(s);
+    }
+    arili_job_end(&s->job);
+}
+
 /* --- Steps ---------------------------------------------------------------------------------- */
 
 static void ask_value(struct reseal *s, const aril_bytes get[2])
@@ -200,9 +241,11 @@ static void header_came(struct reseal *s, const struct arili_got *got)
     struct arili_job *job = &s->job;
     const aril_bytes get[] = { ARILI_LITERAL("GET"), name_of(s) };
     const bool whole = got->kind == ARILI_RESP_BULK && got->len == ARILI_VALUE_HEADER_BYTES;
-    s->seals = whole && arili_value_peek(got->text, &h) && h.not_after_ms < s->wanted_ms;
-    if (!s->seals) { /* nothing there, a hash or a set, or long enough: the server's own clock rules
-                      */
+    const bool ours = whole && arili_value_peek(got->text, &h);
+    const bool bad = got->kind == ARILI_RESP_BULK && got->len > 0 && !ours;
+    s->seals = ours && h.not_after_ms < s->wanted_ms;
+    if (!s->seals && !bad) { /* nothing there, a hash or a set, or long enough: the server's own
+                              * clock rules */
         commit(s);
         return;
     }
@@ -210,33 +253,13 @@ static void header_came(struct reseal *s, const struct arili_got *got)
     ask_value(s, get);
 }
 
-/* What was to live longer is bad: it is dealt with as GET does, and there is no such key. */
-static bool is_tampered(struct reseal *s, struct arili_request *answer)
-{
-    struct arili_request *r = s->job.request;
-    if (r == NULL || s->what != WHAT_EXPIRE || answer->value.ending != ARILI_ENDING_TAMPERED) {
-        return false;
-    }
-    const aril_bytes key = { r->key, r->key_len };
-    r->value = answer->value; /* which has ended, and holds nothing */
-    arili_opening_bad(r, key);
-    arili_bad_tell(r, key);
-    if (r->policy->on_tamper == ARILI_TAMPER_ERROR) {
-        arili_job_fail(&s->job, arili_tampered_text);
-        return true;
-    }
-    arili_say_integer(&r->out, 0);
-    arili_job_end(&s->job);
-    return true;
-}
-
 static void value_came(struct reseal *s, struct arili_request *answer)
 {
-    if (is_tampered(s, answer)) {
+    const bool hit = answer->got.kind == ARILI_RESP_BULK;
+    if (hit && answer->value.ending != ARILI_ENDING_HIT) {
+        end_without_value(s, answer);
         return;
     }
-    const bool hit =
-        answer->got.kind == ARILI_RESP_BULK && answer->value.ending == ARILI_ENDING_HIT;
     s->seals = hit && answer->value.said.not_after_ms < s->wanted_ms;
     if (hit) {
         arili_flow_move(&s->plain, &answer->hold);
@@ -247,13 +270,9 @@ static void value_came(struct reseal *s, struct arili_request *answer)
             fail_with(s, &answer->got);
             return;
         }
-        if (!hit) { /* there is nothing that may live longer */
-            if (r != NULL && answer->got.kind == ARILI_RESP_BULK) {
-                r->value = answer->value; /* which has ended, and holds nothing */
-                arili_reply_value(r, (aril_bytes){ r->key, r->key_len });
-            } else if (r != NULL) {
-                arili_say_nil(&r->out, r->resp3);
-            }
+        if (!hit) { /* a miss has no time to live */
+            arili_figure_add(&s->tenant->figures.misses, 1);
+            say_missing(s);
             arili_job_end(&s->job);
             return;
         }
@@ -333,12 +352,9 @@ static struct reseal *begin(struct arili_running *run, enum what what,
     }
     run->r = r;
     r->database = c->database;
-    if (!arili_run_remember(run, run->args[1], place)) {
-        arili_request_free(c->peer.loop, r);
-        (void)arili_refuse(run, "ERR aril: out of memory");
-        return NULL;
-    }
-    struct reseal *s = (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step);
+    struct reseal *s = arili_run_remember(run, run->args[1], NULL)
+                           ? (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step)
+                           : NULL;
     if (s == NULL) {
         arili_request_free(c->peer.loop, r);
         (void)arili_refuse(run, "ERR aril: out of memory");

@@ -324,6 +324,8 @@ bool arili_run_remember(struct arili_running *run, aril_bytes key, const struct 
     struct arili_request *r = run->r;
     r->tenant = run->c->tenant;
     r->policy = run->policy;
+    r->settings = run->c->settings; /* its client may follow others before the answer is there */
+    atomic_fetch_add(&r->settings->refs, 1);
     atomic_fetch_add(&run->keys->refs, 1);
     r->keys = run->keys;
     if (arili_request_keep_key(r, key) != ARIL_OK) {
