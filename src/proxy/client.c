@@ -34,6 +34,24 @@ static struct arili_resp_limits limits_of(const struct arili_client *c)
                                        .commands = true };
 }
 
+aril_bytes arili_client_from(const struct arili_client *c)
+{
+    return (aril_bytes){ (const uint8_t *)c->address, strnlen(c->address, sizeof c->address) };
+}
+
+void arili_client_refused(struct arili_client *c, aril_status st, const char *why)
+{
+    struct arili_proxy *proxy = c->peer.loop->proxy;
+    struct arili_telling t = { .kind = ARILI_TELL_REFUSED,
+                               .status = st,
+                               .subject = arili_client_from(c) };
+    arili_figure_add(&proxy->figures.login_failures, 1);
+    if (arili_proxy_may_tell(proxy, NULL, &t)) {
+        arili_proxy_tell(proxy, &t);
+        arili_proxy_say(proxy, 2, "client %s: %s", c->address, why);
+    }
+}
+
 /* Its section; NULL: it has none, or none any more. */
 static const struct arili_tenant_config *section_of(const struct arili_client *c,
                                                     const struct arili_tenant *tenant)
@@ -76,7 +94,12 @@ bool arili_client_login(struct arili_client *c, struct arili_tenant *tenant)
     take_limits(c);
     c->stranger_ns = c->peer.loop->now_ns;
     if (tenant != NULL) {
-        arili_figure_add(&c->peer.loop->proxy->figures.logins, 1);
+        struct arili_proxy *proxy = c->peer.loop->proxy;
+        struct arili_telling t = { .kind = ARILI_TELL_LOGIN, .subject = arili_client_from(c) };
+        arili_figure_add(&proxy->figures.logins, 1);
+        if (arili_proxy_may_tell(proxy, tenant, &t)) {
+            arili_proxy_tell(proxy, &t);
+        }
     }
     return true;
 }
@@ -388,7 +411,7 @@ static void answer(struct arili_client *c)
     while (c->first != NULL && c->first->answered && c->first->link == NULL && !c->first->frozen &&
            !c->peer.ended) {
         if (c->first->bad != NULL) {
-            arili_job_remove(c->first); /* which may end at once, and the request with it */
+            arili_job_remove(c->first); /* which may have ended already, and popped it */
             continue;
         }
         pop(c);

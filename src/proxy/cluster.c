@@ -184,7 +184,6 @@ static void step(struct arili_job *job, struct arili_request *answer)
             return;
         }
         if (arili_job_link(job, m->asked)) {
-            answer = NULL;
             struct arili_request *r = arili_job_ask(job, ARILI_SHAPE_SLOTS, args, 2);
             if (r != NULL) {
                 r->got.kind = ARILI_RESP_ARRAY;

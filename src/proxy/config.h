@@ -97,6 +97,7 @@ struct arili_proxy_config {
     char *space;           /* namespace of the values, "redis" */
     char *user, *group;    /* to become after the start; NULL: stay */
     char *quarantine;      /* prefix of names that are moved aside, "aq1:" */
+    char *audit_log;       /* file of the audit events; NULL: they go to the log */
     uint32_t threads;      /* loops; 0: one for each processor, at most 8 */
     uint32_t workers;      /* threads for what may block, 2 */
     uint32_t databases;    /* 16 */

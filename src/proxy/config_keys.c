@@ -60,6 +60,8 @@ const struct arili_config_key arili_config_keys[] = {
     TOP(group, "group", NAME, FIXED, 1, 31, NULL, NULL, "group to become; unset: that of the user"),
     TOP(quarantine, "quarantine_prefix", TEXT, 0, 1, 64, "aq1:", NULL,
         "before the names of values that were moved aside"),
+    TOP(audit_log, "audit_log", PATH, 0, 1, 4095, NULL, NULL,
+        "file that gets a line of JSON for each audit event; unset: they go to the log"),
     TOP(threads, "threads", COUNT, FIXED, 1, 64, "auto", "auto",
         "event loops; auto: one for each processor, 8 at most"),
     TOP(workers, "workers", COUNT, FIXED, 1, 64, "2", NULL,

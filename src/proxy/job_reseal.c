@@ -60,6 +60,14 @@ static aril_bytes name_of(const struct reseal *s)
 
 /* --- Steps ---------------------------------------------------------------------------------- */
 
+static void ask_value(struct reseal *s, const aril_bytes get[2])
+{
+    struct arili_request *r = arili_job_ask(&s->job, ARILI_SHAPE_PLAIN, get, 2);
+    if (r != NULL) { /* else the job has ended, and s with it */
+        arili_job_opens(r, s->tenant, s->keys, s->place.context);
+    }
+}
+
 static void ask_first(struct reseal *s)
 {
     struct arili_job *job = &s->job;
@@ -77,14 +85,12 @@ static void ask_first(struct reseal *s)
     if (arili_job_ask(job, ARILI_SHAPE_COLLECT, watch, 2) == NULL) {
         return;
     }
-    struct arili_request *r = NULL;
     if (s->what == WHAT_EXPIRE) {
-        r = arili_job_ask(job, ARILI_SHAPE_COLLECT, head, 4);
+        (void)arili_job_ask(job, ARILI_SHAPE_COLLECT, head, 4);
     } else if (s->what == WHAT_KEEPTTL) {
-        r = arili_job_ask(job, ARILI_SHAPE_COLLECT, ttl, 2);
+        (void)arili_job_ask(job, ARILI_SHAPE_COLLECT, ttl, 2);
     } else {
-        r = arili_job_ask(job, ARILI_SHAPE_PLAIN, get, 2);
-        arili_job_opens(r, s->tenant, s->keys, s->place.context);
+        ask_value(s, get);
     }
 }
 
@@ -96,6 +102,11 @@ static void commit(struct reseal *s)
     job->stage = STAGE_COMMIT;
     s->answers = 0;
     s->queue_error = false;
+    if (s->seals && s->keys->seal_status != ARIL_OK) {
+        arili_job_fail(job, "ERR aril: the value would have to be sealed anew, and this tenant's "
+                            "values can be read, not written; rotate its key");
+        return;
+    }
     if (arili_job_ask(job, ARILI_SHAPE_COLLECT, &multi, 1) == NULL) {
         return;
     }
@@ -195,8 +206,7 @@ static void header_came(struct reseal *s, const struct arili_got *got)
         return;
     }
     job->stage = STAGE_VALUE;
-    struct arili_request *r = arili_job_ask(job, ARILI_SHAPE_PLAIN, get, 2);
-    arili_job_opens(r, s->tenant, s->keys, s->place.context);
+    ask_value(s, get);
 }
 
 static void value_came(struct reseal *s, struct arili_request *answer)

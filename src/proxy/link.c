@@ -64,10 +64,42 @@ static bool grow(struct arili_link *link)
     return true;
 }
 
+/* Tell a request that its answer will not come. */
+static void fail_one(struct arili_request *r, const char *why)
+{
+    char text[256];
+    struct arili_client *c = r->client;
+    (void)snprintf(text, sizeof text,
+                   "ERR aril: the connection to the server was lost before it answered: %s", why);
+    r->link = NULL;
+    if (r->job != NULL) {
+        r->got = (struct arili_got){ .kind = ARILI_RESP_MORE };
+        r->answered = true;
+        arili_job_answered(r->job, r);
+        return;
+    }
+    if (r->answered) { /* all of it came, and the link went before it could say so */
+        return;
+    }
+    if (!arili_reply_fail(r, text) && c != NULL) {
+        arili_peer_end(&c->peer);
+    }
+}
+
+bool arili_link_has_room(struct arili_link *link)
+{
+    return link->count < link->cap || grow(link);
+}
+
 bool arili_link_expect(struct arili_link *link, struct arili_request *r, enum arili_swallow what)
 {
-    if (link->count == link->cap && !grow(link)) {
+    if (link->peer.ended || !arili_link_has_room(link)) {
         arili_link_lost(link, ARIL_E_NOMEM, "out of memory");
+        if (r != NULL) {
+            struct arili_client *c = r->client;
+            fail_one(r, "out of memory");
+            arili_client_advance(c);
+        }
         return false;
     }
     if (link->count == 0) {
@@ -156,7 +188,7 @@ static struct arili_link *link_new(struct arili_loop *loop, struct arili_node *n
     node->links++;
     say_hello(link, resp3); /* goes out when it is connected */
     arili_peer_touch(&link->peer);
-    return link;
+    return link->peer.ended ? NULL : link;
 }
 
 static struct arili_tenant *tenant_of(struct arili_holder holder)
@@ -200,8 +232,11 @@ struct arili_link *arili_link_take(struct arili_loop *loop, struct arili_node *n
             return NULL;
         }
     }
-    hold(link, holder);
     arili_link_prepare(link, resp3, database);
+    if (link->peer.ended) {
+        return NULL;
+    }
+    hold(link, holder);
     return link;
 }
 
@@ -298,28 +333,6 @@ static void node_failed(struct arili_link *link, const char *why)
         arili_proxy_say(loop->proxy, 1, "server %s: %s", text, why);
     }
     arili_cluster_refresh(loop);
-}
-
-/* Tell a request that its answer will not come. */
-static void fail_one(struct arili_request *r, const char *why)
-{
-    char text[256];
-    struct arili_client *c = r->client;
-    (void)snprintf(text, sizeof text,
-                   "ERR aril: the connection to the server was lost before it answered: %s", why);
-    r->link = NULL;
-    if (r->job != NULL) {
-        r->got = (struct arili_got){ .kind = ARILI_RESP_MORE };
-        r->answered = true;
-        arili_job_answered(r->job, r);
-        return;
-    }
-    if (r->answered) { /* all of it came, and the link went before it could say so */
-        return;
-    }
-    if (!arili_reply_fail(r, text) && c != NULL) {
-        arili_peer_end(&c->peer);
-    }
 }
 
 void arili_link_lost(struct arili_link *link, aril_status st, const char *why)

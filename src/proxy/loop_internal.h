@@ -32,6 +32,8 @@ struct arili_proxy {
     struct arili_proxy_figures figures;
     struct arili_latency latency;
     struct arili_tries *tries;
+    struct arili_tells tells;           /* of no tenant */
+    const _Atomic uint64_t *audit_lost; /* borrowed; NULL: not known */
     uint64_t started_ms;
     char run_id[41];
     char server_version[32]; /* what clients are told */
@@ -52,6 +54,25 @@ ARIL_MUST_USE aril_status arili_proxy_tenant(struct arili_proxy *proxy,
                                              struct arili_tenant **ret);
 void arili_proxy_say(const struct arili_proxy *proxy, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* --- Telling (tell.c) ----------------------------------------------------------------------- */
+
+struct arili_telling {
+    enum arili_tell kind;
+    aril_status status;
+    const char *action;          /* static; NULL: that of the kind */
+    aril_bytes subject;          /* the name in the store, an address; len 0: none */
+    const uint8_t *key_id;       /* NULL: none */
+    struct arili_tenant *tenant; /* filled by arili_proxy_may_tell(), as is what follows */
+    uint64_t left_out;
+};
+/* Whether it may be told now; false: it was counted. tenant NULL: of none. */
+bool arili_proxy_may_tell(struct arili_proxy *proxy, struct arili_tenant *tenant,
+                          struct arili_telling *t);
+/* After that; subject may be filled in between. */
+void arili_proxy_tell(struct arili_proxy *proxy, const struct arili_telling *t);
+/* Sums of what was left out. Now and then. */
+void arili_proxy_tell_owed(struct arili_proxy *proxy);
 
 /* --- A server and the links to it ----------------------------------------------------------- */
 
@@ -170,6 +191,7 @@ struct arili_client {
     struct arili_link *stream_link;
     struct arili_value_sealer sealer;
     bool stream_sealed; /* else it goes as it is */
+    bool stream_held;   /* it is in value already, whole */
     bool streamed;      /* the command was sent already, or refused; its value may still come */
     bool stream_asked;  /* it shall be streamed, and was not begun */
     bool value_too_long;
@@ -236,7 +258,10 @@ struct arili_link *arili_link_take(struct arili_loop *loop, struct arili_node *n
 void arili_link_prepare(struct arili_link *link, bool resp3, uint32_t database);
 /* Back; closed when it owes something or has state. */
 void arili_link_give(struct arili_link *link);
-/* An answer to r is expected. False: no memory, and the link is ended. */
+/* Memory for one more answer that is expected. */
+bool arili_link_has_room(struct arili_link *link);
+/* An answer to r, a client's or a job's, is expected; a job asked for room before. False: no
+ * memory, the link is ended, and r was told. */
 bool arili_link_expect(struct arili_link *link, struct arili_request *r, enum arili_swallow what);
 size_t arili_link_came(struct arili_link *link, struct arili_block *block, uint8_t *data, size_t n);
 void arili_link_connected(struct arili_link *link);
@@ -296,6 +321,10 @@ bool arili_client_is_held(const struct arili_client *c);
 /* It is that tenant from here on; NULL: nobody. False: the tenant has all the clients that it may
  * have, and c is who it was. */
 bool arili_client_login(struct arili_client *c, struct arili_tenant *tenant);
+/* It is none, and why, for log and audit. */
+void arili_client_refused(struct arili_client *c, aril_status st, const char *why);
+/* Its address as a subject of events; borrowed. */
+aril_bytes arili_client_from(const struct arili_client *c);
 
 /* run.c: commands. */
 enum arili_ran {
@@ -343,7 +372,8 @@ void arili_job_opens(struct arili_request *r, struct arili_tenant *tenant,
 void arili_job_answered(struct arili_job *job, struct arili_request *r);
 void arili_jobs_tick(struct arili_loop *loop);
 
-/* job_remove.c: what r found bad is done with as the policy says; r is frozen meanwhile. */
+/* job_remove.c: what r found bad is done with as the policy says; r is frozen meanwhile, and gone
+ * when that could not be begun. r->bad is empty then. */
 void arili_job_remove(struct arili_request *r);
 
 /* cluster.c */

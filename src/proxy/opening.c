@@ -135,7 +135,7 @@ static aril_status ask_for_key(struct arili_request *r)
 
 /* --- The header ----------------------------------------------------------------------------- */
 
-static enum arili_ending ending_of(aril_status st)
+enum arili_ending arili_ending_of(aril_status st)
 {
     switch (aril_status_class(st)) {
     case ARIL_E_KEY:
@@ -163,7 +163,7 @@ static enum arili_heard judge_header(struct arili_request *r)
     const aril_status st = arili_key_table_find(&r->loop->keys, r->tenant, r->keys, o->said.key_id,
                                                 r->loop->now_ns, &o->key);
     if (st != ARIL_OK) {
-        skip(o, ending_of(st), st);
+        skip(o, arili_ending_of(st), st);
         return ARILI_HEARD;
     }
     if (o->key == NULL) {
@@ -216,7 +216,7 @@ static void open_runs(struct arili_request *r, struct arili_block *block, aril_s
         bool verified = false;
         const aril_status st = arili_value_opener_run(&o->opener, &piece, &run, &verified);
         if (st != ARIL_OK) {
-            skip(o, ending_of(st), st);
+            skip(o, arili_ending_of(st), st);
             return;
         }
         arili_flow_share(&r->hold, block, (aril_bytes){ run.data, run.len });
@@ -289,7 +289,7 @@ void arili_opening_end(struct arili_request *r)
             o->begun ? arili_value_opener_done(&o->opener) : ARIL_E_FORMAT_TRUNCATED;
         o->begun = false;
         if (st != ARIL_OK) {
-            skip(o, ending_of(st), st);
+            skip(o, arili_ending_of(st), st);
         } else if (is_over(r)) {
             o->ending = ARILI_ENDING_EXPIRED;
         }

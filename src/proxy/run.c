@@ -219,9 +219,30 @@ static enum arili_ran local(struct arili_running *run)
     return arili_here_end(run, r);
 }
 
+/* What gives a server a value of ours. EXPIRE and its kin do only where a value must live longer
+ * than it was sealed for: job_reseal.c looks. */
+static bool is_sealing(enum arili_verb verb)
+{
+    switch (verb) {
+    case ARILI_VERB_SET:
+    case ARILI_VERB_SETEX:
+    case ARILI_VERB_SETNX:
+    case ARILI_VERB_GETSET:
+    case ARILI_VERB_MSET:
+    case ARILI_VERB_MSETNX:
+    case ARILI_VERB_HSET:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* A command with keys whose values are sealed. */
 static enum arili_ran sealed(struct arili_running *run)
 {
+    if (is_sealing(run->command->verb) && !arili_run_seals(run)) {
+        return ARILI_RAN;
+    }
     switch (run->command->verb) {
     case ARILI_VERB_KEY:
     case ARILI_VERB_COUNT_KEYS:
@@ -354,6 +375,9 @@ enum arili_ran arili_run(struct arili_client *c)
                                  .args = c->args,
                                  .count = c->arg_count,
                                  .now_ms = c->peer.loop->now_ms };
+    if (c->stream_held) {
+        return arili_held_more(c);
+    }
     if (c->streamed) { /* it has gone already */
         arili_stream_end(c);
         return ARILI_RAN;

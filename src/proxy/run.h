@@ -38,6 +38,8 @@ enum arili_ran arili_here_end(struct arili_running *run, struct arili_request *r
 size_t arili_run_key_from(const struct arili_running *run, size_t i);
 /* Keys of the tenant, or the reason why there are none was said: then false. */
 bool arili_run_keys(struct arili_running *run);
+/* The keys seal, or the reason why they do not was said: then false. */
+bool arili_run_seals(struct arili_running *run);
 /* Everything before must have been answered. False: later. */
 bool arili_run_alone(const struct arili_running *run);
 bool arili_word_is(aril_bytes arg, const char *word); /* in any case */
@@ -112,6 +114,16 @@ void arili_transaction_changes(struct arili_client *c, const struct arili_place 
                                uint64_t not_after_ms);
 /* 0: nothing. */
 uint64_t arili_transaction_knows(const struct arili_client *c, const struct arili_place *place);
+
+/* --- stream.c: a value that was held for its options (c->value). */
+
+/* run->r was made by arili_send_begin(), and nothing was written. */
+enum arili_ran arili_held_begin(struct arili_running *run, const struct arili_place *place,
+                                uint64_t not_after_ms, enum arili_shape shape);
+/* The next part of it; ARILI_RAN when it is whole, or was lost. */
+enum arili_ran arili_held_more(struct arili_client *c);
+/* Argument i, behind the value of a SET, or "?" where it is no option and no number. */
+aril_bytes arili_option_word(const aril_bytes *args, size_t i);
 
 /* Options of SET, GETEX and the like. */
 struct arili_set_options {

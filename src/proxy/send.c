@@ -98,7 +98,7 @@ static bool begin_transaction(struct arili_running *run, enum arili_ran *ran)
     }
     const aril_bytes multi = ARILI_LITERAL("MULTI");
     if (!arili_link_expect(run->link, NULL, ARILI_SWALLOW_OK)) {
-        *ran = ARILI_RAN;
+        *ran = arili_refuse(run, "ERR aril: out of memory");
         return false;
     }
     arili_link_command(run->link, &multi, 1);
@@ -266,6 +266,16 @@ bool arili_run_keys(struct arili_running *run)
     return true;
 }
 
+bool arili_run_seals(struct arili_running *run)
+{
+    const aril_status st = run->keys->seal_status;
+    if (st != ARIL_OK) {
+        (void)arili_refuse(run, "ERR aril: this tenant's values can be read, not written: %s; %s",
+                           aril_status_text(st), aril_status_hint(st));
+    }
+    return st == ARIL_OK;
+}
+
 bool arili_run_place(struct arili_running *run, aril_bytes key, struct arili_place *ret)
 {
     const aril_status st = key.len > run->c->name_max
@@ -364,6 +374,7 @@ aril_status arili_seal_bulk(struct arili_loop *loop, const struct arili_tenant_k
     struct arili_value_sealer s;
     uint8_t header[ARILI_VALUE_HEADER_BYTES];
     const uint64_t bytes = flow != NULL ? flow->bytes : value.len;
+    ARILI_TRY(keys->seal_status);
     ARILI_TRY(arili_value_sealer_begin(&s, loop->proxy->rt, keys->data, context, loop->now_ms,
                                        not_after_ms, keys->generation, bytes, header));
     arili_say_header(out, '$', arili_sealed_bytes(bytes));

@@ -49,6 +49,25 @@ void arili_set_options(const aril_bytes *args, size_t count, uint64_t now_ms,
     }
 }
 
+/* An option that the server knows, or the number that belongs to the one before. */
+static bool is_option(const aril_bytes *args, size_t i)
+{
+    static const char *const words[] = { "nx", "xx", "get", "keepttl", "ex", "px", "exat", "pxat" };
+    int64_t n = 0;
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
+        if (arili_word_is(args[i], words[k])) {
+            return true;
+        }
+    }
+    return arili_word_number(args[i], &n);
+}
+
+/* Who forgets the quotes has half of a value here: the server's error needs none of it. */
+aril_bytes arili_option_word(const aril_bytes *args, size_t i)
+{
+    return is_option(args, i) ? args[i] : ARILI_LITERAL("?");
+}
+
 /* --- Writing -------------------------------------------------------------------------------- */
 
 /* SETEX and PSETEX: the time in argument 2. */
@@ -113,12 +132,16 @@ static enum arili_ran set(struct arili_running *run, const struct arili_place *p
     if (former && !remember_value(run, place)) {
         return no_memory(run);
     }
+    if (held_value(run, value) != NULL && !run->c->in_multi) {
+        return arili_held_begin(run, place, not_after,
+                                former ? ARILI_SHAPE_VALUE : ARILI_SHAPE_RAW);
+    }
     arili_send_count(run, run->count);
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
     for (size_t i = 2; i < run->count; i++) {
         if (i != value) {
-            arili_send_option(run, run->args[i]);
+            arili_send_arg(run, arili_option_word(run->args, i));
         } else if (!arili_send_value(run, place->context, not_after, run->args[i],
                                      held_value(run, i))) {
             return ARILI_RAN;

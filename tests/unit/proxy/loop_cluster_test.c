@@ -37,8 +37,8 @@ static struct proxy_peer *node(uint16_t port)
 }
 
 #define MAP_ALL "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:7000\r\n"
-#define MAP_TWO                                                       \
-    "*2\r\n*3\r\n:0\r\n:8191\r\n*2\r\n$9\r\n127.0.0.1\r\n:7000\r\n"   \
+#define MAP_TWO                                                     \
+    "*2\r\n*3\r\n:0\r\n:8191\r\n*2\r\n$9\r\n127.0.0.1\r\n:7000\r\n" \
     "*3\r\n:8192\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:7001\r\n"
 
 /* Link number n is asked for the map. */
@@ -103,9 +103,14 @@ static void redirections_that_lead_nowhere_are_an_error(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "-MOVED\r\n",           "-MOVED 1\r\n",          "-MOVED 99999 127.0.0.1:1\r\n",
-        "-MOVED 1 nowhere\r\n", "-MOVED 1 host:0\r\n",   "-MOVED 1 host:65536\r\n",
-        "-ASK 1 host:-1\r\n",   "-MOVED x 127.0.0.1:1\r\n",
+        "-MOVED\r\n",
+        "-MOVED 1\r\n",
+        "-MOVED 99999 127.0.0.1:1\r\n",
+        "-MOVED 1 nowhere\r\n",
+        "-MOVED 1 host:0\r\n",
+        "-MOVED 1 host:65536\r\n",
+        "-ASK 1 host:-1\r\n",
+        "-MOVED x 127.0.0.1:1\r\n",
     };
     for (size_t i = 0; i < COUNT(texts); i++) {
         proxy_peers_end(&p);

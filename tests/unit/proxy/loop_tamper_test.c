@@ -114,6 +114,7 @@ static void each_changed_byte_of_a_value_is_nil_counted_and_removed(void **state
         const uint64_t before = tampered();
         const uint64_t gone = removed();
         world_forget(&p.w);
+        fake_clock_add_s(&p.w.clock, 3); /* of each kind, one event a second is told */
         bad.bytes[i] ^= (uint8_t)(1u << (i % 8));
         c = proxy_accept(&p);
         ASKS(c, "GET", "k");
@@ -126,6 +127,7 @@ static void each_changed_byte_of_a_value_is_nil_counted_and_removed(void **state
         assert_int_equal(tampered(), before + 1);
         assert_int_equal(world_events(&p.w, ARIL_EVENT_AUTH_FAILURE), 1);
         serve_removal(1, "UNLINK", head_of(&bad));
+        assert_int_equal(world_events(&p.w, ARIL_EVENT_AUTH_FAILURE), 2);
         assert_int_equal(removed(), gone + 1);
         ASKS(c, "PING");
         proxy_heard_is(c, "+PONG\r\n");
@@ -229,6 +231,27 @@ static void a_removal_that_cannot_be_done_holds_nobody_up(void **state)
         assert_true(proxy_is_closed(s));
         proxy_heard_is(c, "+PONG\r\n");
     }
+}
+
+/* It ends before it began: what is behind it is answered all the same, in order. */
+static void a_removal_that_cannot_begin_answers_for_nobody_else(void **state)
+{
+    (void)state;
+    struct sealed v;
+    struct proxy_peer *c = proxy_accept(&p);
+    struct proxy_peer *other = proxy_accept(&p);
+    sealed_set(c, 0, "k", "the plaintext", &v);
+    v.bytes[v.len - 1] ^= 1;
+    proxy_say(c, TEXT("GET k\r\nTTL k\r\nGET l\r\n"));
+    ASKS(other, "TTL", "k");
+    proxy_go(proxy_link(&p, 1)); /* for a while the server is not asked for new links */
+    sealed_say(&p.links[0], &v);
+    proxy_heard_is(c, "$-1\r\n");
+    proxy_say(&p.links[0], TEXT(":77\r\n"));
+    proxy_heard_is(c, ":77\r\n");
+    proxy_say(&p.links[0], TEXT("$-1\r\n"));
+    proxy_heard_is(c, "$-1\r\n");
+    assert_int_equal(removed(), 0);
 }
 
 static void a_client_that_goes_during_a_removal_does_not_stop_it(void **state)
@@ -391,6 +414,7 @@ int main(void)
         T(quarantine_moves_it_aside, setup_quarantine),
         T(with_errors_it_is_left_and_told, setup_error),
         T(a_removal_that_cannot_be_done_holds_nobody_up, setup),
+        T(a_removal_that_cannot_begin_answers_for_nobody_else, setup),
         T(a_client_that_goes_during_a_removal_does_not_stop_it, setup),
         T(a_value_of_another_place_is_nil, setup),
         T(a_value_whose_time_is_over_is_nil_and_not_tampered, setup),
