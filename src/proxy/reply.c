@@ -317,12 +317,9 @@ static bool has_room(struct arili_request *r)
 static void say_inner(struct arili_request *r, enum arili_inner what)
 {
     aril_bytes plain;
-    if (!has_room(r)) {
-        return;
-    }
     const enum arili_ending ending = open_inner(r, what, &plain);
     if (ending == ARILI_ENDING_HIT) {
-        if (r->pattern.data == NULL || arili_glob(r->pattern, plain)) {
+        if (has_room(r) && (r->pattern.data == NULL || arili_glob(r->pattern, plain))) {
             arili_say_bulk(target(r), plain);
             r->item_count++;
         }
