@@ -136,6 +136,30 @@ static const char *known_tenant(const struct arili_client *c, const struct arili
     return NULL;
 }
 
+bool arili_client_may_say(const struct arili_client *c)
+{
+    return (c->settings->config->listeners[c->listener].auth & ARILI_AUTH_PASSWORD) != 0;
+}
+
+/* It cannot become anybody here. What an operator needs to make it somebody is in the log. */
+static void tell_nobody(struct arili_client *c, const struct arili_identity *identity)
+{
+    char why[160];
+    if (identity->certificate.len == 32) {
+        char hex[65];
+        for (size_t i = 0; i < 32; i++) {
+            (void)snprintf(hex + 2 * i, 3, "%02x", identity->certificate.data[i]);
+        }
+        (void)snprintf(why, sizeof why, "its certificate, %s, is that of no tenant", hex);
+    } else if (identity->has_peer_cred) {
+        (void)snprintf(why, sizeof why, "its user id, %u, is that of no tenant",
+                       (unsigned)identity->uid);
+    } else {
+        (void)snprintf(why, sizeof why, "it has no certificate");
+    }
+    arili_client_refused(c, ARIL_E_NOT_FOUND, why);
+}
+
 /* False: its tenant has enough clients. */
 static bool introduce(struct arili_client *c, const struct arili_identity *identity)
 {
@@ -148,7 +172,24 @@ static bool introduce(struct arili_client *c, const struct arili_identity *ident
         c->introduced = tenant;
         return arili_client_login(c, tenant);
     }
+    if (!arili_client_may_say(c)) {
+        tell_nobody(c, identity);
+    }
     return true;
+}
+
+/* A listener at all addresses was reached at one of them, and one whose port the system chose at
+ * that port. */
+static void set_reached(struct arili_client *c, const struct arili_identity *identity)
+{
+    c->reached = c->settings->config->listeners[c->listener].address;
+    if (!c->reached.is_unix && identity->local.host[0] != '\0') {
+        c->reached.port = identity->local.port;
+        if (arili_address_is_any(&c->reached)) {
+            c->reached = identity->local;
+        }
+    }
+    arili_address_text(&c->reached, c->reached_text);
 }
 
 aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
@@ -169,6 +210,8 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     c->peer.loop = loop;
     c->listener = listener;
     c->settings = arili_settings_hold(proxy);
+    memcpy(c->address, identity->address, sizeof c->address);
+    c->address[sizeof c->address - 1] = '\0';
     if (!introduce(c, identity)) { /* before anything knows of it */
         arili_settings_drop(proxy, c->settings);
         arili_free(c, sizeof *c);
@@ -178,14 +221,14 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     arili_figure_add(&proxy->figures.connections, 1);
     arili_peer_init(&c->peer, loop, ARILI_PEER_CLIENT);
     arili_flow_init(&c->value, &loop->blocks);
+    arili_flow_init(&c->tail, &loop->blocks);
     c->id = atomic_fetch_add(&proxy->next_client, 1) + 1;
     c->end = &c->first;
     c->queued_end = &c->queued;
     c->value_arg = UINT32_MAX;
     c->connected_ms = loop->now_ms;
     c->said_ns = c->read_ns = c->stranger_ns = loop->now_ns;
-    memcpy(c->address, identity->address, sizeof c->address);
-    c->address[sizeof c->address - 1] = '\0';
+    set_reached(c, identity);
     const struct arili_resp_limits limits = limits_of(c);
     arili_resp_decoder_init(&c->decoder, &limits);
     *ret = c;
@@ -196,15 +239,15 @@ void arili_client_describe(struct arili_client *c)
 {
     struct arili_proxy *proxy = c->peer.loop->proxy;
     const struct arili_proxy_config *config = c->settings->config;
+    const struct arili_listen_config *listener = &config->listeners[c->listener];
     struct arili_local *l = &c->local;
     l->resp3 = c->resp3;
     l->client_id = c->id;
     l->database = c->database;
     l->address = c->address;
     l->cluster = c->peer.loop->slots != NULL;
-    l->self = config->listeners[c->listener].address;
-    arili_address_text(&l->self, c->self_text);
-    l->local_address = c->self_text;
+    l->self = listener->announce.host[0] != '\0' ? listener->announce : c->reached;
+    l->local_address = c->reached_text;
     memcpy(l->node_id, proxy->run_id, sizeof l->node_id);
     memcpy(l->run_id, proxy->run_id, sizeof l->run_id);
     l->now_ms = c->peer.loop->now_ms;
@@ -315,6 +358,7 @@ static void drop_args(struct arili_client *c)
 void arili_client_free(struct arili_client *c)
 {
     arili_flow_done(&c->value);
+    arili_flow_done(&c->tail);
     drop_args(c);
     drop_spill(c);
     arili_free(c->links, c->link_cap * sizeof(struct arili_link *));
@@ -671,7 +715,7 @@ static bool begin_argument(struct arili_client *c, uint64_t len)
         c->value_bytes = len;
         c->stream_asked = at + 1 == c->arg_want;
         c->no_room = !c->stream_asked && !may_grow(c, len);
-        c->value_too_long = len > config->max_verified_value && !arili_run_may_stream(c);
+        c->value_too_long = len > arili_run_value_max(c);
         c->value_held = !c->stream_asked && !c->value_too_long && !c->no_room;
         c->stream_asked = c->stream_asked && !c->value_too_long;
         return true;

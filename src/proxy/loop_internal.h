@@ -28,6 +28,7 @@ struct arili_proxy {
     arili_proxy_log_fn *log;
     void *user;
     struct arili_budget budget;
+    _Atomic uint64_t moved;    /* numbers names of what was moved aside */
     _Atomic uint64_t reserved; /* of the budget, for values that are being verified */
     struct arili_proxy_figures figures;
     struct arili_latency latency;
@@ -166,7 +167,8 @@ struct arili_client {
     uint32_t database;
     struct arili_local local;
     char address[64];
-    char self_text[ARILI_ADDRESS_TEXT];
+    struct arili_address reached; /* where it came in, as it would come again */
+    char reached_text[ARILI_ADDRESS_TEXT];
 
     /* The command that is being read. */
     struct arili_resp_decoder decoder;
@@ -190,10 +192,11 @@ struct arili_client {
     struct arili_request *stream; /* whose value goes to the server while it comes */
     struct arili_link *stream_link;
     struct arili_value_sealer sealer;
-    bool stream_sealed; /* else it goes as it is */
-    bool stream_held;   /* it is in value already, whole */
-    bool streamed;      /* the command was sent already, or refused; its value may still come */
-    bool stream_asked;  /* it shall be streamed, and was not begun */
+    bool stream_sealed;     /* else it goes as it is */
+    bool stream_held;       /* it is in value already, whole */
+    struct arili_flow tail; /* what of the command follows it */
+    bool streamed;          /* the command was sent already, or refused; its value may still come */
+    bool stream_asked;      /* it shall be streamed, and was not begun */
     bool value_too_long;
     bool value_held; /* the open body goes to value */
     uint64_t value_bytes;
@@ -321,6 +324,11 @@ bool arili_client_is_held(const struct arili_client *c);
 /* It is that tenant from here on; NULL: nobody. False: the tenant has all the clients that it may
  * have, and c is who it was. */
 bool arili_client_login(struct arili_client *c, struct arili_tenant *tenant);
+/* Whether it may log in with a password; else it is who it is by where it comes from, or nobody. */
+bool arili_client_may_say(const struct arili_client *c);
+#define ARILI_NOBODY_TEXT                                                                    \
+    "NOAUTH aril: this listener knows clients by certificate or user id, and no tenant has " \
+    "yours; see the log"
 /* It is none, and why, for log and audit. */
 void arili_client_refused(struct arili_client *c, aril_status st, const char *why);
 /* Its address as a subject of events; borrowed. */
@@ -334,8 +342,9 @@ enum arili_ran {
 enum arili_ran arili_run(struct arili_client *c);
 /* Whether argument number at, of that length, is a value that need not be kept whole. */
 bool arili_run_is_value(const struct arili_client *c, uint32_t at, uint64_t len);
-/* Whether its policy lets values go out, and so come in, that cannot be verified whole. */
-bool arili_run_may_stream(const struct arili_client *c);
+/* The longest value that the policy of the command's key takes: what is verified whole, or with
+ * streaming what can be sealed; UINT64_MAX where it stays in clear. */
+uint64_t arili_run_value_max(const struct arili_client *c);
 /* The command is a SET whose large value begins: stream it, if that can be. *ret: it is. */
 enum arili_ran arili_run_stream(struct arili_client *c, uint64_t value_bytes, bool *ret);
 /* No more of it comes: give back what it holds. */

@@ -327,4 +327,5 @@ void arili_opening_bad(struct arili_request *r, aril_bytes text)
     bad->header_len = r->value.header_len;
     bad->next = r->bad;
     r->bad = bad;
+    (r->exec != NULL ? r->exec : r)->held_back = true;
 }

@@ -15,7 +15,7 @@
 #define GATHER_MIN 256u
 /* What a list may have although memory is short. */
 #define ITEMS_FREE ((uint64_t)1 << 18)
-static const char tampered_text[] =
+const char arili_tampered_text[] =
     "ERR aril: the value of this key is not what was put there; see the log and the audit trail";
 
 /* --- Requests ------------------------------------------------------------------------------- */
@@ -109,7 +109,7 @@ struct arili_flow *arili_reply_out(struct arili_request *r)
     if (r->exec != NULL) { /* inside EXEC */
         return arili_reply_out(r->exec);
     }
-    if (c == NULL || c->first != r || r->frozen || r->silent) {
+    if (c == NULL || c->first != r || r->frozen || r->silent || r->held_back) {
         return &r->out;
     }
     return &c->peer.out;
@@ -281,7 +281,7 @@ static void say_why(struct arili_flow *out, enum arili_ending ending, aril_statu
                     uint64_t bytes)
 {
     if (ending == ARILI_ENDING_TAMPERED) {
-        arili_say_error(out, "%s", tampered_text);
+        arili_say_error(out, "%s", arili_tampered_text);
     } else if (ending == ARILI_ENDING_TOO_LONG) {
         arili_say_error(out,
                         "ERR aril: the value has %llu bytes, more than max_verified_value; allow "
@@ -349,6 +349,7 @@ void arili_reply_value(struct arili_request *r, aril_bytes text)
     if (o->ending == ARILI_ENDING_TAMPERED) {
         arili_opening_bad(r, text);
         arili_bad_tell(r, text);
+        out = target(r); /* what follows is held back */
     } else if (o->ending == ARILI_ENDING_EXPIRED) {
         arili_replay_tell(r, text);
     }
@@ -373,12 +374,11 @@ static void say_pair(struct arili_request *r)
     if (r->value.ending == ARILI_ENDING_TAMPERED) {
         arili_opening_bad(r, gathered(r));
         arili_bad_tell(r, gathered(r));
-    } else if (r->value.ending == ARILI_ENDING_EXPIRED) {
-        arili_replay_tell(r, gathered(r));
-    } else if (ending ==
-               ARILI_ENDING_TAMPERED) { /* the field alone: of its value nothing is known */
+    } else if (ending == ARILI_ENDING_TAMPERED) { /* of its value nothing is known */
         arili_figure_add(&r->tenant->figures.tampered, 1);
         arili_bad_name_tell(r);
+    } else if (r->value.ending == ARILI_ENDING_EXPIRED) {
+        arili_replay_tell(r, gathered(r));
     }
     if (!r->field_unwanted) {
         spoil(r, ending, r->value.status);
@@ -973,7 +973,7 @@ bool arili_reply_fail(struct arili_request *r, const char *text)
     r->aggregate = 0;
     arili_flow_done(&r->items);
     struct arili_flow *out = arili_reply_out(r);
-    if (out == &r->out) { /* nobody heard it yet */
+    if (out == &r->out && !(r->held_back && r->said)) { /* nobody heard it yet */
         arili_flow_done(out);
     } else if (r->said) {
         return false;

@@ -168,6 +168,7 @@ struct arili_request {
     char aggregate;           /* type of the one that is put together */
     struct arili_got got;
     struct arili_bad *bad;
+    bool held_back; /* what follows goes out once the bad values are removed */
     struct arili_sum *sum;
     struct arili_request *transaction; /* EXEC: what it answers, in order */
     struct arili_request *exec;        /* the one that answers this one */
@@ -186,8 +187,6 @@ struct arili_request {
     bool wants_memory; /* or for memory */
     uint64_t waits_ns; /* since when; 0: it does not */
 };
-
-void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 
 /* Zeroed, with its loop's blocks. NULL: no memory. */
 struct arili_request *arili_request_new(struct arili_loop *loop);
@@ -227,6 +226,9 @@ enum arili_heard arili_reply_resume(struct arili_request *r);
 bool arili_reply_fail(struct arili_request *r, const char *text);
 /* Tell log and audit sink that the value of text, a key or a field of r's key, is bad. */
 void arili_bad_tell(struct arili_request *r, aril_bytes text);
+/* What the client hears of it under on_tamper = error. */
+extern const char arili_tampered_text[];
+void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 /* That a field name or a member of r's key is. */
 void arili_bad_name_tell(struct arili_request *r);
 /* That the value of text, which is authentic, was given out after its end: by more than this, for

@@ -3,6 +3,7 @@
 #include "base/ensure.h"
 #include "base/mem.h"
 #include "proxy/run.h"
+#include <stdio.h>
 #include <string.h>
 
 /* Sealed not-afters are in whole seconds of the clock: none ends early. */
@@ -298,6 +299,24 @@ uint64_t arili_not_after(const struct arili_running *run, uint64_t ttl_ms)
 {
     const uint64_t max = run->policy->ttl_max_s * 1000;
     return run->now_ms + CLOCK_STEP_MS + (ttl_ms < max ? ttl_ms : max);
+}
+
+aril_bytes arili_time_cut(const struct arili_running *run, bool seconds, bool absolute,
+                          aril_bytes number, char room[static ARILI_TIME_TEXT])
+{
+    const uint64_t unit = seconds ? 1000 : 1;
+    const uint64_t max_ms = run->policy->ttl_max_s * 1000;
+    int64_t n = 0;
+    if (!arili_word_number(number, &n) || n <= 0 || (uint64_t)n > (uint64_t)INT64_MAX / unit) {
+        return number;
+    }
+    const uint64_t asked_ms = (uint64_t)n * unit;
+    const uint64_t most_ms = absolute ? run->now_ms + max_ms : max_ms;
+    if (asked_ms <= most_ms || (!absolute && asked_ms > (uint64_t)INT64_MAX - run->now_ms)) {
+        return number;
+    }
+    const int len = snprintf(room, ARILI_TIME_TEXT, "%llu", (unsigned long long)(most_ms / unit));
+    return (aril_bytes){ (const uint8_t *)room, (size_t)len };
 }
 
 bool arili_run_remember(struct arili_running *run, aril_bytes key, const struct arili_place *place)
