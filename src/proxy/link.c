@@ -232,9 +232,12 @@ struct arili_link *arili_link_take(struct arili_loop *loop, struct arili_node *n
             return NULL;
         }
     }
-    hold(link, holder);
     arili_link_prepare(link, resp3, database);
-    return link->peer.ended ? NULL : link;
+    if (link->peer.ended) {
+        return NULL;
+    }
+    hold(link, holder);
+    return link;
 }
 
 void arili_link_give(struct arili_link *link)

@@ -198,25 +198,21 @@ static void spoil(struct arili_request *r, enum arili_ending ending, aril_status
 /* A list is told when all of it is there: whether one more element may be kept. */
 static bool has_room(struct arili_request *r)
 {
-    if (r->trouble == ARIL_OK && r->items.bytes >= ITEMS_FREE &&
-        !arili_budget_has(&r->loop->proxy->budget, 0)) {
-        r->trouble = ARIL_E_NOMEM;
+    if (r->items.bytes >= ITEMS_FREE && !arili_budget_has(&r->loop->proxy->budget, 0)) {
+        spoil(r, ARILI_ENDING_FAILED, ARIL_E_NOMEM);
     }
-    if (r->trouble != ARIL_OK) {
+    if (r->spoiled != ARILI_ENDING_HIT) {
         arili_flow_done(&r->items);
     }
-    return r->trouble == ARIL_OK;
+    return r->spoiled == ARILI_ENDING_HIT;
 }
 
 static void say_inner(struct arili_request *r, enum arili_inner what)
 {
     aril_bytes plain;
-    if (!has_room(r)) {
-        return;
-    }
     const enum arili_ending ending = open_inner(r, what, &plain);
     if (ending == ARILI_ENDING_HIT) {
-        if (r->pattern.data == NULL || arili_glob(r->pattern, plain)) {
+        if (has_room(r) && (r->pattern.data == NULL || arili_glob(r->pattern, plain))) {
             arili_say_bulk(target(r), plain);
             r->item_count++;
         }
@@ -671,11 +667,6 @@ static void put_list(struct arili_request *r)
     const bool both = r->shape == ARILI_SHAPE_PAIRS || r->shape == ARILI_SHAPE_HSCAN;
     r->aggregate = 0;
     struct arili_flow *out = target(r);
-    if (r->trouble != ARIL_OK) {
-        arili_say_error(out, "ERR aril: the answer cannot be given whole: %s",
-                        aril_status_text(r->trouble));
-        return;
-    }
     if (r->spoiled != ARILI_ENDING_HIT) { /* nothing of it was said yet */
         arili_flow_done(&r->items);
         arili_flow_init(&r->items, &r->loop->blocks);

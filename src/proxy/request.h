@@ -157,9 +157,8 @@ struct arili_request {
     uint32_t element; /* of the outermost aggregate */
     uint32_t base;    /* depth of this answer: 0, or 1 inside EXEC */
     uint64_t item_count;
-    size_t counted;      /* of the budget of memory, for what is not in flows */
-    aril_status trouble; /* why the list cannot be told; what was gathered of it is gone */
-    uint8_t *gather;     /* a name or member that comes in pieces */
+    size_t counted;  /* of the budget of memory, for what is not in flows */
+    uint8_t *gather; /* a name or member that comes in pieces */
     size_t gather_len, gather_cap;
     bool gather_bad;    /* longer than any of ours */
     bool gather_failed; /* memory was short */
@@ -241,13 +240,13 @@ enum arili_heard arili_reply_resume(struct arili_request *r);
 bool arili_reply_fail(struct arili_request *r, const char *text);
 /* Tell log and audit sink that the value of text, a key or a field of r's key, is bad. */
 void arili_bad_tell(struct arili_request *r, aril_bytes text);
+void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 /* That a field name or a member of r's key is. */
 void arili_bad_name_tell(struct arili_request *r);
 /* That the value of text, which is authentic, was given out after its end: by more than this, for
  * a server goes by its own clock. */
 #define ARILI_REPLAY_GRACE_MS 2000u
 void arili_replay_tell(struct arili_request *r, aril_bytes text);
-void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 /* What the client hears as the cursor of a scan. */
 uint64_t arili_cursor_out(const struct arili_request *r, uint64_t cursor);
 /* Where the answer goes now. */
