@@ -180,7 +180,7 @@ static void step(struct arili_job *job, struct arili_request *answer)
         m->asked = somebody(loop);
         if (m->asked == NULL || job->tries++ > NODES_MAX) {
             arili_job_end(job);
-            arili_links_wake(loop); /* they hear that nobody can be reached */
+            arili_links_wake(loop, UINT32_MAX); /* they hear that nobody can be reached */
             return;
         }
         if (arili_job_link(job, m->asked)) {
@@ -197,7 +197,7 @@ static void step(struct arili_job *job, struct arili_request *answer)
         arili_proxy_say(loop->proxy, 1, "the server's CLUSTER SLOTS is no map of a Cluster");
     }
     arili_job_end(job);
-    arili_links_wake(loop);
+    arili_links_wake(loop, UINT32_MAX);
 }
 
 void arili_cluster_refresh(struct arili_loop *loop)
@@ -270,12 +270,13 @@ bool arili_cluster_redirect(struct arili_request *r)
         loop->map_at_ns = 0;
         arili_cluster_refresh(loop);
     }
-    if (node == NULL || r->client == NULL || r->sent == NULL || r->redirects++ >= REDIRECTS_MAX) {
+    if (node == NULL || r->client == NULL || r->sent == NULL || r->redirects++ >= REDIRECTS_MAX ||
+        r->command->verb == ARILI_VERB_WATCH) { /* what is watched would be with another link */
         return false;
     }
     struct arili_link *link = arili_client_link(r->client, node);
-    if (link == NULL) {
-        return false;
+    if (link == NULL || link->half_sent || (link->sticky && r->client->in_multi)) {
+        return false; /* it would be taken for a part of a value, or of a transaction */
     }
     if (ask) {
         const aril_bytes asking = ARILI_LITERAL("ASKING");

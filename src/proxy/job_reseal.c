@@ -2,6 +2,7 @@
 #include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
+#include "proxy/opening.h"
 #include "proxy/run.h"
 #include <stdio.h>
 #include <string.h>
@@ -209,8 +210,38 @@ static void header_came(struct reseal *s, const struct arili_got *got)
     ask_value(s, get);
 }
 
+/* What was found is bad: the client hears what GET would say, and it is dealt with as GET does. */
+static bool is_tampered(struct reseal *s, struct arili_request *answer)
+{
+    struct arili_request *r = s->job.request;
+    if (r == NULL || answer->value.ending != ARILI_ENDING_TAMPERED) {
+        return false;
+    }
+    const aril_bytes key = { r->key, r->key_len };
+    r->value.status = answer->value.status;
+    r->value.said = answer->value.said;
+    r->value.header_len = answer->value.header_len;
+    memcpy(r->value.header, answer->value.header, sizeof r->value.header);
+    arili_opening_bad(r, key);
+    arili_bad_tell(r, key);
+    if (r->policy->on_tamper == ARILI_TAMPER_ERROR) {
+        arili_job_fail(&s->job, arili_tampered_text);
+        return true;
+    }
+    if (s->what == WHAT_GETEX) {
+        arili_say_nil(&r->out, r->resp3);
+    } else {
+        arili_say_integer(&r->out, 0); /* there is none */
+    }
+    arili_job_end(&s->job);
+    return true;
+}
+
 static void value_came(struct reseal *s, struct arili_request *answer)
 {
+    if (is_tampered(s, answer)) {
+        return;
+    }
     const bool hit =
         answer->got.kind == ARILI_RESP_BULK && answer->value.ending == ARILI_ENDING_HIT;
     s->seals = hit && answer->value.said.not_after_ms < s->wanted_ms;
@@ -223,8 +254,11 @@ static void value_came(struct reseal *s, struct arili_request *answer)
             fail_with(s, &answer->got);
             return;
         }
-        if (!hit) { /* a miss has no time to live */
-            if (r != NULL) {
+        if (!hit) { /* there is nothing that may live longer */
+            if (r != NULL && answer->got.kind == ARILI_RESP_BULK) {
+                r->value = answer->value; /* which has ended, and holds nothing */
+                arili_reply_value(r, (aril_bytes){ r->key, r->key_len });
+            } else if (r != NULL) {
                 arili_say_nil(&r->out, r->resp3);
             }
             arili_job_end(&s->job);
@@ -304,6 +338,14 @@ static struct reseal *begin(struct arili_running *run, enum what what,
     if (r == NULL) {
         return NULL;
     }
+    r->tenant = c->tenant;
+    r->policy = run->policy;
+    r->database = c->database;
+    if (arili_request_keep_key(r, run->args[1]) != ARIL_OK) {
+        arili_request_free(c->peer.loop, r);
+        (void)arili_refuse(run, "ERR aril: out of memory");
+        return NULL;
+    }
     struct reseal *s = (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step);
     if (s == NULL) {
         arili_request_free(c->peer.loop, r);
@@ -319,6 +361,12 @@ static struct reseal *begin(struct arili_running *run, enum what what,
     s->max_ms = arili_not_after(run, UINT64_MAX);
     arili_flow_init(&s->plain, &c->peer.loop->blocks);
     arili_client_append(c, r);
+    run->r = r;
+    r->database = c->database;
+    if (!arili_run_remember(run, run->args[1], place)) {
+        arili_job_fail(&s->job, "ERR aril: out of memory");
+        return NULL;
+    }
     return s;
 }
 
@@ -326,6 +374,9 @@ static bool keep_word(struct reseal *s, aril_bytes word)
 {
     if (s->word_count >= WORDS_MAX || word.len >= WORD_BYTES) {
         return false;
+    }
+    if (!arili_word_is_option(word)) { /* the server says what it is not */
+        word = ARILI_LITERAL("x");
     }
     memcpy(s->words[s->word_count++], word.data, word.len);
     return true;
@@ -488,7 +539,7 @@ static enum arili_ran plain_getex(struct arili_running *run, const struct arili_
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
     for (size_t i = 2; i < run->count; i++) {
-        arili_send_arg(run, run->args[i]);
+        arili_send_option(run, run->args[i]);
     }
     return arili_send_end(run, ARILI_SHAPE_VALUE);
 }

@@ -46,6 +46,28 @@ bool arili_word_number(aril_bytes arg, int64_t *ret)
     return true;
 }
 
+bool arili_word_is_option(aril_bytes arg)
+{
+    static const char *const words[] = { "ex",      "px",    "exat", "pxat",       "nx",
+                                         "xx",      "gt",    "lt",   "get",        "keepttl",
+                                         "persist", "count", "type", "withvalues", "samples",
+                                         "string",  "list",  "set",  "zset",       "hash",
+                                         "stream" };
+    size_t i = arg.len > 1 && (arg.data[0] == '-' || arg.data[0] == '+') ? 1 : 0;
+    while (i < arg.len && arg.data[i] >= '0' && arg.data[i] <= '9') {
+        i++;
+    }
+    if (i == arg.len && i > 0) {
+        return true;
+    }
+    for (i = 0; i < sizeof words / sizeof *words; i++) {
+        if (arili_word_is(arg, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- Answers of our own --------------------------------------------------------------------- */
 
 struct arili_request *arili_here(struct arili_running *run)
@@ -373,7 +395,9 @@ static enum arili_ran check_and_dispatch(struct arili_running *run)
         return no_command(run);
     }
     if (c->tenant == NULL && (command->flags & ARILI_COMMAND_NO_AUTH) == 0) {
-        return arili_refuse(run, "NOAUTH Authentication required.");
+        return arili_refuse(run, "%s",
+                            arili_client_may_say(c) ? "NOAUTH Authentication required."
+                                                    : ARILI_NOBODY_TEXT);
     }
     const bool own = command->verb == ARILI_VERB_MULTI || command->verb == ARILI_VERB_WATCH;
     if (c->in_multi && (command->flags & ARILI_COMMAND_NO_MULTI) != 0 && !own &&
@@ -390,9 +414,15 @@ enum arili_ran arili_run(struct arili_client *c)
                                  .args = c->args,
                                  .count = c->arg_count,
                                  .now_ms = c->peer.loop->now_ms };
+    if (c->stream_held) {
+        return arili_held_more(c);
+    }
     if (c->streamed) { /* it has gone already */
         arili_stream_end(c);
         return ARILI_RAN;
+    }
+    if (c->no_room) {
+        return arili_refuse(&run, "ERR aril: there is no memory for this value now; try again");
     }
     if (c->value_too_long) {
         return too_long(&run, c->value_bytes);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
 #include "proxy/run.h"
@@ -41,17 +42,6 @@ static bool links_room(struct arili_client *c)
     return true;
 }
 
-static void wait_for_link(struct arili_client *c)
-{
-    struct arili_loop *loop = c->peer.loop;
-    if (!c->waits_for_link) {
-        c->waits_for_link = true;
-        c->next_waiting = NULL;
-        *loop->waiting_end = c;
-        loop->waiting_end = &c->next_waiting;
-    }
-}
-
 static bool is_down(const struct arili_node *node, const struct arili_loop *loop)
 {
     return node->failures > 0 && node->retry_at_ns > loop->now_ns;
@@ -86,7 +76,7 @@ bool arili_send_link(struct arili_running *run, struct arili_node *node, enum ar
     }
     run->link = node != NULL ? arili_client_link(c, node) : NULL;
     if (run->link == NULL) {
-        wait_for_link(c);
+        arili_link_wait(c);
         *ran = ARILI_RAN_LATER;
         return false;
     }
@@ -141,6 +131,10 @@ bool arili_send_begin_at(struct arili_running *run, struct arili_node *node, enu
                                  "give them one {hash tag}");
         return false;
     }
+    if (c->in_multi && !arili_budget_has(&loop->proxy->budget, 0)) { /* nothing bounds EXEC */
+        *ran = arili_refuse(run, "ERR aril: there is no memory for more commands in MULTI");
+        return false;
+    }
     if (!begin_transaction(run, ran)) {
         return false;
     }
@@ -191,6 +185,11 @@ void arili_send_arg(struct arili_running *run, aril_bytes arg)
     arili_say_bulk(run->out, arg);
 }
 
+void arili_send_option(struct arili_running *run, aril_bytes arg)
+{
+    arili_say_bulk(run->out, arili_word_is_option(arg) ? arg : ARILI_LITERAL("x"));
+}
+
 void arili_send_name(struct arili_running *run, const struct arili_place *place)
 {
     arili_say_bulk(run->out, (aril_bytes){ (const uint8_t *)place->name, place->name_len });
@@ -227,6 +226,7 @@ static struct arili_request *queue(struct arili_running *run)
     struct arili_request *queued = arili_here(run);
     if (queued != NULL) {
         run->r->base = 1;
+        arili_request_count(run->r, sizeof *run->r);
         *c->queued_end = run->r;
         c->queued_end = &run->r->next;
     }

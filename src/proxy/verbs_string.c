@@ -49,19 +49,6 @@ void arili_set_options(const aril_bytes *args, size_t count, uint64_t now_ms,
     }
 }
 
-/* An option that the server knows, or the number that belongs to the one before. */
-static bool is_option(const aril_bytes *args, size_t i)
-{
-    static const char *const words[] = { "nx", "xx", "get", "keepttl", "ex", "px", "exat", "pxat" };
-    int64_t n = 0;
-    for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
-        if (arili_word_is(args[i], words[k])) {
-            return true;
-        }
-    }
-    return arili_word_number(args[i], &n);
-}
-
 /* --- Writing -------------------------------------------------------------------------------- */
 
 /* SETEX and PSETEX: the time in argument 2. */
@@ -105,33 +92,26 @@ static enum arili_ran no_memory(struct arili_running *run)
     return arili_refuse(run, "ERR aril: out of memory");
 }
 
-/* Whether argument i is a unit of time in the options of SET, whose number follows. */
-static bool is_time(const struct arili_running *run, size_t i)
+/* In the client's own arguments, for some are sent long after this. There is one time at most: a
+ * server refuses two. */
+static void cut_time(struct arili_running *run, size_t i, bool seconds, bool absolute)
 {
-    const aril_bytes a = run->args[i];
-    return run->command->verb == ARILI_VERB_SET && i >= 3 && i + 1 < run->count &&
-           (arili_word_is(a, "ex") || arili_word_is(a, "px") || arili_word_is(a, "exat") ||
-            arili_word_is(a, "pxat"));
+    run->c->args[i] = arili_time_cut(run, seconds, absolute, run->args[i], run->c->cut);
 }
 
-/* All but the value, with a time that its seal allows. Who forgets the quotes has half of a value
- * here: the server's error needs none of it. Returns the index of the next argument. */
-static size_t send_option(struct arili_running *run, size_t i)
+static void cut_times(struct arili_running *run)
 {
-    char room[ARILI_TIME_TEXT];
-    const aril_bytes a = is_option(run->args, i) ? run->args[i] : ARILI_LITERAL("?");
     if (run->command->verb == ARILI_VERB_SETEX) {
-        arili_send_arg(run, arili_time_cut(run, run->command->name[0] == 's', false, a, room));
-        return i + 1;
+        cut_time(run, 2, run->command->name[0] == 's', false);
+        return;
     }
-    arili_send_arg(run, a);
-    if (!is_time(run, i)) {
-        return i + 1;
+    for (size_t i = 3; run->command->verb == ARILI_VERB_SET && i + 1 < run->count; i++) {
+        const aril_bytes a = run->args[i];
+        const bool absolute = arili_word_is(a, "exat") || arili_word_is(a, "pxat");
+        if (absolute || arili_word_is(a, "ex") || arili_word_is(a, "px")) {
+            cut_time(run, ++i, arili_word_is(a, "ex") || arili_word_is(a, "exat"), absolute);
+        }
     }
-    const bool seconds = arili_word_is(a, "ex") || arili_word_is(a, "exat");
-    const aril_bytes n = is_option(run->args, i + 1) ? run->args[i + 1] : ARILI_LITERAL("?");
-    arili_send_arg(run, arili_time_cut(run, seconds, a.len == 4, n, room));
-    return i + 2;
 }
 
 static enum arili_ran set(struct arili_running *run, const struct arili_place *place)
@@ -139,6 +119,7 @@ static enum arili_ran set(struct arili_running *run, const struct arili_place *p
     struct arili_set_options o = { .ttl_ms = UINT64_MAX };
     const size_t value = value_index(run);
     enum arili_ran ran = ARILI_RAN;
+    cut_times(run);
     if (run->command->verb == ARILI_VERB_SET) {
         arili_set_options(run->args + 3, run->count - 3, run->now_ms, &o);
     } else if (run->command->verb == ARILI_VERB_SETEX) {
@@ -155,18 +136,20 @@ static enum arili_ran set(struct arili_running *run, const struct arili_place *p
     if (former && !remember_value(run, place)) {
         return no_memory(run);
     }
+    if (held_value(run, value) != NULL && !run->c->in_multi) {
+        return arili_held_begin(run, place, not_after,
+                                former ? ARILI_SHAPE_VALUE : ARILI_SHAPE_RAW);
+    }
     arili_send_count(run, run->count);
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
-    for (size_t i = 2; i < run->count;) {
+    for (size_t i = 2; i < run->count; i++) {
         if (i != value) {
-            i = send_option(run, i);
-            continue;
-        }
-        if (!arili_send_value(run, place->context, not_after, run->args[i], held_value(run, i))) {
+            arili_send_option(run, run->args[i]);
+        } else if (!arili_send_value(run, place->context, not_after, run->args[i],
+                                     held_value(run, i))) {
             return ARILI_RAN;
         }
-        i++;
     }
     arili_transaction_changes(run->c, place, not_after);
     return arili_send_end(run, former ? ARILI_SHAPE_VALUE : ARILI_SHAPE_RAW);
