@@ -221,6 +221,7 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     arili_figure_add(&proxy->figures.connections, 1);
     arili_peer_init(&c->peer, loop, ARILI_PEER_CLIENT);
     arili_flow_init(&c->value, &loop->blocks);
+    arili_flow_init(&c->tail, &loop->blocks);
     c->id = atomic_fetch_add(&proxy->next_client, 1) + 1;
     c->end = &c->first;
     c->queued_end = &c->queued;
@@ -357,6 +358,7 @@ static void drop_args(struct arili_client *c)
 void arili_client_free(struct arili_client *c)
 {
     arili_flow_done(&c->value);
+    arili_flow_done(&c->tail);
     drop_args(c);
     drop_spill(c);
     arili_free(c->links, c->link_cap * sizeof(struct arili_link *));

@@ -148,7 +148,6 @@ struct arili_job {
 
 /* --- Clients -------------------------------------------------------------------------------- */
 
-#define ARILI_TIME_TEXT 24u /* a number of milliseconds, in digits */
 struct arili_client {
     struct arili_peer peer; /* first */
     uint64_t id;
@@ -178,8 +177,7 @@ struct arili_client {
     uint64_t arg_want;
     uint8_t *spill; /* copies of arguments, when the input ended before the command */
     size_t spill_len, spill_cap;
-    bool spilled;              /* args are offsets into spill */
-    char cut[ARILI_TIME_TEXT]; /* one of args: a time that the policy made shorter */
+    bool spilled; /* args are offsets into spill */
     bool in_command;
     bool ready; /* args hold a whole command that could not be run yet */
     uint64_t command_bytes;
@@ -194,10 +192,11 @@ struct arili_client {
     struct arili_request *stream; /* whose value goes to the server while it comes */
     struct arili_link *stream_link;
     struct arili_value_sealer sealer;
-    bool stream_sealed; /* else it goes as it is */
-    bool stream_held;   /* it is in value already, whole */
-    bool streamed;      /* the command was sent already, or refused; its value may still come */
-    bool stream_asked;  /* it shall be streamed, and was not begun */
+    bool stream_sealed;     /* else it goes as it is */
+    bool stream_held;       /* it is in value already, whole */
+    struct arili_flow tail; /* what of the command follows it */
+    bool streamed;          /* the command was sent already, or refused; its value may still come */
+    bool stream_asked;      /* it shall be streamed, and was not begun */
     bool value_too_long;
     bool value_held; /* the open body goes to value */
     uint64_t value_bytes;

@@ -378,12 +378,11 @@ static void say_pair(struct arili_request *r)
     if (r->value.ending == ARILI_ENDING_TAMPERED) {
         arili_opening_bad(r, gathered(r));
         arili_bad_tell(r, gathered(r));
-    } else if (r->value.ending == ARILI_ENDING_EXPIRED) {
-        arili_replay_tell(r, gathered(r));
-    } else if (ending ==
-               ARILI_ENDING_TAMPERED) { /* the field alone: of its value nothing is known */
+    } else if (ending == ARILI_ENDING_TAMPERED) { /* of its value nothing is known */
         arili_figure_add(&r->tenant->figures.tampered, 1);
         arili_bad_name_tell(r);
+    } else if (r->value.ending == ARILI_ENDING_EXPIRED) {
+        arili_replay_tell(r, gathered(r));
     }
     if (!r->field_unwanted) {
         spoil(r, ending, r->value.status);

@@ -85,6 +85,7 @@ bool arili_run_place(struct arili_running *run, aril_bytes key, struct arili_pla
 uint64_t arili_not_after(const struct arili_running *run, uint64_t ttl_ms);
 /* A time to live as the server shall have it: number as it is, or a smaller one in room where the
  * policy does not allow so long a life. What is no time the server may judge. */
+#define ARILI_TIME_TEXT 24u
 aril_bytes arili_time_cut(const struct arili_running *run, bool seconds, bool absolute,
                           aril_bytes number, char room[static ARILI_TIME_TEXT]);
 /* r remembers key, tenant, keys and policy. */
@@ -124,6 +125,9 @@ uint64_t arili_transaction_knows(const struct arili_client *c, const struct aril
 
 /* --- stream.c: a value that was held for its options (c->value). */
 
+/* Argument i of SET or SETEX, which is not the value; and the next one, where they belong together.
+ * Returns the index behind. (verbs_string.c) */
+size_t arili_send_set_option(struct arili_running *run, size_t i);
 /* run->r was made by arili_send_begin(), and nothing was written. */
 enum arili_ran arili_held_begin(struct arili_running *run, const struct arili_place *place,
                                 uint64_t not_after_ms, enum arili_shape shape);

@@ -79,12 +79,13 @@ static aril_status head(struct arili_running *run, const struct arili_place *pla
     arili_send_name(run, place);
     for (size_t i = 2; i + 1 < c->arg_want; i++) { /* of SETEX the time, else none */
         char room[ARILI_TIME_TEXT];
-        if (c->stream_sealed) {
-            arili_send_option(
-                run, arili_time_cut(run, run->command->name[0] == 's', false, run->args[i], room));
-        } else {
-            arili_send_arg(run, run->args[i]);
+        int64_t n = 0;
+        aril_bytes a = run->args[i];
+        if (c->stream_sealed) { /* what is no time may be a piece of a value */
+            a = arili_word_number(a, &n) ? a : ARILI_LITERAL("x");
+            a = arili_time_cut(run, run->command->name[0] == 's', false, a, room);
         }
+        arili_send_arg(run, a);
     }
     arili_say_header(run->out, '$',
                      c->stream_sealed ? arili_sealed_bytes(value_bytes) : value_bytes);
@@ -173,6 +174,7 @@ enum arili_ran arili_run_stream(struct arili_client *c, uint64_t value_bytes, bo
 void arili_stream_abort(struct arili_client *c)
 {
     c->stream_held = false;
+    arili_flow_consume(&c->tail, c->tail.bytes);
     if (c->stream != NULL && c->stream_sealed) {
         arili_forgive(arili_value_sealer_done(&c->sealer));
     }
@@ -251,6 +253,10 @@ enum arili_ran arili_held_begin(struct arili_running *run, const struct arili_pl
     if (run->out != &run->link->peer.out) {
         arili_flow_move(&run->link->peer.out, run->out);
     }
+    run->out = &c->tail; /* what follows the value */
+    for (size_t i = c->value_arg + 1; i < run->count;) {
+        i = arili_send_set_option(run, i);
+    }
     arili_figure_add(&c->tenant->figures.sealed_bytes, c->value.bytes);
     run->r->shape = shape;
     if (run->r->keys == NULL) { /* the key outlives its rotation */
@@ -273,9 +279,7 @@ static void held_end(struct arili_client *c)
     struct arili_request *r = c->stream;
     struct arili_flow *out = &link->peer.out;
     arili_flow_put(out, ARILI_LITERAL("\r\n"));
-    for (uint32_t i = c->value_arg + 1; i < c->arg_count; i++) {
-        arili_say_bulk(out, arili_word_is_option(c->args[i]) ? c->args[i] : ARILI_LITERAL("x"));
-    }
+    arili_flow_move(out, &c->tail);
     arili_stream_abort(c); /* the cipher is given back */
     link->half_sent = false;
     (void)arili_link_expect(link, r, ARILI_SWALLOW_OK);
