@@ -142,28 +142,6 @@ static bool holds(aril_bytes text, const char *word)
     return false;
 }
 
-static bool holds(aril_bytes text, const char *word)
-{
-    const size_t len = strlen(word);
-    for (size_t i = 0; i + len <= text.len; i++) {
-        if (memcmp(text.data + i, word, len) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool holds(aril_bytes text, const char *word)
-{
-    const size_t len = strlen(word);
-    for (size_t i = 0; i + len <= text.len; i++) {
-        if (memcmp(text.data + i, word, len) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static uint64_t used(void)
 {
     return atomic_load(&p.proxy->budget.used);
