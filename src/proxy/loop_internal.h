@@ -223,6 +223,7 @@ struct arili_loop {
     struct arili_blocks blocks;
     struct arili_block *scratch; /* what is read goes here first */
     uint32_t scratch_at;         /* what is before it may be shared */
+    bool has_read;               /* since the last tick */
     struct arili_key_table keys;
     struct arili_name_cache *names;
     struct arili_settings *settings; /* as of the last tick */
