@@ -106,7 +106,8 @@ static void mapping_done(struct arili_job *job)
     struct mapping *m = (struct mapping *)job;
     job->loop->map_loading = false;
     arili_free(m->slots, ARILI_RESP_SLOTS * sizeof(struct arili_node *));
-    arili_links_wake(job->loop); /* they find what they wait for, or hear that nobody is there */
+    arili_links_wake(job->loop,
+                     UINT32_MAX); /* they find what they wait for, or hear that nobody is there */
 }
 
 static void take_range(struct mapping *m, int64_t port)

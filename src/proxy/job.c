@@ -18,6 +18,7 @@ struct arili_job *arili_job_new(struct arili_loop *loop, size_t bytes, struct ar
     job->bytes = bytes;
     job->loop = loop;
     job->client = c;
+    job->tenant = c != NULL ? c->tenant : NULL;
     job->request = r;
     job->step = step;
     job->resp3 = c != NULL && c->resp3;
@@ -28,7 +29,7 @@ struct arili_job *arili_job_new(struct arili_loop *loop, size_t bytes, struct ar
         job->next->at = &job->next;
     }
     loop->jobs = job;
-    if (c != NULL) {
+    if (c != NULL && c->job == NULL) { /* a removal may begin while another holds it up */
         c->job = job;
     }
     return job;

@@ -21,7 +21,7 @@ struct removing {
     bool aside;            /* quarantine */
     struct arili_place place;
     uint32_t answers;
-    char to[ARILI_CACHE_NAME_TEXT + 64]; /* where it is moved; empty: it is removed */
+    char to[ARILI_CACHE_NAME_TEXT + 128]; /* where it is moved; empty: it is removed */
 };
 
 /* --- Steps ---------------------------------------------------------------------------------- */
@@ -95,26 +95,36 @@ static bool is_it(const struct arili_bad *bad, const struct arili_got *got)
            memcmp(got->text, bad->header, bad->header_len) == 0;
 }
 
+/* Another one each time, here and in the other proxies: RENAME would replace what has the name. 0:
+ * it would be too long. */
+static size_t name_aside(struct removing *m)
+{
+    struct arili_loop *loop = m->job.loop;
+    const uint64_t number = atomic_fetch_add(&loop->proxy->moved, 1);
+    const int n =
+        snprintf(m->to, sizeof m->to, "%s%.*s:%llu-%llu-%.8s", loop->settings->config->quarantine,
+                 (int)m->place.name_len, m->place.name, (unsigned long long)loop->now_ms,
+                 (unsigned long long)number, loop->proxy->run_id);
+    if (n < 0 || (size_t)n >= sizeof m->to) {
+        m->to[0] = '\0';
+        return 0;
+    }
+    return (size_t)n;
+}
+
 static void take_away(struct removing *m)
 {
     struct arili_job *job = &m->job;
     const struct arili_bad *bad = m->bad;
-    const int n =
-        m->aside && !bad->in_hash
-            ? snprintf(m->to, sizeof m->to, "%s%.*s:%llu", job->loop->settings->config->quarantine,
-                       (int)m->place.name_len, m->place.name, (unsigned long long)job->loop->now_ms)
-            : 0;
-    const bool moves = n > 0 && (size_t)n < sizeof m->to;
-    if (!moves) {
-        m->to[0] = '\0';
-    }
+    const size_t n = m->aside && !bad->in_hash ? name_aside(m) : 0;
+    const bool moves = n > 0;
     const aril_bytes multi = ARILI_LITERAL("MULTI");
     const aril_bytes exec = ARILI_LITERAL("EXEC");
     const aril_bytes unlink_it[] = { ARILI_LITERAL("UNLINK"), name_of(m) };
     const aril_bytes hdel[] = { ARILI_LITERAL("HDEL"), name_of(m), field_of(bad) };
     const aril_bytes rename_it[] = { ARILI_LITERAL("RENAME"),
                                      name_of(m),
-                                     { (const uint8_t *)m->to, moves ? (size_t)n : 0 } };
+                                     { (const uint8_t *)m->to, n } };
     job->stage = 1;
     if (arili_job_ask(job, ARILI_SHAPE_COLLECT, &multi, 1) == NULL ||
         arili_job_ask(job, ARILI_SHAPE_COLLECT,

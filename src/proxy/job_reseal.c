@@ -2,6 +2,7 @@
 #include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
+#include "proxy/opening.h"
 #include "proxy/run.h"
 #include <stdio.h>
 #include <string.h>
@@ -274,8 +275,31 @@ static void header_came(struct reseal *s, const struct arili_got *got)
     ask_value(s, get);
 }
 
+/* What was to live longer is bad: it is dealt with as GET does, and there is no such key. */
+static bool is_tampered(struct reseal *s, struct arili_request *answer)
+{
+    struct arili_request *r = s->job.request;
+    if (r == NULL || s->what != WHAT_EXPIRE || answer->value.ending != ARILI_ENDING_TAMPERED) {
+        return false;
+    }
+    const aril_bytes key = { r->key, r->key_len };
+    r->value = answer->value; /* which has ended, and holds nothing */
+    arili_opening_bad(r, key);
+    arili_bad_tell(r, key);
+    if (r->policy->on_tamper == ARILI_TAMPER_ERROR) {
+        arili_job_fail(&s->job, arili_tampered_text);
+        return true;
+    }
+    arili_say_integer(&r->out, 0);
+    arili_job_end(&s->job);
+    return true;
+}
+
 static void value_came(struct reseal *s, struct arili_request *answer)
 {
+    if (is_tampered(s, answer)) {
+        return;
+    }
     const bool hit =
         answer->got.kind == ARILI_RESP_BULK && answer->value.ending == ARILI_ENDING_HIT;
     s->seals = hit && answer->value.said.not_after_ms < s->wanted_ms;
@@ -288,8 +312,11 @@ static void value_came(struct reseal *s, struct arili_request *answer)
             fail_with(s, &answer->got);
             return;
         }
-        if (!hit) { /* a miss has no time to live */
-            if (r != NULL) {
+        if (!hit) { /* there is nothing that may live longer */
+            if (r != NULL && answer->got.kind == ARILI_RESP_BULK) {
+                r->value = answer->value; /* which has ended, and holds nothing */
+                arili_reply_value(r, (aril_bytes){ r->key, r->key_len });
+            } else if (r != NULL) {
                 arili_say_nil(&r->out, r->resp3);
             }
             arili_job_end(&s->job);
@@ -393,6 +420,13 @@ static struct reseal *begin(struct arili_running *run, enum what what,
     if (r == NULL) {
         return NULL;
     }
+    run->r = r;
+    r->database = c->database;
+    if (!arili_run_remember(run, run->args[1], place)) {
+        arili_request_free(c->peer.loop, r);
+        (void)arili_refuse(run, "ERR aril: out of memory");
+        return NULL;
+    }
     struct reseal *s = (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step);
     if (s == NULL) {
         arili_request_free(c->peer.loop, r);
@@ -416,6 +450,9 @@ static bool keep_word(struct reseal *s, aril_bytes word)
     if (s->word_count >= WORDS_MAX || word.len >= WORD_BYTES) {
         return false;
     }
+    if (!arili_word_is_option(word)) { /* the server says what it is not */
+        word = ARILI_LITERAL("x");
+    }
     memcpy(s->words[s->word_count++], word.data, word.len);
     return true;
 }
@@ -435,6 +472,24 @@ static uint64_t wanted_of(const struct arili_running *run)
     }
     const uint64_t ms = (uint64_t)n * (seconds ? 1000 : 1);
     return absolute ? ms : run->now_ms + ms;
+}
+
+/* Arguments of EXPIRE and its kin, with a time that the policy allows. They lie in the object. */
+struct cut {
+    aril_bytes args[2 + WORDS_MAX];
+    char room[ARILI_TIME_TEXT];
+};
+static void cut_time(struct arili_running *run, struct cut *ret)
+{
+    const char *name = run->command->name;
+    for (size_t i = 0; i < run->count; i++) {
+        ret->args[i] = run->args[i];
+    }
+    if (run->count > 2) { /* else it is PERSIST */
+        ret->args[2] = arili_time_cut(run, name[0] == 'e', strstr(name, "at") != NULL, run->args[2],
+                                      ret->room);
+    }
+    run->args = ret->args;
 }
 
 /* --- In a transaction ----------------------------------------------------------------------- */
@@ -527,6 +582,7 @@ static bool expire_options(const struct arili_running *run, struct only *ret)
 enum arili_ran arili_run_expire(struct arili_running *run)
 {
     struct arili_place place;
+    struct cut cut;
     enum arili_ran ran = ARILI_RAN;
     const bool persist = run->command->verb == ARILI_VERB_PERSIST;
     if (!arili_run_place(run, run->args[1], &place)) {
@@ -540,6 +596,7 @@ enum arili_ran arili_run_expire(struct arili_running *run)
         return arili_run_keyed(run); /* the server says what is wrong with it, or ends the key */
     }
     wanted = wanted < max ? wanted : max;
+    cut_time(run, &cut);
     if (run->c->in_multi) {
         return in_transaction(run, &place, wanted);
     }
@@ -579,7 +636,7 @@ static enum arili_ran plain_getex(struct arili_running *run, const struct arili_
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
     for (size_t i = 2; i < run->count; i++) {
-        arili_send_arg(run, run->args[i]);
+        arili_send_option(run, run->args[i]);
     }
     return arili_send_end(run, ARILI_SHAPE_VALUE);
 }
@@ -615,7 +672,10 @@ enum arili_ran arili_run_getex(struct arili_running *run)
                    : arili_word_is(run->args[2], "px")   ? "PEXPIRE"
                    : arili_word_is(run->args[2], "exat") ? "EXPIREAT"
                                                          : "PEXPIREAT");
-    if (!o.persist && !keep_word(s, run->args[3])) {
+    const bool seconds = arili_word_is(run->args[2], "ex") || arili_word_is(run->args[2], "exat");
+    char room[ARILI_TIME_TEXT];
+    if (!o.persist &&
+        !keep_word(s, arili_time_cut(run, seconds, run->args[2].len == 4, run->args[3], room))) {
         arili_job_fail(&s->job, "ERR value is not an integer or out of range");
         return ARILI_RAN;
     }

@@ -122,6 +122,9 @@ static void fail_one(struct arili_request *r, const char *why)
         arili_job_answered(r->job, r);
         return;
     }
+    if (r->answered) { /* all of it came, and the link went before it could say so */
+        return;
+    }
     if (!arili_reply_fail(r, text) && c != NULL) {
         arili_peer_end(&c->peer);
     }
@@ -232,67 +235,56 @@ static struct arili_link *link_new(struct arili_loop *loop, struct arili_node *n
     return link->peer.ended ? NULL : link;
 }
 
+static struct arili_tenant *tenant_of(struct arili_holder holder)
+{
+    return holder.client != NULL ? holder.client->tenant
+           : holder.job != NULL  ? holder.job->tenant
+                                 : NULL;
+}
+
+static void hold(struct arili_link *link, struct arili_holder holder)
+{
+    link->holder = holder;
+    link->tenant = tenant_of(holder);
+    link->held = true;
+    link->node->held++;
+}
+
+static void let_go(struct arili_link *link)
+{
+    link->holder = (struct arili_holder){ NULL, NULL };
+    link->tenant = NULL;
+    link->node->held -= link->held ? 1 : 0;
+    link->held = false;
+}
+
 struct arili_link *arili_link_take(struct arili_loop *loop, struct arili_node *node,
                                    struct arili_holder holder, bool resp3, uint32_t database)
 {
     struct arili_link *link = node->idle;
+    const bool room = link != NULL || node->links < loop->settings->config->upstream.links_max;
+    if (!(room && arili_link_is_allowed(loop, node, tenant_of(holder))) &&
+        !(holder.job != NULL && arili_link_job_may(loop, node, holder.job->tenant))) {
+        return NULL;
+    }
     if (link != NULL) {
         node->idle = link->next_idle;
         link->next_idle = NULL;
     } else {
-        if (node->links >= loop->settings->config->upstream.links_max) {
-            return NULL;
-        }
         link = link_new(loop, node, resp3);
         if (link == NULL) {
             return NULL;
         }
     }
+    hold(link, holder);
     arili_link_prepare(link, resp3, database);
-    if (link->peer.ended) {
-        return NULL;
-    }
-    link->holder = holder;
-    return link;
-}
-
-/* Whoever waits for a link to that node may have one now. */
-static void link_is_free(struct arili_loop *loop, const struct arili_node *node)
-{
-    struct arili_client **at = &loop->waiting;
-    while (*at != NULL && (*at)->waits_for != node) {
-        at = &(*at)->next_waiting;
-    }
-    struct arili_client *c = *at;
-    if (c != NULL) {
-        *at = c->next_waiting;
-        if (*at == NULL) {
-            loop->waiting_end = at;
-        }
-        c->next_waiting = NULL;
-        c->waits_for_link = false;
-        arili_peer_resume(&c->peer);
-    }
-}
-
-void arili_links_wake(struct arili_loop *loop)
-{
-    struct arili_client *c = loop->waiting;
-    loop->waiting = NULL;
-    loop->waiting_end = &loop->waiting;
-    while (c != NULL) {
-        struct arili_client *next = c->next_waiting;
-        c->next_waiting = NULL;
-        c->waits_for_link = false;
-        arili_peer_resume(&c->peer);
-        c = next;
-    }
+    return link->peer.ended ? NULL : link;
 }
 
 void arili_link_give(struct arili_link *link)
 {
     struct arili_loop *loop = link->peer.loop;
-    link->holder = (struct arili_holder){ NULL, NULL };
+    let_go(link);
     if (link->peer.ended) {
         return;
     }
@@ -306,7 +298,7 @@ void arili_link_give(struct arili_link *link)
     }
     link->next_idle = link->node->idle;
     link->node->idle = link;
-    link_is_free(loop, link->node);
+    arili_link_is_free(loop, link->node);
 }
 
 /* --- Servers that failed -------------------------------------------------------------------- */
@@ -393,7 +385,7 @@ void arili_link_lost(struct arili_link *link, aril_status st, const char *why)
     struct arili_loop *loop = link->peer.loop;
     const struct arili_holder holder = link->holder;
     const bool was_ready = link->state == ARILI_LINK_READY;
-    link->holder = (struct arili_holder){ NULL, NULL };
+    let_go(link);
     forget_idle(link);
     link->node->links--;
     if (was_ready) {
@@ -416,7 +408,7 @@ void arili_link_lost(struct arili_link *link, aril_status st, const char *why)
     if (holder.client != NULL) {
         arili_client_link_lost(holder.client, link, why);
     }
-    link_is_free(loop, link->node);
+    arili_link_is_free(loop, link->node);
 }
 
 void arili_link_free(struct arili_link *link)
@@ -526,6 +518,7 @@ static bool one_event(struct arili_link *link, const struct arili_resp_event *e,
         link->in_push = e->kind != ARILI_RESP_END; /* nothing was subscribed to */
         return true;
     }
+    link->heard_ns = link->peer.loop->now_ns; /* a push is no answer */
     if (x == NULL) {
         return e->kind == ARILI_RESP_END || nonsense(link, "it spoke without being asked");
     }
@@ -566,7 +559,6 @@ size_t arili_link_came(struct arili_link *link, struct arili_block *block, uint8
 {
     struct arili_resp_event e;
     aril_bytes in = { data, n };
-    link->heard_ns = link->peer.loop->now_ns;
     while (!link->peer.ended && !link->peer.paused) {
         const aril_status st = arili_resp_next(&link->decoder, &in, &e);
         if (st != ARIL_OK) {

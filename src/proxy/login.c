@@ -203,6 +203,9 @@ static enum arili_ran auth(struct arili_running *run)
 static enum arili_ran hello_alone(struct arili_running *run, const struct login *l)
 {
     struct arili_client *c = run->c;
+    if (c->tenant == NULL && !arili_client_may_say(c)) {
+        return arili_refuse(run, ARILI_NOBODY_TEXT);
+    }
     if (c->tenant == NULL) {
         return arili_refuse(run,
                             "NOAUTH HELLO must be called with the client already authenticated, "

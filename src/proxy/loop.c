@@ -9,6 +9,8 @@
 #define NS_PER_MS UINT64_C(1000000)
 /* A client's or a server's turn ends after so much, so that others have theirs. */
 #define READ_MAX ARILI_BLOCK_BIG_BYTES
+/* Of those who wait for a link, in each tick. */
+#define WAKE_MAX 128u
 /* With less room than this the scratch block is changed for another. */
 #define ROOM_MIN (ARILI_RESP_TEXT_MAX + 32768u)
 
@@ -279,6 +281,7 @@ void arili_loop_came(struct arili_peer *peer, size_t n, uint64_t now_ns)
         return;
     }
     struct arili_block *block = loop->scratch;
+    loop->has_read = true;
     uint8_t *data = block->data + loop->scratch_at;
     const size_t all = peer->held_len + n;
     drop_held(peer);
@@ -319,7 +322,8 @@ void arili_loop_wrote(struct arili_peer *peer, size_t n)
         return;
     }
     if (peer->kind == ARILI_PEER_CLIENT) {
-        arili_client_wrote((struct arili_client *)peer);
+        arili_client_wrote((struct arili_client *)peer, n);
+        arili_client_flow((struct arili_client *)peer);
     } else {
         struct arili_link *link = (struct arili_link *)peer;
         if (link->holder.client != NULL) {
@@ -406,9 +410,20 @@ static void tick_links(struct arili_loop *loop, uint64_t now_ns)
     }
 }
 
+/* What the last read left is not kept while nobody says anything: it may be plaintext. */
+static void drop_scratch(struct arili_loop *loop)
+{
+    if (!loop->has_read) {
+        arili_block_drop(&loop->blocks, loop->scratch);
+        loop->scratch = NULL;
+    }
+    loop->has_read = false;
+}
+
 void arili_loop_tick(struct arili_loop *loop, uint64_t now_ns)
 {
     bury(loop);
+    drop_scratch(loop);
     set_time(loop, now_ns);
     look_at_settings(loop);
     loop->tick_ns = now_ns;
@@ -419,7 +434,7 @@ void arili_loop_tick(struct arili_loop *loop, uint64_t now_ns)
     }
     tick_links(loop, now_ns);
     arili_links_probe(loop);
-    arili_links_wake(loop); /* memory for a link may have been short, and then none is given back */
+    arili_links_wake(loop, WAKE_MAX); /* what one waits for may be there without a word of it */
     arili_jobs_tick(loop);
 }
 

@@ -28,6 +28,7 @@ struct arili_proxy {
     arili_proxy_log_fn *log;
     void *user;
     struct arili_budget budget;
+    _Atomic uint64_t moved;    /* numbers names of what was moved aside */
     _Atomic uint64_t reserved; /* of the budget, for values that are being verified */
     struct arili_proxy_figures figures;
     struct arili_latency latency;
@@ -82,6 +83,7 @@ struct arili_node {
     struct arili_address address;
     struct arili_link *idle; /* ready ones that nobody has */
     uint32_t links, failures;
+    uint32_t held;        /* of links: somebody has them */
     uint32_t index;       /* of the order that SCAN goes through */
     uint64_t retry_at_ns; /* not before, after failures */
     bool gone;            /* not in the map any more */
@@ -105,6 +107,8 @@ struct arili_link {
     struct arili_node *node;
     struct arili_link *next_idle;
     struct arili_holder holder;
+    struct arili_tenant *tenant; /* of the holder; NULL: nobody's */
+    bool held;
     enum arili_link_state state;
     uint32_t database;
     bool resp3;
@@ -126,6 +130,7 @@ struct arili_job {
     struct arili_job *next, **at; /* in the list of the loop */
     struct arili_loop *loop;
     struct arili_client *client;   /* which it holds up; NULL: nobody, or it is gone */
+    struct arili_tenant *tenant;   /* for whom it is; NULL: for all */
     struct arili_request *request; /* of the client, that it answers or freezes; NULL: none */
     struct arili_link *link;       /* the one it has; NULL: none */
     bool resp3;                    /* of its link: as its client's */
@@ -164,7 +169,8 @@ struct arili_client {
     uint32_t database;
     struct arili_local local;
     char address[64];
-    char self_text[ARILI_ADDRESS_TEXT];
+    struct arili_address reached; /* where it came in, as it would come again */
+    char reached_text[ARILI_ADDRESS_TEXT];
 
     /* The command that is being read. */
     struct arili_resp_decoder decoder;
@@ -180,14 +186,19 @@ struct arili_client {
     bool body_begun;    /* of the argument that is being read, a piece was copied */
     bool refused_input; /* what it says further is not read */
     uint64_t connected_ms;
+    uint64_t stranger_ns;         /* since when it is nobody, if it is */
     uint64_t said_ns;             /* when it said something */
-    uint64_t read_ns;             /* when it read something of what is there for it */
+    uint64_t read_ns, read_bytes; /* what it read since then; there was something all the time */
+    uint64_t begun_ns, got_bytes; /* of the command that is being read; 0: none */
+    bool no_room;                 /* the command is refused: there is no memory for it */
     struct arili_request *stream; /* whose value goes to the server while it comes */
     struct arili_link *stream_link;
     struct arili_value_sealer sealer;
-    bool stream_sealed; /* else it goes as it is */
-    bool streamed;      /* the command was sent already, or refused; its value may still come */
-    bool stream_asked;  /* it shall be streamed, and was not begun */
+    bool stream_sealed;     /* else it goes as it is */
+    bool stream_held;       /* it is in value already, whole */
+    struct arili_flow tail; /* what of the command follows it */
+    bool streamed;          /* the command was sent already, or refused; its value may still come */
+    bool stream_asked;      /* it shall be streamed, and was not begun */
     bool value_too_long;
     bool value_held; /* the open body goes to value */
     uint64_t value_bytes;
@@ -216,6 +227,7 @@ struct arili_loop {
     struct arili_blocks blocks;
     struct arili_block *scratch; /* what is read goes here first */
     uint32_t scratch_at;         /* what is before it may be shared */
+    bool has_read;               /* since the last tick */
     struct arili_key_table keys;
     struct arili_name_cache *names;
     struct arili_settings *settings; /* as of the last tick */
@@ -262,8 +274,6 @@ bool arili_link_has_room(struct arili_link *link);
 bool arili_link_expect(struct arili_link *link, struct arili_request *r, enum arili_swallow what);
 size_t arili_link_came(struct arili_link *link, struct arili_block *block, uint8_t *data, size_t n);
 void arili_link_connected(struct arili_link *link);
-/* Whoever waits for a link looks again: there may be one, or the reason why there is none. */
-void arili_links_wake(struct arili_loop *loop);
 /* It is over: everybody who waits for it is told. */
 void arili_link_lost(struct arili_link *link, aril_status st, const char *why);
 void arili_link_unstick(struct arili_link *link);
@@ -275,6 +285,21 @@ void arili_link_free(struct arili_link *link);
 struct arili_node *arili_node_of(struct arili_loop *loop, const struct arili_address *address);
 void arili_link_command(struct arili_link *link, const aril_bytes *args, size_t count);
 
+/* link_wait.c: who has a link next. */
+/* Whether a tenant may have one more link to node: some are left for the others, whatever it does
+ * with those that it has. NULL is whoever works for all, and always may. */
+bool arili_link_is_allowed(const struct arili_loop *loop, const struct arili_node *node,
+                           const struct arili_tenant *tenant);
+/* Whether a job may have one beyond links_max: clients that have the others may wait for it. */
+bool arili_link_job_may(const struct arili_loop *loop, const struct arili_node *node,
+                        const struct arili_tenant *tenant);
+/* c is run again when it may find one to node; NULL: when there is any news. */
+void arili_link_wait(struct arili_client *c, const struct arili_node *node);
+/* One to node is free: whoever waits longest and may have it looks again. */
+void arili_link_is_free(struct arili_loop *loop, const struct arili_node *node);
+/* So many of those who wait look again, whatever they wait for. */
+void arili_links_wake(struct arili_loop *loop, uint32_t most);
+
 /* client.c */
 ARIL_MUST_USE aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
                                            const struct arili_identity *identity,
@@ -285,7 +310,11 @@ size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint
 void arili_client_advance(struct arili_client *c);
 void arili_client_lost(struct arili_client *c);
 void arili_client_free(struct arili_client *c);
-void arili_client_wrote(struct arili_client *c);
+/* n bytes were written to it, or came from it. (client_time.c) */
+void arili_client_wrote(struct arili_client *c, size_t n);
+void arili_client_got(struct arili_client *c, size_t n);
+/* It reads: what was held up for it goes on. */
+void arili_client_flow(struct arili_client *c);
 /* False: it takes too long with what it does. */
 bool arili_client_in_time(struct arili_client *c, uint64_t now_ns);
 /* Links without state of it go back. */
@@ -304,6 +333,11 @@ bool arili_client_is_held(const struct arili_client *c);
 /* It is that tenant from here on; NULL: nobody. False: the tenant has all the clients that it may
  * have, and c is who it was. */
 bool arili_client_login(struct arili_client *c, struct arili_tenant *tenant);
+/* Whether it may log in with a password; else it is who it is by where it comes from, or nobody. */
+bool arili_client_may_say(const struct arili_client *c);
+#define ARILI_NOBODY_TEXT                                                                    \
+    "NOAUTH aril: this listener knows clients by certificate or user id, and no tenant has " \
+    "yours; see the log"
 /* It is none, and why, for log and audit. */
 void arili_client_refused(struct arili_client *c, aril_status st, const char *why);
 /* Its address as a subject of events; borrowed. */
@@ -317,8 +351,9 @@ enum arili_ran {
 enum arili_ran arili_run(struct arili_client *c);
 /* Whether argument number at, of that length, is a value that need not be kept whole. */
 bool arili_run_is_value(const struct arili_client *c, uint32_t at, uint64_t len);
-/* Whether its policy lets values go out, and so come in, that cannot be verified whole. */
-bool arili_run_may_stream(const struct arili_client *c);
+/* The longest value that the policy of the command's key takes: what is verified whole, or with
+ * streaming what can be sealed; UINT64_MAX where it stays in clear. */
+uint64_t arili_run_value_max(const struct arili_client *c);
 /* The command is a SET whose large value begins: stream it, if that can be. *ret: it is. */
 enum arili_ran arili_run_stream(struct arili_client *c, uint64_t value_bytes, bool *ret);
 /* No more of it comes: give back what it holds. */

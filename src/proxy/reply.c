@@ -13,7 +13,9 @@
 #define GATHER_MAX ((size_t)2 << 20)
 /* What a name is gathered in at first. */
 #define GATHER_MIN 256u
-static const char tampered_text[] =
+/* What a list may have although memory is short. */
+#define ITEMS_FREE ((uint64_t)1 << 18)
+const char arili_tampered_text[] =
     "ERR aril: the value of this key is not what was put there; see the log and the audit trail";
 
 /* --- Requests ------------------------------------------------------------------------------- */
@@ -53,6 +55,7 @@ void arili_request_free(struct arili_loop *loop, struct arili_request *r)
         inner = next;
     }
     arili_opening_done(r);
+    atomic_fetch_sub_explicit(&loop->proxy->budget.used, r->counted, memory_order_relaxed);
     arili_block_drop(&loop->blocks, r->waiting);
     arili_flow_done(&r->out);
     arili_flow_done(&r->hold);
@@ -73,6 +76,12 @@ void arili_request_free(struct arili_loop *loop, struct arili_request *r)
         arili_free(r->sum, sizeof *r->sum);
     }
     arili_free(r, sizeof *r);
+}
+
+void arili_request_count(struct arili_request *r, size_t bytes)
+{
+    r->counted += bytes;
+    atomic_fetch_add_explicit(&r->loop->proxy->budget.used, bytes, memory_order_relaxed);
 }
 
 aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key)
@@ -100,7 +109,7 @@ struct arili_flow *arili_reply_out(struct arili_request *r)
     if (r->exec != NULL) { /* inside EXEC */
         return arili_reply_out(r->exec);
     }
-    if (c == NULL || c->first != r || r->frozen || r->silent) {
+    if (c == NULL || c->first != r || r->frozen || r->silent || r->held_back) {
         return &r->out;
     }
     return &c->peer.out;
@@ -272,7 +281,7 @@ static void say_why(struct arili_flow *out, enum arili_ending ending, aril_statu
                     uint64_t bytes)
 {
     if (ending == ARILI_ENDING_TAMPERED) {
-        arili_say_error(out, "%s", tampered_text);
+        arili_say_error(out, "%s", arili_tampered_text);
     } else if (ending == ARILI_ENDING_TOO_LONG) {
         arili_say_error(out,
                         "ERR aril: the value has %llu bytes, more than max_verified_value; allow "
@@ -293,9 +302,25 @@ static void spoil(struct arili_request *r, enum arili_ending ending, aril_status
     }
 }
 
+/* A list is told when all of it is there: whether one more element may be kept. */
+static bool has_room(struct arili_request *r)
+{
+    if (r->trouble == ARIL_OK && r->items.bytes >= ITEMS_FREE &&
+        !arili_budget_has(&r->loop->proxy->budget, 0)) {
+        r->trouble = ARIL_E_NOMEM;
+    }
+    if (r->trouble != ARIL_OK) {
+        arili_flow_done(&r->items);
+    }
+    return r->trouble == ARIL_OK;
+}
+
 static void say_inner(struct arili_request *r, enum arili_inner what)
 {
     aril_bytes plain;
+    if (!has_room(r)) {
+        return;
+    }
     const enum arili_ending ending = open_inner(r, what, &plain);
     if (ending == ARILI_ENDING_HIT) {
         if (r->pattern.data == NULL || arili_glob(r->pattern, plain)) {
@@ -313,7 +338,7 @@ static void say_inner(struct arili_request *r, enum arili_inner what)
 
 /* --- Values --------------------------------------------------------------------------------- */
 
-static void say_value(struct arili_request *r, aril_bytes text)
+void arili_reply_value(struct arili_request *r, aril_bytes text)
 {
     struct arili_flow *out = target(r);
     const struct arili_opening *o = &r->value;
@@ -328,6 +353,7 @@ static void say_value(struct arili_request *r, aril_bytes text)
     if (o->ending == ARILI_ENDING_TAMPERED) {
         arili_opening_bad(r, text);
         arili_bad_tell(r, text);
+        out = target(r); /* what follows is held back */
     } else if (o->ending == ARILI_ENDING_EXPIRED) {
         arili_replay_tell(r, text);
     }
@@ -352,17 +378,16 @@ static void say_pair(struct arili_request *r)
     if (r->value.ending == ARILI_ENDING_TAMPERED) {
         arili_opening_bad(r, gathered(r));
         arili_bad_tell(r, gathered(r));
-    } else if (r->value.ending == ARILI_ENDING_EXPIRED) {
-        arili_replay_tell(r, gathered(r));
-    } else if (ending ==
-               ARILI_ENDING_TAMPERED) { /* the field alone: of its value nothing is known */
+    } else if (ending == ARILI_ENDING_TAMPERED) { /* of its value nothing is known */
         arili_figure_add(&r->tenant->figures.tampered, 1);
         arili_bad_name_tell(r);
+    } else if (r->value.ending == ARILI_ENDING_EXPIRED) {
+        arili_replay_tell(r, gathered(r));
     }
     if (!r->field_unwanted) {
         spoil(r, ending, r->value.status);
     }
-    if (r->field_unwanted || ending != ARILI_ENDING_HIT) {
+    if (!has_room(r) || r->field_unwanted || ending != ARILI_ENDING_HIT) {
         arili_flow_consume(&r->hold, r->hold.bytes); /* a value whose field is not wanted */
         return;
     }
@@ -577,7 +602,7 @@ static void name_came(struct arili_request *r)
         }
         return;
     }
-    if (!r->gather_bad && !r->gather_failed &&
+    if (has_room(r) && !r->gather_bad && !r->gather_failed &&
         arili_place_open(r->tenant, r->keys, r->database, gathered(r), room, &len) == ARIL_OK) {
         const aril_bytes key = { room, len };
         if (r->pattern.data == NULL || arili_glob(r->pattern, key)) {
@@ -647,7 +672,7 @@ static void value_end(struct arili_request *r)
         break;
     case ARILI_SHAPE_VALUE:
     case ARILI_SHAPE_VALUES:
-        say_value(r, asked(r)->text);
+        arili_reply_value(r, asked(r)->text);
         r->element++;
         break;
     default:
@@ -744,6 +769,11 @@ static void put_list(struct arili_request *r)
     const bool both = r->shape == ARILI_SHAPE_PAIRS || r->shape == ARILI_SHAPE_HSCAN;
     r->aggregate = 0;
     struct arili_flow *out = target(r);
+    if (r->trouble != ARIL_OK) {
+        arili_say_error(out, "ERR aril: the answer cannot be given whole: %s",
+                        aril_status_text(r->trouble));
+        return;
+    }
     if (r->spoiled != ARILI_ENDING_HIT) { /* nothing of it was said yet */
         arili_flow_done(&r->items);
         arili_flow_init(&r->items, &r->loop->blocks);
@@ -963,7 +993,7 @@ bool arili_reply_fail(struct arili_request *r, const char *text)
     r->aggregate = 0;
     arili_flow_done(&r->items);
     struct arili_flow *out = arili_reply_out(r);
-    if (out == &r->out) { /* nobody heard it yet */
+    if (out == &r->out && !(r->held_back && r->said)) { /* nobody heard it yet */
         arili_flow_done(out);
     } else if (r->said) {
         return false;

@@ -150,7 +150,9 @@ struct arili_request {
     struct arili_opening value;
     struct arili_flow items; /* elements, when their count is known last */
     uint64_t item_count;
-    uint8_t *gather; /* a name or member that comes in pieces */
+    size_t counted;      /* of the budget of memory, for what is not in flows */
+    aril_status trouble; /* why the list cannot be told; what was gathered of it is gone */
+    uint8_t *gather;     /* a name or member that comes in pieces */
     size_t gather_len, gather_cap;
     bool gather_bad;    /* longer than any of ours */
     bool gather_failed; /* memory was short */
@@ -167,6 +169,7 @@ struct arili_request {
     char aggregate;           /* type of the one that is put together */
     struct arili_got got;
     struct arili_bad *bad;
+    bool held_back; /* what follows goes out once the bad values are removed */
     struct arili_sum *sum;
     struct arili_request *transaction; /* EXEC: what it answers, in order */
     struct arili_request *exec;        /* the one that answers this one */
@@ -183,13 +186,14 @@ struct arili_request {
     aril_span waiting_piece;
     bool waiting_last;
     bool wants_memory; /* or for memory */
+    uint64_t waits_ns; /* since when; 0: it does not */
 };
-
-void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 
 /* Zeroed, with its loop's blocks. NULL: no memory. */
 struct arili_request *arili_request_new(struct arili_loop *loop);
 void arili_request_free(struct arili_loop *loop, struct arili_request *r); /* NULL is fine */
+/* It has so many bytes more, which count with the rest of the memory. */
+void arili_request_count(struct arili_request *r, size_t bytes);
 /* Keeps copies of what the answer will need. NOMEM. */
 ARIL_MUST_USE aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key);
 ARIL_MUST_USE aril_status arili_request_keep_room(struct arili_request *r, size_t n);
@@ -223,14 +227,20 @@ enum arili_heard arili_reply_resume(struct arili_request *r);
 bool arili_reply_fail(struct arili_request *r, const char *text);
 /* Tell log and audit sink that the value of text, a key or a field of r's key, is bad. */
 void arili_bad_tell(struct arili_request *r, aril_bytes text);
+/* What the client hears of it under on_tamper = error. */
+extern const char arili_tampered_text[];
 /* That a field name or a member of r's key is. */
 void arili_bad_name_tell(struct arili_request *r);
 /* That the value of text, which is authentic, was given out after its end: by more than this, for
  * a server goes by its own clock. */
 #define ARILI_REPLAY_GRACE_MS 2000u
 void arili_replay_tell(struct arili_request *r, aril_bytes text);
+void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 /* What the client hears as the cursor of a scan. */
 uint64_t arili_cursor_out(const struct arili_request *r, uint64_t cursor);
+/* Answer with the value that r has opened, or with what its ending and its policy want; text as for
+ * arili_bad_tell(). */
+void arili_reply_value(struct arili_request *r, aril_bytes text);
 /* Where the answer goes now. */
 struct arili_flow *arili_reply_out(struct arili_request *r);
 #endif

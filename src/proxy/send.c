@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
 #include "proxy/run.h"
+#include <stdio.h>
 #include <string.h>
 
 /* Sealed not-afters are in whole seconds of the clock: none ends early. */
@@ -38,23 +40,6 @@ static bool links_room(struct arili_client *c)
     c->links = more;
     c->link_cap = cap;
     return true;
-}
-
-/* Nobody keeps a link that it does not use while it waits for another: two clients could wait for
- * one another. */
-static void wait_for_link(struct arili_client *c, const struct arili_node *node)
-{
-    struct arili_loop *loop = c->peer.loop;
-    if (c->count == 0) {
-        arili_client_give_links(c);
-    }
-    c->waits_for = node;
-    if (!c->waits_for_link) {
-        c->waits_for_link = true;
-        c->next_waiting = NULL;
-        *loop->waiting_end = c;
-        loop->waiting_end = &c->next_waiting;
-    }
 }
 
 static bool is_down(const struct arili_node *node, const struct arili_loop *loop)
@@ -107,7 +92,10 @@ bool arili_send_link(struct arili_running *run, struct arili_node *node, enum ar
     }
     run->link = node != NULL ? arili_client_link(c, node) : NULL;
     if (run->link == NULL) {
-        wait_for_link(c, node);
+        if (c->count == 0) { /* nobody keeps what it does not use: two could wait for one another */
+            arili_client_give_links(c);
+        }
+        arili_link_wait(c, node);
         *ran = ARILI_RAN_LATER;
         return false;
     }
@@ -171,6 +159,10 @@ bool arili_send_begin_at(struct arili_running *run, struct arili_node *node, enu
                                  "give them one {hash tag}");
         return false;
     }
+    if (c->in_multi && !arili_budget_has(&loop->proxy->budget, 0)) { /* nothing bounds EXEC */
+        *ran = arili_refuse(run, "ERR aril: there is no memory for more commands in MULTI");
+        return false;
+    }
     if (!begin_transaction(run, ran)) {
         return false;
     }
@@ -222,6 +214,11 @@ void arili_send_arg(struct arili_running *run, aril_bytes arg)
     arili_say_bulk(run->out, arg);
 }
 
+void arili_send_option(struct arili_running *run, aril_bytes arg)
+{
+    arili_say_bulk(run->out, arili_word_is_option(arg) ? arg : ARILI_LITERAL("x"));
+}
+
 void arili_send_name(struct arili_running *run, const struct arili_place *place)
 {
     arili_say_bulk(run->out, (aril_bytes){ (const uint8_t *)place->name, place->name_len });
@@ -258,6 +255,7 @@ static struct arili_request *queue(struct arili_running *run)
     struct arili_request *queued = arili_here(run);
     if (queued != NULL) {
         run->r->base = 1;
+        arili_request_count(run->r, sizeof *run->r);
         *c->queued_end = run->r;
         c->queued_end = &run->r->next;
     }
@@ -330,6 +328,24 @@ uint64_t arili_not_after(const struct arili_running *run, uint64_t ttl_ms)
 {
     const uint64_t max = run->policy->ttl_max_s * 1000;
     return run->now_ms + CLOCK_STEP_MS + (ttl_ms < max ? ttl_ms : max);
+}
+
+aril_bytes arili_time_cut(const struct arili_running *run, bool seconds, bool absolute,
+                          aril_bytes number, char room[static ARILI_TIME_TEXT])
+{
+    const uint64_t unit = seconds ? 1000 : 1;
+    const uint64_t max_ms = run->policy->ttl_max_s * 1000;
+    int64_t n = 0;
+    if (!arili_word_number(number, &n) || n <= 0 || (uint64_t)n > (uint64_t)INT64_MAX / unit) {
+        return number;
+    }
+    const uint64_t asked_ms = (uint64_t)n * unit;
+    const uint64_t most_ms = absolute ? run->now_ms + max_ms : max_ms;
+    if (asked_ms <= most_ms || (!absolute && asked_ms > (uint64_t)INT64_MAX - run->now_ms)) {
+        return number;
+    }
+    const int len = snprintf(room, ARILI_TIME_TEXT, "%llu", (unsigned long long)(most_ms / unit));
+    return (aril_bytes){ (const uint8_t *)room, (size_t)len };
 }
 
 bool arili_run_remember(struct arili_running *run, aril_bytes key, const struct arili_place *place)

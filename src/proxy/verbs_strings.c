@@ -77,6 +77,7 @@ static bool remember_keys(struct arili_running *run)
         return false;
     }
     r->asked_count = (uint32_t)(run->count - 1);
+    arili_request_count(r, r->asked_count * sizeof *r->asked + bytes);
     return true;
 }
 

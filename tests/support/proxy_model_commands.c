@@ -150,7 +150,7 @@ static const struct row rows[] = {
     { 1, PMODEL_BYTES, 0, "HRANDFIELD $H x" },
     { 1, PMODEL_BYTES, ALONE, "EXPIRE $K x" },
     { 1, PMODEL_BYTES, ALONE, "EXPIRE $K $T NX XX" },
-    { 1, PMODEL_BYTES, ALONE, "EXPIRE $K $T BOTH" },
+    { 1, PMODEL_BYTES, ALONE, "EXPIRE $K $T x" },
     { 1, PMODEL_BYTES, 0, "SPOP $M -1" },
     { 1, PMODEL_BYTES, 0, "EXISTS" },
 };

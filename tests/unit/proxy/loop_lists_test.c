@@ -204,11 +204,12 @@ static void with_errors_the_whole_list_is_one(void **state)
     uint64_t n = 0;
     for (size_t what = 0; what < 7; what++) {
         for (size_t i = 0; i < 2 * FIELDS; i++) {
+            fake_clock_add_s(&p.w.clock, 2); /* one event a second is told */
             ask_and_say(what, i % FIELDS, i >= FIELDS);
             const struct heard heard = heard_answers(c, 1, false);
             assert_int_equal(heard.kind, ARILI_RESP_ERROR);
             assert_int_equal(tampered(), ++n); /* once each */
-            assert_int_equal(world_events(&p.w, ARIL_EVENT_AUTH_FAILURE), n);
+            assert_true(world_events(&p.w, ARIL_EVENT_AUTH_FAILURE) == n || n > ARILI_TELLS_BURST);
         }
     }
     ASKS(c, "HGETALL", "h"); /* nothing is left of them */
@@ -290,6 +291,9 @@ static void without_errors_the_bad_ones_are_left_out(void **state)
             proxy_heard_is(c, ":-1\r\n");
             const uint64_t before = tampered();
             ask_and_say(what, 1, i == 1);
+            for (size_t n = 1; n < p.link_count; n++) { /* the removal ends, done or not */
+                proxy_go(proxy_link(&p, n));
+            }
             proxy_heard_is(c, answers[what]);
             assert_int_equal(tampered(), before + 1);
         }
