@@ -460,7 +460,7 @@ static void answer(struct arili_client *c)
     }
 }
 
-static void give_links(struct arili_client *c)
+void arili_client_give_links(struct arili_client *c)
 {
     for (uint32_t i = 0; i < c->link_count;) {
         if (c->links[i]->sticky) {
@@ -506,7 +506,7 @@ void arili_client_advance(struct arili_client *c)
     }
     answer(c);
     if (c->count == 0 && c->stream == NULL) {
-        give_links(c);
+        arili_client_give_links(c);
         if (c->refused_input || (c->peer.loop->draining && !c->in_command && c->job == NULL)) {
             c->peer.closing = true;
         }

@@ -729,6 +729,18 @@ static bool is_redirect(aril_bytes text)
            (text.len > 4 && memcmp(text.data, "ASK ", 4) == 0);
 }
 
+/* A Cluster says that the slot is elsewhere. */
+static bool is_moved(struct arili_request *r, const struct arili_resp_event *e)
+{
+    if (e->kind != ARILI_RESP_ERROR || r->loop->slots == NULL || !is_redirect(e->text)) {
+        return false;
+    }
+    r->moved = true;
+    r->got.len = e->text.len < sizeof r->got.text ? e->text.len : sizeof r->got.text;
+    memcpy(r->got.text, e->text.data, r->got.len);
+    return true;
+}
+
 static enum arili_heard one_answer(struct arili_request *r, const struct arili_resp_event *e,
                                    struct arili_block *block)
 {
@@ -736,11 +748,7 @@ static enum arili_heard one_answer(struct arili_request *r, const struct arili_r
     if (!r->begun) {
         r->begun = true;
         r->pending = 1;
-        if (e->kind == ARILI_RESP_ERROR && r->base == 0 &&
-            r->loop->settings->config->upstream.cluster && is_redirect(e->text)) {
-            r->moved = true;
-            r->got.len = e->text.len < sizeof r->got.text ? e->text.len : sizeof r->got.text;
-            memcpy(r->got.text, e->text.data, r->got.len);
+        if (r->base == 0 && is_moved(r, e)) {
             return ARILI_HEARD_ALL;
         }
     }
@@ -812,6 +820,9 @@ static enum arili_heard exec_event(struct arili_request *exec, const struct aril
         }
         if (!arili_exec_fits(e, want)) {
             return ARILI_HEARD_NONSENSE;
+        }
+        if (is_moved(exec, e)) {
+            return ARILI_HEARD_ALL;
         }
         raw(exec, e, block);
         if (e->kind == ARILI_RESP_ARRAY && want > 0) {
