@@ -111,7 +111,8 @@ const Redis = require("ioredis");
 })().catch((error) => { console.error(String(error)); process.exit(1); });
 SCRIPT
 if [[ -d $modules/ioredis ]] && command -v node >/dev/null; then
-    expect "ioredis" "1048576 pomegranate 1" env NODE_PATH="$modules" node "$work/client.js" "$socket"
+    expect "ioredis" "1048576 pomegranate 1" \
+        env NODE_PATH="$modules" node "$work/client.js" "$socket"
     done_ "ioredis: a value of 1 MiB and a transaction"
 else
     done_ "ioredis: left out, it is not installed (tools/setup.sh fetches it)"
@@ -128,7 +129,8 @@ for word in model:llama session:7 pomegranate "secret prompt" js:cached default;
         fail "the server can read \"$word\""
     fi
 done
-done_ "the server: names such as $(head -n 1 <<<"$names" | cut -c 1-24)..., and nothing that can be read"
+name=$(head -n 1 <<<"$names" | cut -c 1-24)
+done_ "the server: names such as $name..., and nothing that can be read"
 
 # --- somebody changes it behind our back
 
@@ -150,7 +152,8 @@ done_ "two values were swapped behind its back: nil for both, and aril_proxy_tam
 # --- keys are rotated
 
 for round in 1 2; do
-    "$aril" keys rotate data:default --keyring "$data/keyring" >/dev/null 2>"$work/err" </dev/null ||
+    "$aril" keys rotate data:default --keyring "$data/keyring" \
+        >/dev/null 2>"$work/err" </dev/null ||
         fail "keys rotate: $(<"$work/err")"
     expect "GET after rotation $round" "the weights of a pomegranate" through GET model:llama
     expect "SET after rotation $round" OK through SET "rotated:$round" "value $round"

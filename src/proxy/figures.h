@@ -31,7 +31,10 @@
     X(redirects, "upstream_redirects_total", "MOVED and ASK answers")                            \
     X(key_waits, "key_waits_total", "Values that waited for a key to be unwrapped")              \
     X(reloads, "reloads_total", "Configurations that were taken over")                           \
-    X(reload_failures, "reload_failures_total", "Configurations that were refused")
+    X(reload_failures, "reload_failures_total", "Configurations that were refused")              \
+    X(audit_events, "audit_events_total", "Events of the proxy that the audit log was told")     \
+    X(audit_suppressed, "audit_suppressed_total", "Events that are in it as a number only")      \
+    X(audit_lost, "audit_lost_total", "Events that could not be written to the audit log")
 
 struct arili_tenant_figures {
 #define X(member, name, help) _Atomic uint64_t member;

@@ -36,7 +36,7 @@ static void logged_in(struct arili_client *c, struct arili_request *r, const cha
     struct arili_tenant *tenant = NULL;
     const aril_bytes bytes = { (const uint8_t *)id, strlen(id) };
     if (arili_proxy_tenant(proxy, c->settings, bytes, &tenant) != ARIL_OK) {
-        arili_figure_add(&proxy->figures.login_failures, 1);
+        arili_client_refused(c, ARIL_E_NOT_FOUND, "the tenant of its password is not configured");
         arili_say_error(&r->out, "%s", wrong_text);
         return;
     }
@@ -55,9 +55,7 @@ static void logged_in(struct arili_client *c, struct arili_request *r, const cha
 
 static void wrong(struct arili_client *c, struct arili_request *r)
 {
-    struct arili_proxy *proxy = c->peer.loop->proxy;
-    arili_figure_add(&proxy->figures.login_failures, 1);
-    arili_proxy_say(proxy, 2, "client %s: wrong password or token", c->address);
+    arili_client_refused(c, ARIL_E_AUTH, "wrong password or token");
     arili_say_error(&r->out, "%s", wrong_text);
 }
 
@@ -129,7 +127,7 @@ static enum arili_ran ask_worker(struct arili_running *run, const struct login *
     if (!arili_tries_may(loop->proxy->tries, c->address, l->user, loop->now_ns)) {
         arili_free(t, sizeof *t);
         arili_say_error(&r->out, "WRONGPASS too many wrong tries; wait a while");
-        arili_figure_add(&loop->proxy->figures.login_failures, 1);
+        arili_client_refused(c, ARIL_E_LIMIT, "too many wrong tries");
         return arili_here_end(run, r);
     }
     t->task.run = login_run;
@@ -205,6 +203,9 @@ static enum arili_ran auth(struct arili_running *run)
 static enum arili_ran hello_alone(struct arili_running *run, const struct login *l)
 {
     struct arili_client *c = run->c;
+    if (c->tenant == NULL && !arili_client_may_say(c)) {
+        return arili_refuse(run, ARILI_NOBODY_TEXT);
+    }
     if (c->tenant == NULL) {
         return arili_refuse(run,
                             "NOAUTH HELLO must be called with the client already authenticated, "

@@ -9,6 +9,8 @@
 #define NS_PER_MS UINT64_C(1000000)
 /* A client's or a server's turn ends after so much, so that others have theirs. */
 #define READ_MAX ARILI_BLOCK_BIG_BYTES
+/* Of those who wait for a link, in each tick. */
+#define WAKE_MAX 128u
 /* With less room than this the scratch block is changed for another. */
 #define ROOM_MIN (ARILI_RESP_TEXT_MAX + 32768u)
 
@@ -321,6 +323,7 @@ void arili_loop_wrote(struct arili_peer *peer, size_t n)
     }
     if (peer->kind == ARILI_PEER_CLIENT) {
         arili_client_wrote((struct arili_client *)peer, n);
+        arili_client_flow((struct arili_client *)peer);
     } else {
         struct arili_link *link = (struct arili_link *)peer;
         if (link->holder.client != NULL) {
@@ -431,6 +434,7 @@ void arili_loop_tick(struct arili_loop *loop, uint64_t now_ns)
     }
     tick_links(loop, now_ns);
     arili_links_probe(loop);
+    arili_links_wake(loop, WAKE_MAX); /* what one waits for may be there without a word of it */
     arili_jobs_tick(loop);
 }
 

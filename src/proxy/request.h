@@ -150,18 +150,26 @@ struct arili_request {
     struct arili_opening value;
     struct arili_flow items; /* elements, when their count is known last */
     uint64_t item_count;
-    uint8_t *gather; /* a name or member that comes in pieces */
+    size_t counted;      /* of the budget of memory, for what is not in flows */
+    aril_status trouble; /* why the list cannot be told; what was gathered of it is gone */
+    uint8_t *gather;     /* a name or member that comes in pieces */
     size_t gather_len, gather_cap;
-    bool gather_bad; /* too long, or memory was short */
-    uint8_t *field;  /* PAIRS: the name of the field whose value comes next, opened */
+    bool gather_bad;    /* longer than any of ours */
+    bool gather_failed; /* memory was short */
+    uint8_t *field;     /* PAIRS: the name of the field whose value comes next, opened */
     size_t field_len, field_cap;
     uint8_t field_context[ARILI_CACHE_CONTEXT_BYTES];
-    bool field_bad;           /* it did not open */
+    enum arili_ending field_ending; /* HIT, TAMPERED: it did not open, or FAILED */
+    bool field_unwanted;            /* it opened, and does not match the pattern */
+    enum arili_ending spoiled;      /* of an element for which the list is an error; HIT: none */
+    aril_status spoiled_status;     /* of it */
+    uint64_t spoiled_bytes;
     bool nested;              /* pairs come as arrays of two */
     bool in_value, in_gather; /* what the body events belong to */
     char aggregate;           /* type of the one that is put together */
     struct arili_got got;
     struct arili_bad *bad;
+    bool held_back; /* what follows goes out once the bad values are removed */
     struct arili_sum *sum;
     struct arili_request *transaction; /* EXEC: what it answers, in order */
     struct arili_request *exec;        /* the one that answers this one */
@@ -178,11 +186,14 @@ struct arili_request {
     aril_span waiting_piece;
     bool waiting_last;
     bool wants_memory; /* or for memory */
+    uint64_t waits_ns; /* since when; 0: it does not */
 };
 
 /* Zeroed, with its loop's blocks. NULL: no memory. */
 struct arili_request *arili_request_new(struct arili_loop *loop);
 void arili_request_free(struct arili_loop *loop, struct arili_request *r); /* NULL is fine */
+/* It has so many bytes more, which count with the rest of the memory. */
+void arili_request_count(struct arili_request *r, size_t bytes);
 /* Keeps copies of what the answer will need. NOMEM. */
 ARIL_MUST_USE aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key);
 ARIL_MUST_USE aril_status arili_request_keep_room(struct arili_request *r, size_t n);
@@ -216,8 +227,20 @@ enum arili_heard arili_reply_resume(struct arili_request *r);
 bool arili_reply_fail(struct arili_request *r, const char *text);
 /* Tell log and audit sink that the value of text, a key or a field of r's key, is bad. */
 void arili_bad_tell(struct arili_request *r, aril_bytes text);
+/* What the client hears of it under on_tamper = error. */
+extern const char arili_tampered_text[];
+/* That a field name or a member of r's key is. */
+void arili_bad_name_tell(struct arili_request *r);
+/* That the value of text, which is authentic, was given out after its end: by more than this, for
+ * a server goes by its own clock. */
+#define ARILI_REPLAY_GRACE_MS 2000u
+void arili_replay_tell(struct arili_request *r, aril_bytes text);
+void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 /* What the client hears as the cursor of a scan. */
 uint64_t arili_cursor_out(const struct arili_request *r, uint64_t cursor);
+/* Answer with the value that r has opened, or with what its ending and its policy want; text as for
+ * arili_bad_tell(). */
+void arili_reply_value(struct arili_request *r, aril_bytes text);
 /* Where the answer goes now. */
 struct arili_flow *arili_reply_out(struct arili_request *r);
 #endif

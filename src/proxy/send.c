@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
 #include "proxy/run.h"
+#include <stdio.h>
 #include <string.h>
 
 /* Sealed not-afters are in whole seconds of the clock: none ends early. */
@@ -40,17 +42,6 @@ static bool links_room(struct arili_client *c)
     return true;
 }
 
-static void wait_for_link(struct arili_client *c)
-{
-    struct arili_loop *loop = c->peer.loop;
-    if (!c->waits_for_link) {
-        c->waits_for_link = true;
-        c->next_waiting = NULL;
-        *loop->waiting_end = c;
-        loop->waiting_end = &c->next_waiting;
-    }
-}
-
 static bool is_down(const struct arili_node *node, const struct arili_loop *loop)
 {
     return node->failures > 0 && node->retry_at_ns > loop->now_ns;
@@ -85,7 +76,7 @@ bool arili_send_link(struct arili_running *run, struct arili_node *node, enum ar
     }
     run->link = node != NULL ? arili_client_link(c, node) : NULL;
     if (run->link == NULL) {
-        wait_for_link(c);
+        arili_link_wait(c);
         *ran = ARILI_RAN_LATER;
         return false;
     }
@@ -108,7 +99,7 @@ static bool begin_transaction(struct arili_running *run, enum arili_ran *ran)
     }
     const aril_bytes multi = ARILI_LITERAL("MULTI");
     if (!arili_link_expect(run->link, NULL, ARILI_SWALLOW_OK)) {
-        *ran = ARILI_RAN;
+        *ran = arili_refuse(run, "ERR aril: out of memory");
         return false;
     }
     arili_link_command(run->link, &multi, 1);
@@ -138,6 +129,10 @@ bool arili_send_begin_at(struct arili_running *run, struct arili_node *node, enu
     if ((c->in_multi || c->watching) && !same_server(c, run->link)) {
         *ran = arili_refuse(run, "CROSSSLOT aril: keys of one transaction must be with one server; "
                                  "give them one {hash tag}");
+        return false;
+    }
+    if (c->in_multi && !arili_budget_has(&loop->proxy->budget, 0)) { /* nothing bounds EXEC */
+        *ran = arili_refuse(run, "ERR aril: there is no memory for more commands in MULTI");
         return false;
     }
     if (!begin_transaction(run, ran)) {
@@ -190,6 +185,11 @@ void arili_send_arg(struct arili_running *run, aril_bytes arg)
     arili_say_bulk(run->out, arg);
 }
 
+void arili_send_option(struct arili_running *run, aril_bytes arg)
+{
+    arili_say_bulk(run->out, arili_word_is_option(arg) ? arg : ARILI_LITERAL("x"));
+}
+
 void arili_send_name(struct arili_running *run, const struct arili_place *place)
 {
     arili_say_bulk(run->out, (aril_bytes){ (const uint8_t *)place->name, place->name_len });
@@ -226,6 +226,7 @@ static struct arili_request *queue(struct arili_running *run)
     struct arili_request *queued = arili_here(run);
     if (queued != NULL) {
         run->r->base = 1;
+        arili_request_count(run->r, sizeof *run->r);
         *c->queued_end = run->r;
         c->queued_end = &run->r->next;
     }
@@ -266,6 +267,16 @@ bool arili_run_keys(struct arili_running *run)
     return true;
 }
 
+bool arili_run_seals(struct arili_running *run)
+{
+    const aril_status st = run->keys->seal_status;
+    if (st != ARIL_OK) {
+        (void)arili_refuse(run, "ERR aril: this tenant's values can be read, not written: %s; %s",
+                           aril_status_text(st), aril_status_hint(st));
+    }
+    return st == ARIL_OK;
+}
+
 bool arili_run_place(struct arili_running *run, aril_bytes key, struct arili_place *ret)
 {
     const aril_status st = key.len > run->c->name_max
@@ -288,6 +299,24 @@ uint64_t arili_not_after(const struct arili_running *run, uint64_t ttl_ms)
 {
     const uint64_t max = run->policy->ttl_max_s * 1000;
     return run->now_ms + CLOCK_STEP_MS + (ttl_ms < max ? ttl_ms : max);
+}
+
+aril_bytes arili_time_cut(const struct arili_running *run, bool seconds, bool absolute,
+                          aril_bytes number, char room[static ARILI_TIME_TEXT])
+{
+    const uint64_t unit = seconds ? 1000 : 1;
+    const uint64_t max_ms = run->policy->ttl_max_s * 1000;
+    int64_t n = 0;
+    if (!arili_word_number(number, &n) || n <= 0 || (uint64_t)n > (uint64_t)INT64_MAX / unit) {
+        return number;
+    }
+    const uint64_t asked_ms = (uint64_t)n * unit;
+    const uint64_t most_ms = absolute ? run->now_ms + max_ms : max_ms;
+    if (asked_ms <= most_ms || (!absolute && asked_ms > (uint64_t)INT64_MAX - run->now_ms)) {
+        return number;
+    }
+    const int len = snprintf(room, ARILI_TIME_TEXT, "%llu", (unsigned long long)(most_ms / unit));
+    return (aril_bytes){ (const uint8_t *)room, (size_t)len };
 }
 
 bool arili_run_remember(struct arili_running *run, aril_bytes key, const struct arili_place *place)
@@ -364,6 +393,7 @@ aril_status arili_seal_bulk(struct arili_loop *loop, const struct arili_tenant_k
     struct arili_value_sealer s;
     uint8_t header[ARILI_VALUE_HEADER_BYTES];
     const uint64_t bytes = flow != NULL ? flow->bytes : value.len;
+    ARILI_TRY(keys->seal_status);
     ARILI_TRY(arili_value_sealer_begin(&s, loop->proxy->rt, keys->data, context, loop->now_ms,
                                        not_after_ms, keys->generation, bytes, header));
     arili_say_header(out, '$', arili_sealed_bytes(bytes));

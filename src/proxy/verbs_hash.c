@@ -118,6 +118,7 @@ static bool ask_fields(struct arili_running *run, const struct arili_place *plac
         return false;
     }
     r->asked_count = (uint32_t)n;
+    arili_request_count(r, n > 1 ? n * sizeof *r->asked + bytes : 0);
     r->in_hash = true;
     for (size_t i = 2; i < run->count; i++) {
         struct arili_asked *a = &r->asked[i - 2];
@@ -204,7 +205,7 @@ static enum arili_ran hall(struct arili_running *run, const struct arili_place *
     arili_send_arg(run, values_alone ? ARILI_LITERAL("HGETALL") : run->args[0]);
     arili_send_name(run, place);
     for (size_t i = 2; i < run->count; i++) {
-        arili_send_arg(run, run->args[i]);
+        arili_send_option(run, run->args[i]);
     }
     return arili_send_end(run, shape_of_all(run));
 }

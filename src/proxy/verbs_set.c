@@ -42,7 +42,7 @@ static enum arili_ran members_out(struct arili_running *run, const struct arili_
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
     for (size_t i = 2; i < run->count; i++) {
-        arili_send_arg(run, run->args[i]);
+        arili_send_option(run, run->args[i]);
     }
     return arili_send_end(run, ARILI_SHAPE_MEMBERS);
 }

@@ -61,27 +61,36 @@ INPUTS = {
     "get-fake-status": COME + GET + CONNECT + server(b"+fake\r\n"),
     "get-fake-list": COME + GET + CONNECT + server(b"*1\r\n$4\r\nfake\r\n"),
     "get-dies-in-mid-value": SET + GET + server(b"$200\r\n" + b"x" * 120) + step(7),
-    "mget": SET + client(command("MGET", "k", "l")) + server(b"*2\r\n") + SEALED + server(b"$-1\r\n"),
-    "mget-one-too-many": COME + client(command("MGET", "k")) + CONNECT + server(b"*2\r\n$-1\r\n$-1\r\n"),
-    "mget-apart": COME + client(command("MSETNX", "k", SECRET, "l", SECRET)) + CONNECT + server(b":1\r\n"),
+    "mget": SET + client(command("MGET", "k", "l")) + server(b"*2\r\n") + SEALED +
+            server(b"$-1\r\n"),
+    "mget-one-too-many": COME + client(command("MGET", "k")) + CONNECT +
+                         server(b"*2\r\n$-1\r\n$-1\r\n"),
+    "mget-apart": COME + client(command("MSETNX", "k", SECRET, "l", SECRET)) + CONNECT +
+                  server(b":1\r\n"),
     "hash": HSET + client(command("HGET", "h", "f")) + SEALED,
     "hash-all": HSET + client(command("HGETALL", "h")) + server(b"*2\r\n$3\r\n~ab\r\n") + SEALED,
     "hash-scan": HSET + client(command("HSCAN", "h", "0")) + server(b"*2\r\n$1\r\n0\r\n*0\r\n"),
-    "set-members": COME + client(command("SADD", "s", SECRET) + command("SMEMBERS", "s")) + CONNECT +
+    "set-members": COME + client(command("SADD", "s", SECRET) + command("SMEMBERS", "s")) +
+                   CONNECT +
                    server(b":1\r\n*1\r\n$3\r\nabc\r\n"),
     "scan": COME + client(command("SCAN", "0", "MATCH", SECRET)) + CONNECT +
             server(b"*2\r\n$1\r\n7\r\n*1\r\n$3\r\nabc\r\n"),
     "keys-dbsize-flush": COME + client(b"KEYS *\r\nDBSIZE\r\nFLUSHDB\r\n") + CONNECT +
                          server(b"*2\r\n$1\r\n0\r\n*0\r\n") * 3,
-    "multi-exec": MULTI + CONNECT + step(4) + server(b"+QUEUED\r\n" * 3 + b"*3\r\n+OK\r\n") + SEALED +
+    "multi-exec": MULTI + CONNECT + step(4) + server(b"+QUEUED\r\n" * 3 + b"*3\r\n+OK\r\n") +
+                  SEALED +
                   server(b"*0\r\n"),
     "multi-exec-nil": MULTI + CONNECT + OK + server(b"+QUEUED\r\n" * 3 + b"*-1\r\n"),
     "multi-exec-too-few": MULTI + CONNECT + OK + server(b"+QUEUED\r\n" * 3 + b"*1\r\n+OK\r\n"),
-    "multi-discard": COME + client(b"MULTI\r\nGET k\r\nNOPE\r\nEXEC\r\nMULTI\r\nDISCARD\r\n") + CONNECT +
+    "multi-discard": COME + client(b"MULTI\r\nGET k\r\nNOPE\r\nEXEC\r\nMULTI\r\nDISCARD\r\n") +
+                     CONNECT +
                      OK + server(b"+QUEUED\r\n+OK\r\n"),
-    "watch-server-goes": COME + client(b"WATCH k\r\n") + CONNECT + OK + step(7) + client(b"PING\r\n"),
-    "expire": SET + client(command("EXPIRE", "k", "99999999")) + step(3, 1) + step(4, 1) + step(5, 1),
-    "getex-persist": SET + client(command("GETEX", "k", "PERSIST")) + step(3, 1) + step(4, 1) + step(7, 1),
+    "watch-server-goes": COME + client(b"WATCH k\r\n") + CONNECT + OK + step(7) +
+                         client(b"PING\r\n"),
+    "expire": SET + client(command("EXPIRE", "k", "99999999")) + step(3, 1) + step(4, 1) +
+              step(5, 1),
+    "getex-persist": SET + client(command("GETEX", "k", "PERSIST")) + step(3, 1) + step(4, 1) +
+                     step(7, 1),
     "keepttl": SET + client(command("SET", "k", SECRET, "KEEPTTL")) + step(3, 1) + step(4, 1) +
                server(b":5\r\n+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n", 1),
     "resp3": COME + client(b"HELLO 3\r\n" + command("HGETALL", "h")) + CONNECT + server(b"%0\r\n") +
@@ -91,17 +100,21 @@ INPUTS = {
                 client(b"x" * 2000) + step(6),
     "streamed-server-goes": COME + client(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$70000\r\n") + CONNECT +
                             client(b"x" * 500) + step(7) + client(b"x" * 500),
-    "held-value": COME + client(b"*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$70000\r\n" + b"x" * 1000) + step(6),
-    "deaf": COME + step(9) + client(LONG * 4) + CONNECT + step(4, 0, 3) + client(b"PING\r\n" * 40) + step(9),
+    "held-value": COME + client(b"*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$70000\r\n" + b"x" * 1000) +
+                  step(6),
+    "deaf": COME + step(9) + client(LONG * 4) + CONNECT + step(4, 0, 3) +
+            client(b"PING\r\n" * 40) + step(9),
     "garbage-behind-a-command": COME + GET + client(b"*-5\r\n") + CONNECT + server(b"$-1\r\n"),
     "garbage-of-a-server": COME + GET + client(b"PING\r\n") + CONNECT + server(b"HTTP/1.1 400\r\n"),
     "unasked": SET + server(b"$4\r\nfake\r\n"),
     "never-connected": COME + GET + step(7) + step(8, 0, 1) + GET + step(8, 0, 30),
     "too-late": COME + GET + CONNECT + step(8, 0, 120) + client(b"GET k\r\n"),
     "two-clients": SET + step(0, 1) + client(command("GET", "k"), 1) + step(3, 1) + step(5, 1),
-    "login": COME + client(b"AUTH " + SECRET + b"\r\nHELLO 3 AUTH a b\r\nRESET\r\nSELECT 1\r\nQUIT\r\n"),
+    "login": COME + client(b"AUTH " + SECRET +
+             b"\r\nHELLO 3 AUTH a b\r\nRESET\r\nSELECT 1\r\nQUIT\r\n"),
     "work-waits": step(10, 1) + SET + GET + step(5, 0, 20) + step(10, 1) + step(6) + step(10),
-    "inline": COME + client(b"set k \"plaintext of nobody else\"\r\nget k\r\n") + CONNECT + OK + SEALED,
+    "inline": COME + client(b"set k \"plaintext of nobody else\"\r\nget k\r\n") + CONNECT + OK +
+              SEALED,
     "huge-counts": COME + client(b"*1000000000000000000\r\n"),
 }
 
