@@ -654,7 +654,6 @@ static void begin_command(struct arili_client *c, uint64_t count)
 {
     c->in_command = true;
     c->begun_ns = c->peer.loop->now_ns;
-    c->got_bytes = 0;
     c->no_room = false;
     c->arg_want = count;
     c->arg_count = 0;
