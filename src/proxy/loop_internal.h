@@ -188,8 +188,8 @@ struct arili_client {
     uint64_t connected_ms;
     uint64_t stranger_ns;         /* since when it is nobody, if it is */
     uint64_t said_ns;             /* when it said something */
-    uint64_t read_ns, read_bytes; /* what it read since then; there was something all the time */
-    uint64_t begun_ns, got_bytes; /* of the command that is being read; 0: none */
+    uint64_t read_ns;             /* since when it is late with reading, of client_time.c */
+    uint64_t begun_ns;            /* the same with the command that is being read; 0: none */
     bool no_room;                 /* the command is refused: there is no memory for it */
     struct arili_request *stream; /* whose value goes to the server while it comes */
     struct arili_link *stream_link;
