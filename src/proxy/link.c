@@ -398,6 +398,8 @@ void arili_link_lost(struct arili_link *link, aril_status st, const char *why)
     if (st != ARIL_E_INTERRUPTED) {
         node_failed(link, link->error[0] != '\0' ? link->error : why);
     }
+    /* A job that writes and is owed nothing hears of it from nobody else. */
+    const bool writes = holder.job != NULL && holder.job->wrote != NULL && holder.job->owed == 0;
     if (holder.job != NULL) { /* before it hears of it: then it may end */
         holder.job->link = NULL;
     }
@@ -410,6 +412,9 @@ void arili_link_lost(struct arili_link *link, aril_status st, const char *why)
     }
     if (holder.client != NULL) {
         arili_client_link_lost(holder.client, link, why);
+    } else if (writes && !holder.job->ending) {
+        arili_job_fail(holder.job, "ERR aril: the connection to the server was lost; the command "
+                                   "was not done");
     }
     arili_link_is_free(loop, link->node);
 }

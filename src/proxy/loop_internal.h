@@ -143,8 +143,9 @@ struct arili_job {
      * got.kind ARILI_RESP_MORE. */
     void (*step)(struct arili_job *job, struct arili_request *answer);
     void (*name)(struct arili_job *job, aril_bytes name); /* ARILI_SHAPE_NAMES */
-    void (*done)(struct arili_job *job); /* releases what the job has besides; may be NULL */
-    size_t bytes;                        /* of the whole object, which begins with this struct */
+    void (*wrote)(struct arili_job *job); /* some of a long command was written; else NULL */
+    void (*done)(struct arili_job *job);  /* releases what the job has besides; may be NULL */
+    size_t bytes;                         /* of the whole object, which begins with this struct */
 };
 
 /* --- Clients -------------------------------------------------------------------------------- */
