@@ -49,12 +49,12 @@ static bool give_ready(struct arili_proxy *proxy, const struct answer *a)
     aril_error error = { .status = ARIL_OK };
     const aril_status st = arili_proxy_ready(proxy, &error);
     char text[sizeof error.message + 32];
-    if (st == ARIL_OK) {
+    if (st == ARIL_OK && error.message[0] == '\0') {
         return give_text(a, 200, "ready\n");
     }
-    (void)snprintf(text, sizeof text, "not ready: %s\n",
+    (void)snprintf(text, sizeof text, "%s: %s\n", st == ARIL_OK ? "ready" : "not ready",
                    error.message[0] != '\0' ? error.message : aril_status_text(st));
-    return give_text(a, 503, text);
+    return give_text(a, st == ARIL_OK ? 200 : 503, text);
 }
 
 static bool give_status(struct arili_proxy *proxy, const struct answer *a)

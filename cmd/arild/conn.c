@@ -5,6 +5,7 @@
 #include "thread.h"
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -186,6 +187,36 @@ static void write_out(struct conn *c)
     }
 }
 
+/* Why TLS failed, for whoever has to mend it. A client that came and went without a word, as the
+ * check of a load balancer does, is none of that. */
+static void tell_tls(struct conn *c, aril_status st)
+{
+    struct driver *d = c->thread->driver;
+    char address[ARILI_ADDRESS_TEXT];
+    char more[64] = "";
+    uint64_t left_out = 0;
+    const bool went = !c->is_link && aril_status_class(st) == ARIL_E_IO;
+    if (went || !log_quota_take(c->is_link ? &d->tls_servers : &d->tls_clients, monotonic_ns(),
+                                &left_out)) {
+        log_line(LOG_FINE, "TLS with a %s: %s", c->is_link ? "server" : "client",
+                 aril_status_text(st));
+        return;
+    }
+    if (c->is_link) {
+        arili_address_text(c->target, address);
+    } else {
+        struct arili_identity who;
+        listen_identify(c->transport.fd, &who);
+        snprintf(address, sizeof address, "%s", who.address);
+    }
+    if (left_out > 0) {
+        snprintf(more, sizeof more, "; %llu more failed since the last line",
+                 (unsigned long long)left_out);
+    }
+    log_line(LOG_WARN, "TLS with %s %s: %s (%s)%s", c->is_link ? "server" : "client", address,
+             aril_status_text(st), arili_tls_why(c->transport.tls), more);
+}
+
 static void read_in(struct conn *c)
 {
     struct thread *t = c->thread;
@@ -201,6 +232,9 @@ static void read_in(struct conn *c)
         const aril_status st = transport_try_read(&c->transport, room, &len, &wants);
         c->read_wants = wants == 0 ? TRANSPORT_READABLE : wants;
         if (st != ARIL_OK || (len == 0 && wants == 0)) {
+            if (aril_status_class(st) == ARIL_E_TRUST) { /* our certificate, after the handshake */
+                tell_tls(c, st);
+            }
             arili_loop_ended(c->peer, st);
             return;
         }
@@ -312,8 +346,7 @@ void conn_shake(struct conn *c)
     c->state = CONN_SHAKING;
     const aril_status st = transport_shake(&c->transport, &c->shake_wants);
     if (st != ARIL_OK) {
-        log_line(LOG_FINE, "TLS with a %s: %s", c->is_link ? "server" : "client",
-                 aril_status_text(st));
+        tell_tls(c, st);
         conn_fail(c, st);
         return;
     }

@@ -65,16 +65,29 @@ static inline void config_freep(struct arili_proxy_config **c)
     arili_config_free(*c);
 }
 
-/* All that can fail comes first; then the proxy decides, and the rest follows. */
-static aril_status reload(struct daemon *d, aril_error *error)
+static void close_fd(int *fd)
+{
+    if (*fd >= 0) {
+        close(*fd);
+    }
+}
+
+/* All that can fail comes first; then the proxy decides, and the rest follows. *ret_reached: it was
+ * asked, and has told what came of it. */
+static aril_status reload(struct daemon *d, bool *ret_reached, aril_error *error)
 {
     ARILI_DEFER(config_freep) struct arili_proxy_config *fresh = NULL;
     ARILI_DEFER(wiring_dropp) struct wiring *wiring = NULL;
     ARILI_TRY(arili_config_read(d->options->config, &fresh, error));
     ARILI_TRY(wiring_new(d->keys.rt, fresh, &wiring, error));
     ARILI_TRY(process_raise_files(daemon_files(d, fresh->clients_max), error));
+    ARILI_DEFER(close_fd) int audit = -1;
+    ARILI_TRY(audit_open(fresh->audit_log, &audit, error));
     const int level = (int)fresh->log_level;
+    *ret_reached = true;
     ARILI_TRY(arili_proxy_reload(d->proxy, fresh, error));
+    audit_use(&d->audit, audit);
+    audit = -1;
     fresh = NULL; /* the proxy's */
     log_set_level(level);
     driver_rewire(d->driver, wiring);
@@ -98,7 +111,11 @@ static void on_reload(evutil_socket_t number, short what, void *user)
         return;
     }
     (void)notify_reloading();
-    const aril_status st = reload(d, &error);
+    bool reached = false;
+    const aril_status st = reload(d, &reached, &error);
+    if (!reached) {
+        arili_proxy_reload_refused(d->proxy, st);
+    }
     if (st == ARIL_OK) {
         log_line(LOG_NOTE, "SIGHUP: %s was taken over", d->options->config);
         (void)notify_send("READY=1\nSTATUS=serving");

@@ -2,6 +2,7 @@
 #ifndef ARILD_DAEMON_H
 #define ARILD_DAEMON_H
 #include "acceptor.h"
+#include "audit.h"
 #include "keys.h"
 #include "process.h"
 #include "refresher.h"
@@ -22,6 +23,7 @@ struct daemon {
     struct standalone standalone;
     struct process_user user;
     struct wiring *wiring;
+    struct audit audit;
     struct keys keys;
     struct listener *listeners;
     size_t listener_count;

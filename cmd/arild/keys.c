@@ -14,7 +14,7 @@
 
 aril_status keys_start(struct keys *k, aril_error *error)
 {
-    const aril_runtime_config config = { .error = error };
+    const aril_runtime_config config = { .audit = k->audit, .error = error };
     return k->rt != NULL ? ARIL_OK : aril_runtime_new(&config, &k->rt);
 }
 

@@ -8,6 +8,7 @@
 
 /* The keyring of a daemon and what it stands on. All zero is empty. */
 struct keys {
+    const aril_audit_sink *audit; /* for the runtime, filled before keys_start(); NULL: none */
     aril_runtime *rt;
     aril_keystore *keystore;
     aril_keyring *keyring;

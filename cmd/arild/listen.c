@@ -305,6 +305,26 @@ void listen_close(struct listener *listener)
     listener->made_path = false;
 }
 
+/* A number of IPv4 or IPv6; one of IPv4 that came in as IPv6 is shown as what it is. */
+static void show_number(const struct sockaddr_storage *a, char *ret, size_t cap, uint16_t *ret_port)
+{
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    memcpy(&v4, a, sizeof v4);
+    memcpy(&v6, a, sizeof v6);
+    if (a->ss_family == AF_INET) {
+        (void)inet_ntop(AF_INET, &v4.sin_addr, ret, (socklen_t)cap);
+        *ret_port = ntohs(v4.sin_port);
+        return;
+    }
+    *ret_port = ntohs(v6.sin6_port);
+    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+        (void)inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], ret, (socklen_t)cap);
+    } else {
+        (void)inet_ntop(AF_INET6, &v6.sin6_addr, ret, (socklen_t)cap);
+    }
+}
+
 void listen_identify(int fd, struct arili_identity *ret)
 {
     struct sockaddr_storage a = { 0 };
@@ -327,15 +347,10 @@ void listen_identify(int fd, struct arili_identity *ret)
         }
         return;
     }
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    memcpy(&v4, &a, sizeof v4);
-    memcpy(&v6, &a, sizeof v6);
-    if (a.ss_family == AF_INET) {
-        (void)inet_ntop(AF_INET, &v4.sin_addr, ret->address, sizeof ret->address);
-    } else if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-        (void)inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], ret->address, sizeof ret->address);
-    } else {
-        (void)inet_ntop(AF_INET6, &v6.sin6_addr, ret->address, sizeof ret->address);
+    uint16_t peer_port = 0;
+    show_number(&a, ret->address, sizeof ret->address, &peer_port);
+    len = sizeof a;
+    if (getsockname(fd, (struct sockaddr *)&a, &len) == 0) {
+        show_number(&a, ret->local.host, sizeof ret->local.host, &ret->local.port);
     }
 }

@@ -92,6 +92,19 @@ size_t log_write(bool journal, uint64_t unix_s, int level, const char *text, cha
     return len;
 }
 
+bool log_quota_take(struct log_quota *quota, uint64_t now_ns, uint64_t *ret_left_out)
+{
+    uint64_t next_ns = atomic_load_explicit(&quota->next_ns, memory_order_relaxed);
+    if (now_ns < next_ns ||
+        !atomic_compare_exchange_strong_explicit(&quota->next_ns, &next_ns, now_ns + LOG_QUOTA_NS,
+                                                 memory_order_relaxed, memory_order_relaxed)) {
+        (void)atomic_fetch_add_explicit(&quota->left_out, 1, memory_order_relaxed);
+        return false;
+    }
+    *ret_left_out = atomic_exchange_explicit(&quota->left_out, 0, memory_order_relaxed);
+    return true;
+}
+
 void log_proxy(void *user, int level, const char *text)
 {
     char line[LOG_LINE_MAX];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef ARILD_LOG_H
 #define ARILD_LOG_H
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,15 @@ bool log_is_journal(void);
 void log_line(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same as arili_proxy_log_fn. */
 void log_proxy(void *user, int level, const char *text);
+
+/* For lines that a peer can bring about as often as it likes: one in LOG_QUOTA_NS. All zero is a
+ * full one. True: it may be written, and *ret_left_out were not since the last. False: counted. */
+#define LOG_QUOTA_NS UINT64_C(1000000000)
+struct log_quota {
+    _Atomic uint64_t next_ns, left_out;
+};
+bool log_quota_take(struct log_quota *quota, uint64_t now_ns, uint64_t *ret_left_out);
+
 /* The line with its LF; how long it is. cap is at least 64. */
 size_t log_write(bool journal, uint64_t unix_s, int level, const char *text, char *ret, size_t cap);
 #endif

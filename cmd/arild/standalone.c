@@ -134,6 +134,8 @@ aril_status standalone_config(const struct standalone *s, const char *listen,
     static const char format[] = "keyring = keyring\n"
                                  "[upstream]\n"
                                  "server = redis+unix:" REDIS_SOCKET "\n"
+                                 "[admin]\n"
+                                 "address = unix:" STANDALONE_ADMIN "\n"
                                  "[tenant " STANDALONE_TENANT "]\n"
                                  "[listen]\n"
                                  "address = %s\n"

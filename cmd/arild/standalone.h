@@ -12,7 +12,8 @@
 #define STANDALONE_TENANT     "default"
 #define STANDALONE_HOST       "127.0.0.1"
 #define STANDALONE_PORT       6379u
-#define STANDALONE_PORT_TRIES 20u /* where the port is not given: that many in a row */
+#define STANDALONE_ADMIN      "admin.sock" /* in the folder: figures and the status page */
+#define STANDALONE_PORT_TRIES 20u          /* where the port is not given: that many in a row */
 
 /* All zero but lock_fd, which is -1, is empty. */
 struct standalone {

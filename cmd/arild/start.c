@@ -90,6 +90,15 @@ static aril_status open_listeners(struct daemon *d, aril_error *error)
 
 /* --- the parts ------------------------------------------------------------------------------- */
 
+/* As the user that serves, who has to open it again. */
+static aril_status open_audit(struct daemon *d, aril_error *error)
+{
+    int fd = -1;
+    ARILI_TRY(audit_open(d->config->audit_log, &fd, error));
+    audit_use(&d->audit, fd);
+    return ARIL_OK;
+}
+
 static aril_status open_keyring(struct daemon *d, aril_error *error)
 {
     if (!d->options->standalone) {
@@ -114,7 +123,11 @@ static aril_status start_proxy(struct daemon *d, aril_error *error)
     const uint32_t threads = thread_count(config);
     const uint32_t clients_max = config->clients_max;
     const struct arili_proxy_setup setup = {
-        .rt = d->keys.rt, .keyring = d->keys.keyring, .config = config, .log = log_proxy
+        .rt = d->keys.rt,
+        .keyring = d->keys.keyring,
+        .config = config,
+        .log = log_proxy,
+        .audit_lost = &d->audit.lost,
     };
     ARILI_TRY(arili_proxy_new(&setup, &d->proxy, error));
     arili_proxy_refresh(d->proxy);            /* the first clients find their keys */
@@ -146,12 +159,15 @@ aril_status daemon_start(struct daemon *d, aril_error *error)
     reckon_files(d);
     ARILI_TRY(process_raise_files(daemon_files(d, d->config->clients_max), error));
     ARILI_TRY(process_find_user(d->config->user, d->config->group, &d->user, error));
+    audit_init(&d->audit);
+    d->keys.audit = &d->audit.sink;
     ARILI_TRY(keys_start(&d->keys, error));
     ARILI_TRY(wiring_new(d->keys.rt, d->config, &d->wiring, error));
     ARILI_TRY(open_listeners(d, error));
     /* Before the keyring: its file, its key and what a writer leaves beside it belong to the user
      * that serves, or a later look at it would be refused. */
     ARILI_TRY(process_become(&d->user, error));
+    ARILI_TRY(open_audit(d, error));
     if (d->options->standalone) {
         ARILI_TRY(
             redis_start(d->standalone.folder, d->standalone.lock_fd, &d->standalone.redis, error));
@@ -203,6 +219,9 @@ void daemon_stop(struct daemon *d)
     }
     wiring_drop(d->wiring);
     keys_close(&d->keys);
+    if (d->audit.sink.event != NULL) {
+        audit_done(&d->audit);
+    }
 }
 
 /* --- telling --------------------------------------------------------------------------------- */
@@ -233,6 +252,9 @@ void daemon_announce(const struct daemon *d)
         printf("arild %s serves %s; data and keys are in %s\n"
                "connect with: redis-cli -h %s -p %u\n",
                aril_version(), address, d->standalone.folder, a->host, (unsigned)a->port);
+    }
+    if (!d->options->json) {
+        printf("look at it with: aril proxy top %s/" STANDALONE_ADMIN "\n", d->standalone.folder);
     }
     if (!d->options->json && d->made_keyring) {
         printf("a keyring without recovery was made: who loses %s/keyring.key loses the data\n",

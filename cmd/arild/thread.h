@@ -2,6 +2,7 @@
 #ifndef ARILD_THREAD_H
 #define ARILD_THREAD_H
 #include "driver.h"
+#include "log.h"
 #include "proxy/loop.h"
 #include "transport.h"
 #include "workers.h"
@@ -82,7 +83,8 @@ struct driver {
     _Atomic uint32_t running;
     pthread_mutex_t wiring_lock;
     struct wiring *wiring;
-    uint32_t next; /* thread that gets the next client */
+    struct log_quota tls_clients, tls_servers; /* of lines about them that failed */
+    uint32_t next;                             /* thread that gets the next client */
     uint32_t count;
     struct thread **threads;
 };

@@ -80,6 +80,11 @@ aril_status transport_try_write(struct transport *t, const struct iovec *pieces,
     return ARIL_OK;
 }
 
+const char *transport_why(const struct transport *t)
+{
+    return t->tls != NULL ? arili_tls_why(t->tls) : "no TLS";
+}
+
 bool transport_has_pending(const struct transport *t)
 {
     return t->tls != NULL && arili_tls_has_pending(t->tls);

@@ -28,6 +28,8 @@ ARIL_MUST_USE aril_status transport_try_read(struct transport *t, aril_span room
 ARIL_MUST_USE aril_status transport_try_write(struct transport *t, const struct iovec *pieces,
                                               size_t count, uint8_t *gather, size_t *ret_len,
                                               int *ret_wants);
+/* Words for what failed, for the log; never NULL. */
+const char *transport_why(const struct transport *t);
 /* Bytes that the socket will not announce, since they were read from it already. */
 bool transport_has_pending(const struct transport *t);
 void transport_close(struct transport *t);

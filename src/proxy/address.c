@@ -125,3 +125,16 @@ bool arili_address_is_local(const struct arili_address *a)
     }
     return inet_pton(AF_INET6, a->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
+
+bool arili_address_is_any(const struct arili_address *a)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (a->is_unix || strcmp(a->host, "*") == 0) {
+        return !a->is_unix;
+    }
+    if (inet_pton(AF_INET, a->host, &v4) == 1) {
+        return v4.s_addr == htonl(INADDR_ANY);
+    }
+    return inet_pton(AF_INET6, a->host, &v6) == 1 && IN6_IS_ADDR_UNSPECIFIED(&v6);
+}

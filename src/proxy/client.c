@@ -9,14 +9,16 @@
 /*
  * One connection of a client: its commands are read here, run in run.c, and answered in order.
  */
-#define NS_PER_MS  UINT64_C(1000000)
-#define NS_PER_S   UINT64_C(1000000000)
-#define NS_PER_US  UINT64_C(1000)
-#define ARGS_MIN   8u
-#define SPILL_MIN  512u
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S  UINT64_C(1000000000)
+#define NS_PER_US UINT64_C(1000)
+#define ARGS_MIN  8u
+#define SPILL_MIN 512u
 /* Before a client said who it is, a command is this short. */
 #define STRANGER_BYTES_MAX 65536u
 #define STRANGER_ARGS_MAX  16u
+/* What a command may have although memory is short. */
+#define INPUT_FREE 65536u
 /* What a server was not sent yet, of a value that is streamed: more, and the client waits. */
 #define STREAM_HIGH ((uint64_t)1 << 20)
 
@@ -26,30 +28,84 @@ static struct arili_resp_limits limits_of(const struct arili_client *c)
 {
     const struct arili_proxy_config *config = c->settings->config;
     const bool stranger = c->tenant == NULL;
-    return (struct arili_resp_limits){
-        .bulk_max = stranger ? STRANGER_BYTES_MAX : config->arg_bytes_max,
-        .count_max = stranger ? STRANGER_ARGS_MAX : config->args_max,
-        .commands = true
-    };
+    return (struct arili_resp_limits){ .bulk_max =
+                                           stranger ? STRANGER_BYTES_MAX : config->arg_bytes_max,
+                                       .count_max = stranger ? STRANGER_ARGS_MAX : config->args_max,
+                                       .commands = true };
 }
 
-void arili_client_login(struct arili_client *c, struct arili_tenant *tenant)
+aril_bytes arili_client_from(const struct arili_client *c)
 {
-    if (c->tenant != NULL) {
+    return (aril_bytes){ (const uint8_t *)c->address, strnlen(c->address, sizeof c->address) };
+}
+
+void arili_client_refused(struct arili_client *c, aril_status st, const char *why)
+{
+    struct arili_proxy *proxy = c->peer.loop->proxy;
+    struct arili_telling t = { .kind = ARILI_TELL_REFUSED,
+                               .status = st,
+                               .subject = arili_client_from(c) };
+    arili_figure_add(&proxy->figures.login_failures, 1);
+    if (arili_proxy_may_tell(proxy, NULL, &t)) {
+        arili_proxy_tell(proxy, &t);
+        arili_proxy_say(proxy, 2, "client %s: %s", c->address, why);
+    }
+}
+
+/* Its section; NULL: it has none, or none any more. */
+static const struct arili_tenant_config *section_of(const struct arili_client *c,
+                                                    const struct arili_tenant *tenant)
+{
+    const aril_bytes id = { (const uint8_t *)tenant->id, tenant->id_len };
+    return arili_config_tenant(c->settings->config, id);
+}
+
+/* What follows from the configuration, and from who it is. */
+static void take_limits(struct arili_client *c)
+{
+    const struct arili_tenant_config *section = c->tenant != NULL ? section_of(c, c->tenant) : NULL;
+    c->decoder.limits = limits_of(c);
+    c->name_max = section != NULL ? section->name_bytes_max : ARILI_CACHE_LISTED_KEY_MAX;
+}
+
+/* One more client of a tenant. */
+static bool has_room(const struct arili_client *c, struct arili_tenant *tenant)
+{
+    const struct arili_tenant_config *section = section_of(c, tenant);
+    const uint32_t max = section != NULL ? section->clients_max : 0;
+    if (atomic_fetch_add(&tenant->clients, 1) < max || max == 0) {
+        return true;
+    }
+    atomic_fetch_sub(&tenant->clients, 1);
+    arili_figure_add(&c->peer.loop->proxy->figures.rejected, 1);
+    return false;
+}
+
+bool arili_client_login(struct arili_client *c, struct arili_tenant *tenant)
+{
+    if (tenant != NULL && tenant != c->tenant && !has_room(c, tenant)) {
+        return false;
+    }
+    if (c->tenant != NULL && tenant != c->tenant) {
         atomic_fetch_sub(&c->tenant->clients, 1);
     }
     c->tenant = tenant;
     c->local.tenant = tenant != NULL ? tenant->id : NULL;
-    c->decoder.limits = limits_of(c);
+    take_limits(c);
+    c->stranger_ns = c->peer.loop->now_ns;
     if (tenant != NULL) {
-        atomic_fetch_add(&tenant->clients, 1);
-        arili_figure_add(&c->peer.loop->proxy->figures.logins, 1);
+        struct arili_proxy *proxy = c->peer.loop->proxy;
+        struct arili_telling t = { .kind = ARILI_TELL_LOGIN, .subject = arili_client_from(c) };
+        arili_figure_add(&proxy->figures.logins, 1);
+        if (arili_proxy_may_tell(proxy, tenant, &t)) {
+            arili_proxy_tell(proxy, &t);
+        }
     }
+    return true;
 }
 
 /* Who it is by where it comes from; NULL: it has to say. */
-static const char *known_tenant(const struct arili_client *c,
-                                const struct arili_identity *identity)
+static const char *known_tenant(const struct arili_client *c, const struct arili_identity *identity)
 {
     const struct arili_proxy_config *config = c->settings->config;
     const struct arili_listen_config *l = &config->listeners[c->listener];
@@ -62,8 +118,8 @@ static const char *known_tenant(const struct arili_client *c,
     }
     for (size_t t = 0; t < config->tenant_count; t++) {
         const struct arili_tenant_config *tenant = &config->tenants[t];
-        for (size_t i = 0; (l->auth & ARILI_AUTH_PEER) != 0 && identity->has_peer_cred &&
-                           i < tenant->uid_count;
+        for (size_t i = 0;
+             (l->auth & ARILI_AUTH_PEER) != 0 && identity->has_peer_cred && i < tenant->uid_count;
              i++) {
             if (tenant->uids[i] == identity->uid) {
                 return tenant->id;
@@ -80,7 +136,32 @@ static const char *known_tenant(const struct arili_client *c,
     return NULL;
 }
 
-static void introduce(struct arili_client *c, const struct arili_identity *identity)
+bool arili_client_may_say(const struct arili_client *c)
+{
+    return (c->settings->config->listeners[c->listener].auth & ARILI_AUTH_PASSWORD) != 0;
+}
+
+/* It cannot become anybody here. What an operator needs to make it somebody is in the log. */
+static void tell_nobody(struct arili_client *c, const struct arili_identity *identity)
+{
+    char why[160];
+    if (identity->certificate.len == 32) {
+        char hex[65];
+        for (size_t i = 0; i < 32; i++) {
+            (void)snprintf(hex + 2 * i, 3, "%02x", identity->certificate.data[i]);
+        }
+        (void)snprintf(why, sizeof why, "its certificate, %s, is that of no tenant", hex);
+    } else if (identity->has_peer_cred) {
+        (void)snprintf(why, sizeof why, "its user id, %u, is that of no tenant",
+                       (unsigned)identity->uid);
+    } else {
+        (void)snprintf(why, sizeof why, "it has no certificate");
+    }
+    arili_client_refused(c, ARIL_E_NOT_FOUND, why);
+}
+
+/* False: its tenant has enough clients. */
+static bool introduce(struct arili_client *c, const struct arili_identity *identity)
 {
     struct arili_proxy *proxy = c->peer.loop->proxy;
     const char *id = known_tenant(c, identity);
@@ -89,8 +170,26 @@ static void introduce(struct arili_client *c, const struct arili_identity *ident
         arili_proxy_tenant(proxy, c->settings, (aril_bytes){ (const uint8_t *)id, strlen(id) },
                            &tenant) == ARIL_OK) {
         c->introduced = tenant;
-        arili_client_login(c, tenant);
+        return arili_client_login(c, tenant);
     }
+    if (!arili_client_may_say(c)) {
+        tell_nobody(c, identity);
+    }
+    return true;
+}
+
+/* A listener at all addresses was reached at one of them, and one whose port the system chose at
+ * that port. */
+static void set_reached(struct arili_client *c, const struct arili_identity *identity)
+{
+    c->reached = c->settings->config->listeners[c->listener].address;
+    if (!c->reached.is_unix && identity->local.host[0] != '\0') {
+        c->reached.port = identity->local.port;
+        if (arili_address_is_any(&c->reached)) {
+            c->reached = identity->local;
+        }
+    }
+    arili_address_text(&c->reached, c->reached_text);
 }
 
 aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
@@ -108,22 +207,30 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
         atomic_fetch_sub(&proxy->clients, 1);
         return ARIL_E_NOMEM;
     }
+    c->peer.loop = loop;
+    c->listener = listener;
+    c->settings = arili_settings_hold(proxy);
+    memcpy(c->address, identity->address, sizeof c->address);
+    c->address[sizeof c->address - 1] = '\0';
+    if (!introduce(c, identity)) { /* before anything knows of it */
+        arili_settings_drop(proxy, c->settings);
+        arili_free(c, sizeof *c);
+        atomic_fetch_sub(&proxy->clients, 1);
+        return ARIL_E_LIMIT;
+    }
     arili_figure_add(&proxy->figures.connections, 1);
     arili_peer_init(&c->peer, loop, ARILI_PEER_CLIENT);
     arili_flow_init(&c->value, &loop->blocks);
+    arili_flow_init(&c->tail, &loop->blocks);
     c->id = atomic_fetch_add(&proxy->next_client, 1) + 1;
-    c->listener = listener;
-    c->settings = arili_settings_hold(proxy);
     c->end = &c->first;
     c->queued_end = &c->queued;
     c->value_arg = UINT32_MAX;
     c->connected_ms = loop->now_ms;
-    c->said_ns = c->read_ns = loop->now_ns;
-    memcpy(c->address, identity->address, sizeof c->address);
-    c->address[sizeof c->address - 1] = '\0';
+    c->said_ns = c->read_ns = c->stranger_ns = loop->now_ns;
+    set_reached(c, identity);
     const struct arili_resp_limits limits = limits_of(c);
     arili_resp_decoder_init(&c->decoder, &limits);
-    introduce(c, identity);
     *ret = c;
     return ARIL_OK;
 }
@@ -132,15 +239,15 @@ void arili_client_describe(struct arili_client *c)
 {
     struct arili_proxy *proxy = c->peer.loop->proxy;
     const struct arili_proxy_config *config = c->settings->config;
+    const struct arili_listen_config *listener = &config->listeners[c->listener];
     struct arili_local *l = &c->local;
     l->resp3 = c->resp3;
     l->client_id = c->id;
     l->database = c->database;
     l->address = c->address;
     l->cluster = c->peer.loop->slots != NULL;
-    l->self = config->listeners[c->listener].address;
-    arili_address_text(&l->self, c->self_text);
-    l->local_address = c->self_text;
+    l->self = listener->announce.host[0] != '\0' ? listener->announce : c->reached;
+    l->local_address = c->reached_text;
     memcpy(l->node_id, proxy->run_id, sizeof l->node_id);
     memcpy(l->run_id, proxy->run_id, sizeof l->run_id);
     l->now_ms = c->peer.loop->now_ms;
@@ -217,15 +324,43 @@ void arili_client_lost(struct arili_client *c)
     c->count = 0;
     free_requests(loop, first);
     arili_client_forget_transaction(c);
-    arili_client_login(c, NULL);
+    (void)arili_client_login(c, NULL); /* nobody may always be */
     atomic_fetch_sub(&loop->proxy->clients, 1);
+}
+
+/* What a client sends is kept in memory of its own, which counts with the rest. */
+static void take_memory(const struct arili_client *c, size_t bytes)
+{
+    atomic_fetch_add_explicit(&c->peer.loop->proxy->budget.used, bytes, memory_order_relaxed);
+}
+
+static void give_memory(const struct arili_client *c, size_t bytes)
+{
+    atomic_fetch_sub_explicit(&c->peer.loop->proxy->budget.used, bytes, memory_order_relaxed);
+}
+
+static void drop_spill(struct arili_client *c)
+{
+    give_memory(c, c->spill_cap);
+    arili_free(c->spill, c->spill_cap);
+    c->spill = NULL;
+    c->spill_cap = c->spill_len = 0;
+}
+
+static void drop_args(struct arili_client *c)
+{
+    give_memory(c, c->arg_cap * sizeof *c->args);
+    arili_free(c->args, c->arg_cap * sizeof *c->args);
+    c->args = NULL;
+    c->arg_cap = 0;
 }
 
 void arili_client_free(struct arili_client *c)
 {
     arili_flow_done(&c->value);
-    arili_free(c->args, c->arg_cap * sizeof *c->args);
-    arili_free(c->spill, c->spill_cap);
+    arili_flow_done(&c->tail);
+    drop_args(c);
+    drop_spill(c);
     arili_free(c->links, c->link_cap * sizeof(struct arili_link *));
     arili_settings_drop(c->peer.loop->proxy, c->settings);
     arili_free(c, sizeof *c);
@@ -317,12 +452,11 @@ static void pop(struct arili_client *c)
 
 static void answer(struct arili_client *c)
 {
-    while (c->first != NULL && c->first->answered && !c->first->frozen && !c->peer.ended) {
+    while (c->first != NULL && c->first->answered && c->first->link == NULL && !c->first->frozen &&
+           !c->peer.ended) {
         if (c->first->bad != NULL) {
-            arili_job_remove(c->first);
-            if (c->first->frozen) {
-                return;
-            }
+            arili_job_remove(c->first); /* which may have ended already, and popped it */
+            continue;
         }
         pop(c);
     }
@@ -341,16 +475,30 @@ static void give_links(struct arili_client *c)
     }
 }
 
-static bool stream_is_full(const struct arili_client *c)
+/* A server does not take what it was sent. */
+static bool servers_are_full(const struct arili_client *c)
 {
-    return c->stream_link != NULL && c->stream_link->peer.out.bytes > STREAM_HIGH;
+    for (uint32_t i = 0; i < c->link_count; i++) {
+        if (c->links[i]->peer.out.bytes > STREAM_HIGH) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* With more under way than memory has room for, a client has one command at a time. */
+static bool too_many(const struct arili_client *c)
+{
+    return c->count > 0 && c->stream == NULL &&
+           (c->count >= c->settings->config->pipeline_max ||
+            !arili_budget_has(&c->peer.loop->proxy->budget, 0));
 }
 
 bool arili_client_is_held(const struct arili_client *c)
 {
-    return c->job != NULL || c->login != NULL || c->waits_for_link || stream_is_full(c) ||
-           (c->count >= c->settings->config->pipeline_max && c->stream == NULL) ||
-           c->peer.out.bytes > c->settings->config->client_out_max || c->peer.closing;
+    return c->job != NULL || c->login != NULL || c->waits_for_link || servers_are_full(c) ||
+           too_many(c) || c->peer.out.bytes > c->settings->config->client_out_max ||
+           c->peer.closing;
 }
 
 void arili_client_advance(struct arili_client *c)
@@ -361,8 +509,7 @@ void arili_client_advance(struct arili_client *c)
     answer(c);
     if (c->count == 0 && c->stream == NULL) {
         give_links(c);
-        if (c->refused_input ||
-            (c->peer.loop->draining && !c->in_command && c->job == NULL)) {
+        if (c->refused_input || (c->peer.loop->draining && !c->in_command && c->job == NULL)) {
             c->peer.closing = true;
         }
     }
@@ -372,10 +519,9 @@ void arili_client_advance(struct arili_client *c)
     arili_peer_touch(&c->peer);
 }
 
-void arili_client_wrote(struct arili_client *c)
+void arili_client_flow(struct arili_client *c)
 {
     const uint64_t high = c->settings->config->client_out_max;
-    c->read_ns = c->peer.loop->now_ns;
     if (c->peer.out.bytes > high / 2) {
         return;
     }
@@ -388,27 +534,6 @@ void arili_client_wrote(struct arili_client *c)
     if (c->peer.paused && !arili_client_is_held(c)) {
         arili_peer_resume(&c->peer);
     }
-}
-
-bool arili_client_in_time(struct arili_client *c, uint64_t now_ns)
-{
-    const struct arili_proxy_config *config = c->settings->config;
-    const uint64_t quiet = now_ns > c->said_ns ? now_ns - c->said_ns : 0;
-    if (c->peer.out.bytes > 0) {
-        return now_ns < c->read_ns || now_ns - c->read_ns < config->write_ms * NS_PER_MS;
-    }
-    c->read_ns = now_ns;
-    if (c->tenant == NULL && c->login == NULL) {
-        return quiet < config->login_ms * NS_PER_MS;
-    }
-    if ((c->in_command || c->peer.held_len > 0) && !c->peer.paused) {
-        return quiet < config->command_ms * NS_PER_MS;
-    }
-    if (c->count > 0 || c->job != NULL || c->login != NULL) {
-        c->said_ns = now_ns;
-        return true;
-    }
-    return config->idle_s == 0 || quiet < config->idle_s * NS_PER_S;
 }
 
 /* --- Commands in ---------------------------------------------------------------------------- */
@@ -434,6 +559,12 @@ static void say_protocol_error(struct arili_client *c, const char *text)
     c->peer.paused = true;
 }
 
+/* Little is always there, so that a client can hear why it has no more. */
+static bool may_grow(const struct arili_client *c, size_t bytes)
+{
+    return bytes <= INPUT_FREE || arili_budget_has(&c->peer.loop->proxy->budget, bytes);
+}
+
 static bool spill_room(struct arili_client *c, size_t n)
 {
     if (c->spill_cap - c->spill_len >= n) {
@@ -443,16 +574,19 @@ static bool spill_room(struct arili_client *c, size_t n)
     while (cap - c->spill_len < n) {
         cap *= 2;
     }
-    uint8_t *more = arili_alloc(cap);
+    uint8_t *more = may_grow(c, cap) ? arili_alloc(cap) : NULL;
     if (more == NULL) {
         return false;
     }
-    if (c->spill_len > 0) {
-        memcpy(more, c->spill, c->spill_len);
+    const size_t len = c->spill_len;
+    if (len > 0) {
+        memcpy(more, c->spill, len);
     }
-    arili_free(c->spill, c->spill_cap);
+    drop_spill(c);
+    take_memory(c, cap);
     c->spill = more;
     c->spill_cap = cap;
+    c->spill_len = len;
     return true;
 }
 
@@ -501,7 +635,7 @@ static bool args_room(struct arili_client *c)
         return true;
     }
     const uint32_t cap = c->arg_cap < ARGS_MIN ? ARGS_MIN : 2 * c->arg_cap;
-    aril_bytes *more = arili_alloc(cap * sizeof *more);
+    aril_bytes *more = may_grow(c, cap * sizeof *more) ? arili_alloc(cap * sizeof *more) : NULL;
     if (more == NULL) {
         arili_peer_end(&c->peer);
         return false;
@@ -509,7 +643,8 @@ static bool args_room(struct arili_client *c)
     if (c->arg_count > 0) {
         memcpy(more, c->args, c->arg_count * sizeof *more);
     }
-    arili_free(c->args, c->arg_cap * sizeof *more);
+    drop_args(c);
+    take_memory(c, cap * sizeof *more);
     c->args = more;
     c->arg_cap = cap;
     return true;
@@ -518,6 +653,9 @@ static bool args_room(struct arili_client *c)
 static void begin_command(struct arili_client *c, uint64_t count)
 {
     c->in_command = true;
+    c->begun_ns = c->peer.loop->now_ns;
+    c->got_bytes = 0;
+    c->no_room = false;
     c->arg_want = count;
     c->arg_count = 0;
     c->command_bytes = 0;
@@ -529,26 +667,23 @@ static void begin_command(struct arili_client *c, uint64_t count)
         arili_settings_drop(c->peer.loop->proxy, c->settings);
         c->settings = now;
         atomic_fetch_add(&now->refs, 1);
-        c->decoder.limits = limits_of(c);
+        take_limits(c);
     }
 }
 
 static void end_command(struct arili_client *c)
 {
     c->in_command = c->ready = c->spilled = false;
+    c->begun_ns = 0;
     arili_flow_done(&c->value);
     c->value_arg = UINT32_MAX;
     c->arg_count = 0;
     if (c->spill_cap > ARILI_BLOCK_BYTES) {
-        arili_free(c->spill, c->spill_cap);
-        c->spill = NULL;
-        c->spill_cap = 0;
+        drop_spill(c);
     }
     c->spill_len = 0;
     if (c->arg_cap > 1024) {
-        arili_free(c->args, c->arg_cap * sizeof *c->args);
-        c->args = NULL;
-        c->arg_cap = 0;
+        drop_args(c);
     }
 }
 
@@ -579,8 +714,9 @@ static bool begin_argument(struct arili_client *c, uint64_t len)
         c->value_arg = at;
         c->value_bytes = len;
         c->stream_asked = at + 1 == c->arg_want;
-        c->value_too_long = len > config->max_verified_value && !arili_run_may_stream(c);
-        c->value_held = !c->stream_asked && !c->value_too_long;
+        c->no_room = !c->stream_asked && !may_grow(c, len);
+        c->value_too_long = len > arili_run_value_max(c);
+        c->value_held = !c->stream_asked && !c->value_too_long && !c->no_room;
         c->stream_asked = c->stream_asked && !c->value_too_long;
         return true;
     }
@@ -643,7 +779,8 @@ static bool try_stream(struct arili_client *c)
         return false;
     }
     c->stream_asked = false;
-    c->value_held = !streams;
+    c->no_room = !streams && !may_grow(c, c->value_bytes);
+    c->value_held = !streams && !c->no_room;
     return true;
 }
 
@@ -679,8 +816,7 @@ static bool go_on(struct arili_client *c)
     return !c->stream_asked || try_stream(c);
 }
 
-size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint8_t *data,
-                         size_t n)
+size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint8_t *data, size_t n)
 {
     struct arili_resp_event e;
     aril_bytes in = { data, n };
@@ -703,6 +839,7 @@ size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint
     if (c->refused_input) {
         return n;
     }
+    arili_client_got(c, n - in.len);
     if (c->in_command && !c->peer.ended) {
         spill(c);
     }

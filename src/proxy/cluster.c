@@ -152,18 +152,6 @@ void arili_cluster_event(struct arili_request *r, const struct arili_resp_event 
     }
 }
 
-static void wake_all(struct arili_loop *loop)
-{
-    while (loop->waiting != NULL) {
-        struct arili_client *c = loop->waiting;
-        loop->waiting = c->next_waiting;
-        c->next_waiting = NULL;
-        c->waits_for_link = false;
-        arili_peer_resume(&c->peer);
-    }
-    loop->waiting_end = &loop->waiting;
-}
-
 static void take_map(struct mapping *m)
 {
     struct arili_loop *loop = m->job.loop;
@@ -192,11 +180,10 @@ static void step(struct arili_job *job, struct arili_request *answer)
         m->asked = somebody(loop);
         if (m->asked == NULL || job->tries++ > NODES_MAX) {
             arili_job_end(job);
-            wake_all(loop); /* they hear that nobody can be reached */
+            arili_links_wake(loop, UINT32_MAX); /* they hear that nobody can be reached */
             return;
         }
         if (arili_job_link(job, m->asked)) {
-            answer = NULL;
             struct arili_request *r = arili_job_ask(job, ARILI_SHAPE_SLOTS, args, 2);
             if (r != NULL) {
                 r->got.kind = ARILI_RESP_ARRAY;
@@ -210,7 +197,7 @@ static void step(struct arili_job *job, struct arili_request *answer)
         arili_proxy_say(loop->proxy, 1, "the server's CLUSTER SLOTS is no map of a Cluster");
     }
     arili_job_end(job);
-    wake_all(loop);
+    arili_links_wake(loop, UINT32_MAX);
 }
 
 void arili_cluster_refresh(struct arili_loop *loop)
@@ -283,12 +270,13 @@ bool arili_cluster_redirect(struct arili_request *r)
         loop->map_at_ns = 0;
         arili_cluster_refresh(loop);
     }
-    if (node == NULL || r->client == NULL || r->sent == NULL || r->redirects++ >= REDIRECTS_MAX) {
+    if (node == NULL || r->client == NULL || r->sent == NULL || r->redirects++ >= REDIRECTS_MAX ||
+        r->command->verb == ARILI_VERB_WATCH) { /* what is watched would be with another link */
         return false;
     }
     struct arili_link *link = arili_client_link(r->client, node);
-    if (link == NULL) {
-        return false;
+    if (link == NULL || link->half_sent || (link->sticky && r->client->in_multi)) {
+        return false; /* it would be taken for a part of a value, or of a transaction */
     }
     if (ask) {
         const aril_bytes asking = ARILI_LITERAL("ASKING");

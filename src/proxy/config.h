@@ -37,6 +37,8 @@ ARIL_MUST_USE aril_status arili_address_parse(aril_bytes text, uint16_t default_
 bool arili_address_equal(const struct arili_address *a, const struct arili_address *b);
 /* Only this machine gets there: a UNIX socket, 127.0.0.0/8, ::1, localhost. */
 bool arili_address_is_local(const struct arili_address *a);
+/* To listen at, not to connect to: 0.0.0.0, ::, *. */
+bool arili_address_is_any(const struct arili_address *a);
 
 enum { /* how clients of a listener say who they are; several may be allowed */
        ARILI_AUTH_PASSWORD = 1u << 0,    /* AUTH or HELLO AUTH: token or passphrase */
@@ -46,7 +48,9 @@ enum { /* how clients of a listener say who they are; several may be allowed */
 /* [listen] */
 struct arili_listen_config {
     struct arili_address address;
-    uint32_t mode; /* of a UNIX socket, 0600 */
+    struct arili_address announce; /* where clients reach it, for a Cluster's clients; host empty:
+                                      where they came in */
+    uint32_t mode;                 /* of a UNIX socket, 0600 */
     bool tls;
     char *tls_cert, *tls_key; /* PEM files */
     char *tls_client_ca;      /* NULL: certificates are not asked for */
@@ -97,6 +101,7 @@ struct arili_proxy_config {
     char *space;           /* namespace of the values, "redis" */
     char *user, *group;    /* to become after the start; NULL: stay */
     char *quarantine;      /* prefix of names that are moved aside, "aq1:" */
+    char *audit_log;       /* file of the audit events; NULL: they go to the log */
     uint32_t threads;      /* loops; 0: one for each processor, at most 8 */
     uint32_t workers;      /* threads for what may block, 2 */
     uint32_t databases;    /* 16 */

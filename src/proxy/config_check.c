@@ -154,6 +154,17 @@ static aril_status check_listen(const struct arili_config_parser *p)
         return arili_config_fail(p, mode_line,
                                  "[listen] socket_mode: the address is no UNIX socket");
     }
+    if (l->announce.is_unix || (l->announce.host[0] != '\0' && l->address.is_unix)) {
+        return arili_config_fail(p, line_of(p, "announce"),
+                                 "[listen] announce: clients of a Cluster come by HOST:PORT alone; "
+                                 "leave it out");
+    }
+    if (arili_address_is_any(&l->announce)) {
+        return arili_config_fail(p, line_of(p, "announce"),
+                                 "[listen] announce: nobody can connect to %s; write an address or "
+                                 "a name that clients can reach",
+                                 l->announce.host);
+    }
     ARILI_TRY(check_listen_auth(p, l));
     return check_listen_tls(p, l);
 }

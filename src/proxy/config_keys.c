@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/units.h"
+#include "format/cachevalue.h"
 #include "proxy/config_internal.h"
 #include <assert.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@
 #define MIN(n)  ((uint64_t)(n)*60000)
 #define HOUR(n) ((uint64_t)(n)*3600000)
 #define DAYS(n) ((uint64_t)(n)*86400) /* in seconds */
+
+#define VALUE_MAX ARILI_VALUE_BODY_MAX /* docs/CACHE-FORMAT.md: no sealed value has more */
 
 #define FIXED    ARILI_KEY_FIXED
 #define REQUIRED ARILI_KEY_REQUIRED
@@ -60,6 +63,8 @@ const struct arili_config_key arili_config_keys[] = {
     TOP(group, "group", NAME, FIXED, 1, 31, NULL, NULL, "group to become; unset: that of the user"),
     TOP(quarantine, "quarantine_prefix", TEXT, 0, 1, 64, "aq1:", NULL,
         "before the names of values that were moved aside"),
+    TOP(audit_log, "audit_log", PATH, 0, 1, 4095, NULL, NULL,
+        "file that gets a line of JSON for each audit event; unset: they go to the log"),
     TOP(threads, "threads", COUNT, FIXED, 1, 64, "auto", "auto",
         "event loops; auto: one for each processor, 8 at most"),
     TOP(workers, "workers", COUNT, FIXED, 1, 64, "2", NULL,
@@ -78,7 +83,7 @@ const struct arili_config_key arili_config_keys[] = {
            "one argument"),
     LIMITS(command_bytes_max, "command_bytes_max", SIZE, 0, KIB(64), GIB(1), "64 MiB", NULL,
            "all arguments of one command that is not streamed"),
-    LIMITS(max_verified_value, "max_verified_value", SIZE, 0, KIB(64), MIB(512), "128 MiB", NULL,
+    LIMITS(max_verified_value, "max_verified_value", SIZE, 0, KIB(64), VALUE_MAX, "128 MiB", NULL,
            "values up to this size are verified as a whole before their first byte leaves"),
     LIMITS(memory_max, "memory_max", SIZE, FIXED, MIB(16), TIB(1), "1 GiB", NULL,
            "all buffers together"),
@@ -116,6 +121,8 @@ const struct arili_config_key arili_config_keys[] = {
              "without a byte while an answer is due"),
 
     LISTEN(address, "address", LISTEN, REQUIRED | FIXED, 0, 0, NULL, NULL, "where clients come in"),
+    LISTEN(announce, "announce", ADDRESS, 0, 0, 0, NULL, NULL,
+           "where clients reach it, for those of a Cluster; unset: where they came in"),
     LISTEN(mode, "socket_mode", MODE, FIXED, 0, 0777, "0600", NULL, "of a UNIX socket"),
     LISTEN(tls_cert, "tls_cert", PATH, FIXED, 1, 4095, NULL, NULL,
            "PEM file of the certificate and those that lead to its root"),

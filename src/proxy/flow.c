@@ -28,8 +28,8 @@ static size_t map_bytes(size_t cap)
 /* Mapped, not allocated: a page of its own can be left out of core files. */
 static struct arili_block *block_new(size_t cap)
 {
-    void *at = mmap(NULL, map_bytes(cap), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                    0);
+    void *at =
+        mmap(NULL, map_bytes(cap), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED) {
         return NULL;
     }

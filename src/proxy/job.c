@@ -18,6 +18,7 @@ struct arili_job *arili_job_new(struct arili_loop *loop, size_t bytes, struct ar
     job->bytes = bytes;
     job->loop = loop;
     job->client = c;
+    job->tenant = c != NULL ? c->tenant : NULL;
     job->request = r;
     job->step = step;
     job->resp3 = c != NULL && c->resp3;
@@ -28,7 +29,7 @@ struct arili_job *arili_job_new(struct arili_loop *loop, size_t bytes, struct ar
         job->next->at = &job->next;
     }
     loop->jobs = job;
-    if (c != NULL) {
+    if (c != NULL && c->job == NULL) { /* a removal may begin while another holds it up */
         c->job = job;
     }
     return job;
@@ -127,7 +128,9 @@ bool arili_job_link(struct arili_job *job, struct arili_node *node)
 struct arili_request *arili_job_expect(struct arili_job *job, enum arili_shape shape)
 {
     struct arili_request *r = arili_request_new(job->loop);
-    if (r == NULL) {
+    if (r == NULL || !arili_link_has_room(job->link)) {
+        arili_request_free(job->loop, r);
+        job->link->sticky = true; /* it was asked what nobody expects an answer to: it is closed */
         arili_job_fail(job, "ERR aril: out of memory");
         return NULL;
     }
@@ -136,7 +139,7 @@ struct arili_request *arili_job_expect(struct arili_job *job, enum arili_shape s
     r->resp3 = job->resp3;
     r->database = job->database;
     job->owed++;
-    (void)arili_link_expect(job->link, r, ARILI_SWALLOW_OK); /* else the job hears it is lost */
+    (void)arili_link_expect(job->link, r, ARILI_SWALLOW_OK); /* there is room */
     return r;
 }
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "audit/report.h"
 #include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
@@ -22,39 +21,15 @@ struct removing {
     bool aside;            /* quarantine */
     struct arili_place place;
     uint32_t answers;
+    char to[ARILI_CACHE_NAME_TEXT + 128]; /* where it is moved; empty: it is removed */
 };
 
-/* --- Telling -------------------------------------------------------------------------------- */
-
-void arili_bad_tell(struct arili_request *r, aril_bytes text)
-{
-    const struct arili_proxy *proxy = r->loop->proxy;
-    aril_event event = { .kind = ARIL_EVENT_AUTH_FAILURE,
-                         .status = r->value.status != ARIL_OK ? r->value.status : ARIL_E_AUTH,
-                         .action = r->in_hash ? "proxy field" : "proxy value",
-                         .tenant = { (const uint8_t *)r->tenant->id, r->tenant->id_len } };
-    (void)text; /* a key is the tenant's secret: the log has none */
-    memcpy(event.key_id, r->value.said.key_id, sizeof event.key_id);
-    arili_audit_emit(proxy->rt->audit, &proxy->rt->clock, &event);
-    arili_proxy_say(proxy, 1, "tenant %s: a value failed its check: %s", r->tenant->id,
-                    aril_status_text(event.status));
-}
-
 /* --- Steps ---------------------------------------------------------------------------------- */
-
-static void free_bad(struct arili_bad *bad)
-{
-    arili_free(bad, sizeof *bad + bad->key_len + bad->field_len);
-}
 
 static void removing_done(struct arili_job *job)
 {
     struct removing *m = (struct removing *)job;
-    while (m->bad != NULL) {
-        struct arili_bad *next = m->bad->next;
-        free_bad(m->bad);
-        m->bad = next;
-    }
+    arili_bad_free(m->bad);
     arili_tenant_keys_drop(m->keys);
 }
 
@@ -74,7 +49,8 @@ static void done_with(struct removing *m)
 {
     struct arili_bad *bad = m->bad;
     m->bad = bad->next;
-    free_bad(bad);
+    bad->next = NULL;
+    arili_bad_free(bad);
     m->job.tries = 0;
     if (m->job.link != NULL && m->job.stage == 1) { /* else it still watches, and is closed */
         m->job.link->sticky = false;
@@ -119,22 +95,36 @@ static bool is_it(const struct arili_bad *bad, const struct arili_got *got)
            memcmp(got->text, bad->header, bad->header_len) == 0;
 }
 
+/* Another one each time, here and in the other proxies: RENAME would replace what has the name. 0:
+ * it would be too long. */
+static size_t name_aside(struct removing *m)
+{
+    struct arili_loop *loop = m->job.loop;
+    const uint64_t number = atomic_fetch_add(&loop->proxy->moved, 1);
+    const int n =
+        snprintf(m->to, sizeof m->to, "%s%.*s:%llu-%llu-%.8s", loop->settings->config->quarantine,
+                 (int)m->place.name_len, m->place.name, (unsigned long long)loop->now_ms,
+                 (unsigned long long)number, loop->proxy->run_id);
+    if (n < 0 || (size_t)n >= sizeof m->to) {
+        m->to[0] = '\0';
+        return 0;
+    }
+    return (size_t)n;
+}
+
 static void take_away(struct removing *m)
 {
     struct arili_job *job = &m->job;
     const struct arili_bad *bad = m->bad;
-    char aside[ARILI_CACHE_NAME_TEXT + 64];
-    const int n = snprintf(aside, sizeof aside, "%s%.*s:%llu",
-                           job->loop->settings->config->quarantine, (int)m->place.name_len,
-                           m->place.name, (unsigned long long)job->loop->now_ms);
+    const size_t n = m->aside && !bad->in_hash ? name_aside(m) : 0;
+    const bool moves = n > 0;
     const aril_bytes multi = ARILI_LITERAL("MULTI");
     const aril_bytes exec = ARILI_LITERAL("EXEC");
     const aril_bytes unlink_it[] = { ARILI_LITERAL("UNLINK"), name_of(m) };
     const aril_bytes hdel[] = { ARILI_LITERAL("HDEL"), name_of(m), field_of(bad) };
     const aril_bytes rename_it[] = { ARILI_LITERAL("RENAME"),
                                      name_of(m),
-                                     { (const uint8_t *)aside, (size_t)n } };
-    const bool moves = m->aside && !bad->in_hash && n > 0 && (size_t)n < sizeof aside;
+                                     { (const uint8_t *)m->to, n } };
     job->stage = 1;
     if (arili_job_ask(job, ARILI_SHAPE_COLLECT, &multi, 1) == NULL ||
         arili_job_ask(job, ARILI_SHAPE_COLLECT,
@@ -145,6 +135,22 @@ static void take_away(struct removing *m)
         return;
     }
     (void)arili_job_ask(job, ARILI_SHAPE_COLLECT, &exec, 1);
+}
+
+/* It is not there any more. A field cannot be moved alone. */
+static void tell_done(struct removing *m)
+{
+    const bool moved = m->to[0] != '\0';
+    struct arili_telling t = { .kind = moved ? ARILI_TELL_ASIDE : ARILI_TELL_REMOVED,
+                               .status = ARIL_E_AUTH,
+                               .subject = name_of(m) };
+    if (moved) {
+        t.subject = (aril_bytes){ (const uint8_t *)m->to, strlen(m->to) };
+    }
+    arili_figure_add(moved ? &m->tenant->figures.quarantined : &m->tenant->figures.removed, 1);
+    if (arili_proxy_may_tell(m->job.loop->proxy, m->tenant, &t)) {
+        arili_proxy_tell(m->job.loop->proxy, &t);
+    }
 }
 
 static void step(struct arili_job *job, struct arili_request *answer)
@@ -178,8 +184,7 @@ static void step(struct arili_job *job, struct arili_request *answer)
         return;
     }
     if (got->kind == ARILI_RESP_ARRAY && !got->inner_error) {
-        const bool moved = m->aside && !m->bad->in_hash; /* a field cannot be moved alone */
-        arili_figure_add(moved ? &m->tenant->figures.quarantined : &m->tenant->figures.removed, 1);
+        tell_done(m);
     }
     done_with(m);
 }
@@ -187,8 +192,10 @@ static void step(struct arili_job *job, struct arili_request *answer)
 void arili_job_remove(struct arili_request *r)
 {
     struct removing *m = (struct removing *)arili_job_new(r->loop, sizeof *m, r->client, r, step);
-    if (m == NULL) {
-        return; /* it is found again */
+    if (m == NULL) { /* it is found again */
+        arili_bad_free(r->bad);
+        r->bad = NULL;
+        return;
     }
     m->job.done = removing_done;
     m->job.database = r->database;

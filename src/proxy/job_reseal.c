@@ -2,6 +2,7 @@
 #include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
+#include "proxy/opening.h"
 #include "proxy/run.h"
 #include <stdio.h>
 #include <string.h>
@@ -14,9 +15,9 @@
  *   WATCH name   then   EXPIRE, PERSIST: the value's header     GETEX: the value     KEEPTTL: PTTL
  *   MULTI   [SET name VALUE KEEPTTL]   [EXPIRE name ...]   EXEC        again when EXEC is nil
  */
-#define TRIES_MAX   64u
-#define WORDS_MAX   3u
-#define WORD_BYTES  32u
+#define TRIES_MAX     64u
+#define WORDS_MAX     3u
+#define WORD_BYTES    32u
 #define CLOCK_STEP_MS 1000u
 
 enum what { WHAT_EXPIRE, WHAT_GETEX, WHAT_KEEPTTL };
@@ -60,6 +61,14 @@ static aril_bytes name_of(const struct reseal *s)
 
 /* --- Steps ---------------------------------------------------------------------------------- */
 
+static void ask_value(struct reseal *s, const aril_bytes get[2])
+{
+    struct arili_request *r = arili_job_ask(&s->job, ARILI_SHAPE_PLAIN, get, 2);
+    if (r != NULL) { /* else the job has ended, and s with it */
+        arili_job_opens(r, s->tenant, s->keys, s->place.context);
+    }
+}
+
 static void ask_first(struct reseal *s)
 {
     struct arili_job *job = &s->job;
@@ -77,14 +86,12 @@ static void ask_first(struct reseal *s)
     if (arili_job_ask(job, ARILI_SHAPE_COLLECT, watch, 2) == NULL) {
         return;
     }
-    struct arili_request *r = NULL;
     if (s->what == WHAT_EXPIRE) {
-        r = arili_job_ask(job, ARILI_SHAPE_COLLECT, head, 4);
+        (void)arili_job_ask(job, ARILI_SHAPE_COLLECT, head, 4);
     } else if (s->what == WHAT_KEEPTTL) {
-        r = arili_job_ask(job, ARILI_SHAPE_COLLECT, ttl, 2);
+        (void)arili_job_ask(job, ARILI_SHAPE_COLLECT, ttl, 2);
     } else {
-        r = arili_job_ask(job, ARILI_SHAPE_PLAIN, get, 2);
-        arili_job_opens(r, s->tenant, s->keys, s->place.context);
+        ask_value(s, get);
     }
 }
 
@@ -96,6 +103,11 @@ static void commit(struct reseal *s)
     job->stage = STAGE_COMMIT;
     s->answers = 0;
     s->queue_error = false;
+    if (s->seals && s->keys->seal_status != ARIL_OK) {
+        arili_job_fail(job, "ERR aril: the value would have to be sealed anew, and this tenant's "
+                            "values can be read, not written; rotate its key");
+        return;
+    }
     if (arili_job_ask(job, ARILI_SHAPE_COLLECT, &multi, 1) == NULL) {
         return;
     }
@@ -189,19 +201,49 @@ static void header_came(struct reseal *s, const struct arili_got *got)
     const aril_bytes get[] = { ARILI_LITERAL("GET"), name_of(s) };
     const bool whole = got->kind == ARILI_RESP_BULK && got->len == ARILI_VALUE_HEADER_BYTES;
     s->seals = whole && arili_value_peek(got->text, &h) && h.not_after_ms < s->wanted_ms;
-    if (!s->seals) { /* nothing there, a hash or a set, or long enough: the server's own clock rules */
+    if (!s->seals) { /* nothing there, a hash or a set, or long enough: the server's own clock rules
+                      */
         commit(s);
         return;
     }
     job->stage = STAGE_VALUE;
-    struct arili_request *r = arili_job_ask(job, ARILI_SHAPE_PLAIN, get, 2);
-    arili_job_opens(r, s->tenant, s->keys, s->place.context);
+    ask_value(s, get);
+}
+
+/* What was found is bad: the client hears what GET would say, and it is dealt with as GET does. */
+static bool is_tampered(struct reseal *s, struct arili_request *answer)
+{
+    struct arili_request *r = s->job.request;
+    if (r == NULL || answer->value.ending != ARILI_ENDING_TAMPERED) {
+        return false;
+    }
+    const aril_bytes key = { r->key, r->key_len };
+    r->value.status = answer->value.status;
+    r->value.said = answer->value.said;
+    r->value.header_len = answer->value.header_len;
+    memcpy(r->value.header, answer->value.header, sizeof r->value.header);
+    arili_opening_bad(r, key);
+    arili_bad_tell(r, key);
+    if (r->policy->on_tamper == ARILI_TAMPER_ERROR) {
+        arili_job_fail(&s->job, arili_tampered_text);
+        return true;
+    }
+    if (s->what == WHAT_GETEX) {
+        arili_say_nil(&r->out, r->resp3);
+    } else {
+        arili_say_integer(&r->out, 0); /* there is none */
+    }
+    arili_job_end(&s->job);
+    return true;
 }
 
 static void value_came(struct reseal *s, struct arili_request *answer)
 {
-    const bool hit = answer->got.kind == ARILI_RESP_BULK &&
-                     answer->value.ending == ARILI_ENDING_HIT;
+    if (is_tampered(s, answer)) {
+        return;
+    }
+    const bool hit =
+        answer->got.kind == ARILI_RESP_BULK && answer->value.ending == ARILI_ENDING_HIT;
     s->seals = hit && answer->value.said.not_after_ms < s->wanted_ms;
     if (hit) {
         arili_flow_move(&s->plain, &answer->hold);
@@ -212,8 +254,11 @@ static void value_came(struct reseal *s, struct arili_request *answer)
             fail_with(s, &answer->got);
             return;
         }
-        if (!hit) { /* a miss has no time to live */
-            if (r != NULL) {
+        if (!hit) { /* there is nothing that may live longer */
+            if (r != NULL && answer->got.kind == ARILI_RESP_BULK) {
+                r->value = answer->value; /* which has ended, and holds nothing */
+                arili_reply_value(r, (aril_bytes){ r->key, r->key_len });
+            } else if (r != NULL) {
                 arili_say_nil(&r->out, r->resp3);
             }
             arili_job_end(&s->job);
@@ -293,8 +338,15 @@ static struct reseal *begin(struct arili_running *run, enum what what,
     if (r == NULL) {
         return NULL;
     }
-    struct reseal *s =
-        (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step);
+    r->tenant = c->tenant;
+    r->policy = run->policy;
+    r->database = c->database;
+    if (arili_request_keep_key(r, run->args[1]) != ARIL_OK) {
+        arili_request_free(c->peer.loop, r);
+        (void)arili_refuse(run, "ERR aril: out of memory");
+        return NULL;
+    }
+    struct reseal *s = (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step);
     if (s == NULL) {
         arili_request_free(c->peer.loop, r);
         (void)arili_refuse(run, "ERR aril: out of memory");
@@ -309,6 +361,12 @@ static struct reseal *begin(struct arili_running *run, enum what what,
     s->max_ms = arili_not_after(run, UINT64_MAX);
     arili_flow_init(&s->plain, &c->peer.loop->blocks);
     arili_client_append(c, r);
+    run->r = r;
+    r->database = c->database;
+    if (!arili_run_remember(run, run->args[1], place)) {
+        arili_job_fail(&s->job, "ERR aril: out of memory");
+        return NULL;
+    }
     return s;
 }
 
@@ -316,6 +374,9 @@ static bool keep_word(struct reseal *s, aril_bytes word)
 {
     if (s->word_count >= WORDS_MAX || word.len >= WORD_BYTES) {
         return false;
+    }
+    if (!arili_word_is_option(word)) { /* the server says what it is not */
+        word = ARILI_LITERAL("x");
     }
     memcpy(s->words[s->word_count++], word.data, word.len);
     return true;
@@ -336,6 +397,24 @@ static uint64_t wanted_of(const struct arili_running *run)
     }
     const uint64_t ms = (uint64_t)n * (seconds ? 1000 : 1);
     return absolute ? ms : run->now_ms + ms;
+}
+
+/* Arguments of EXPIRE and its kin, with a time that the policy allows. They lie in the object. */
+struct cut {
+    aril_bytes args[2 + WORDS_MAX];
+    char room[ARILI_TIME_TEXT];
+};
+static void cut_time(struct arili_running *run, struct cut *ret)
+{
+    const char *name = run->command->name;
+    for (size_t i = 0; i < run->count; i++) {
+        ret->args[i] = run->args[i];
+    }
+    if (run->count > 2) { /* else it is PERSIST */
+        ret->args[2] = arili_time_cut(run, name[0] == 'e', strstr(name, "at") != NULL, run->args[2],
+                                      ret->room);
+    }
+    run->args = ret->args;
 }
 
 /* --- In a transaction ----------------------------------------------------------------------- */
@@ -397,9 +476,10 @@ static enum arili_ran in_transaction(struct arili_running *run, const struct ari
     if (known == 0 && look == 0) {
         return look_first(run, place, wanted_ms);
     }
-    return arili_refuse(run, "ERR aril: '%s' would make a sealed value live longer than its seal "
-                             "says, which MULTI cannot do; set the key with its time to live, or "
-                             "do it outside MULTI",
+    return arili_refuse(run,
+                        "ERR aril: '%s' would make a sealed value live longer than its seal "
+                        "says, which MULTI cannot do; set the key with its time to live, or "
+                        "do it outside MULTI",
                         run->command->name);
 }
 
@@ -408,6 +488,7 @@ static enum arili_ran in_transaction(struct arili_running *run, const struct ari
 enum arili_ran arili_run_expire(struct arili_running *run)
 {
     struct arili_place place;
+    struct cut cut;
     enum arili_ran ran = ARILI_RAN;
     const bool persist = run->command->verb == ARILI_VERB_PERSIST;
     if (!arili_run_place(run, run->args[1], &place)) {
@@ -419,6 +500,7 @@ enum arili_ran arili_run_expire(struct arili_running *run)
         return arili_run_keyed(run); /* the server says what is wrong with it, or ends the key */
     }
     wanted = wanted < max ? wanted : max;
+    cut_time(run, &cut);
     if (run->c->in_multi) {
         return in_transaction(run, &place, wanted);
     }
@@ -457,7 +539,7 @@ static enum arili_ran plain_getex(struct arili_running *run, const struct arili_
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
     for (size_t i = 2; i < run->count; i++) {
-        arili_send_arg(run, run->args[i]);
+        arili_send_option(run, run->args[i]);
     }
     return arili_send_end(run, ARILI_SHAPE_VALUE);
 }
@@ -476,8 +558,9 @@ enum arili_ran arili_run_getex(struct arili_running *run)
         return plain_getex(run, &place); /* no option, or one that the server refuses */
     }
     if (run->c->in_multi) {
-        return arili_refuse(run, "ERR aril: GETEX with options is refused inside MULTI: it may have "
-                                 "to seal the value again");
+        return arili_refuse(run,
+                            "ERR aril: GETEX with options is refused inside MULTI: it may have "
+                            "to seal the value again");
     }
     struct reseal *s = begin(run, WHAT_GETEX, &place, &ran);
     if (s == NULL) {
@@ -492,7 +575,10 @@ enum arili_ran arili_run_getex(struct arili_running *run)
                    : arili_word_is(run->args[2], "px")   ? "PEXPIRE"
                    : arili_word_is(run->args[2], "exat") ? "EXPIREAT"
                                                          : "PEXPIREAT");
-    if (!o.persist && !keep_word(s, run->args[3])) {
+    const bool seconds = arili_word_is(run->args[2], "ex") || arili_word_is(run->args[2], "exat");
+    char room[ARILI_TIME_TEXT];
+    if (!o.persist &&
+        !keep_word(s, arili_time_cut(run, seconds, run->args[2].len == 4, run->args[3], room))) {
         arili_job_fail(&s->job, "ERR value is not an integer or out of range");
         return ARILI_RAN;
     }

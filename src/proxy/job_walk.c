@@ -11,9 +11,9 @@
  * What concerns all keys of a tenant and nobody else's: KEYS, DBSIZE, RANDOMKEY, FLUSHDB, FLUSHALL.
  * All servers are walked through with SCAN, by the prefix of the tenant's names.
  */
-#define PAGE      ARILI_LITERAL("1000")
-#define SEEN_MIN  1024u
-#define SEEN_MAX  ((uint64_t)1 << 26)
+#define PAGE     ARILI_LITERAL("1000")
+#define SEEN_MIN 1024u
+#define SEEN_MAX ((uint64_t)1 << 26)
 
 /* Names that were seen: SCAN may give one twice. Hashes of 64 bits under a random key. */
 struct seen {
@@ -113,8 +113,8 @@ static void name_came(struct arili_job *job, aril_bytes name)
     struct walk *w = (struct walk *)job;
     uint8_t room[ARILI_CACHE_LISTED_KEY_MAX];
     size_t len = 0;
-    if (w->failed || arili_place_open(w->tenant, w->keys, job->database, name, room, &len) !=
-                         ARIL_OK) {
+    if (w->failed ||
+        arili_place_open(w->tenant, w->keys, job->database, name, room, &len) != ARIL_OK) {
         return;
     }
     const aril_bytes key = { room, len };
@@ -199,12 +199,11 @@ static void next_page(struct walk *w)
     }
     w->node = node->index;
     const int n = snprintf(cursor, sizeof cursor, "%llu", (unsigned long long)w->cursor);
-    const aril_bytes args[] = { ARILI_LITERAL("SCAN"),
-                                { (const uint8_t *)cursor, (size_t)n },
-                                ARILI_LITERAL("MATCH"),
-                                { (const uint8_t *)w->pattern, sizeof w->pattern },
-                                ARILI_LITERAL("COUNT"),
-                                PAGE };
+    const aril_bytes args[] = {
+        ARILI_LITERAL("SCAN"),  { (const uint8_t *)cursor, (size_t)n },
+        ARILI_LITERAL("MATCH"), { (const uint8_t *)w->pattern, sizeof w->pattern },
+        ARILI_LITERAL("COUNT"), PAGE
+    };
     w->unlinks = 0;
     (void)arili_job_ask(job, ARILI_SHAPE_NAMES, args, sizeof args / sizeof *args);
 }

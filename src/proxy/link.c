@@ -11,11 +11,11 @@
  * One connection to a server. A client or a job has it while answers are owed to it, or while the
  * server keeps state for it (WATCH, MULTI); else it is idle and anybody's.
  */
-#define NS_PER_MS        UINT64_C(1000000)
-#define EXPECTED_MIN     8u
-#define RETRY_FIRST_MS   50u
-#define RETRY_MOST_MS    2000u
-#define BODY_MAX         (UINT64_C(1) << 34) /* of a server's answer: it is never kept whole */
+#define NS_PER_MS      UINT64_C(1000000)
+#define EXPECTED_MIN   8u
+#define RETRY_FIRST_MS 50u
+#define RETRY_MOST_MS  2000u
+#define BODY_MAX       (UINT64_C(1) << 34) /* of a server's answer: it is never kept whole */
 
 /* --- Nodes ---------------------------------------------------------------------------------- */
 
@@ -64,10 +64,42 @@ static bool grow(struct arili_link *link)
     return true;
 }
 
+/* Tell a request that its answer will not come. */
+static void fail_one(struct arili_request *r, const char *why)
+{
+    char text[256];
+    struct arili_client *c = r->client;
+    (void)snprintf(text, sizeof text,
+                   "ERR aril: the connection to the server was lost before it answered: %s", why);
+    r->link = NULL;
+    if (r->job != NULL) {
+        r->got = (struct arili_got){ .kind = ARILI_RESP_MORE };
+        r->answered = true;
+        arili_job_answered(r->job, r);
+        return;
+    }
+    if (r->answered) { /* all of it came, and the link went before it could say so */
+        return;
+    }
+    if (!arili_reply_fail(r, text) && c != NULL) {
+        arili_peer_end(&c->peer);
+    }
+}
+
+bool arili_link_has_room(struct arili_link *link)
+{
+    return link->count < link->cap || grow(link);
+}
+
 bool arili_link_expect(struct arili_link *link, struct arili_request *r, enum arili_swallow what)
 {
-    if (link->count == link->cap && !grow(link)) {
+    if (link->peer.ended || !arili_link_has_room(link)) {
         arili_link_lost(link, ARIL_E_NOMEM, "out of memory");
+        if (r != NULL) {
+            struct arili_client *c = r->client;
+            fail_one(r, "out of memory");
+            arili_client_advance(c);
+        }
         return false;
     }
     if (link->count == 0) {
@@ -151,55 +183,64 @@ static struct arili_link *link_new(struct arili_loop *loop, struct arili_node *n
     arili_resp_decoder_init(&link->decoder, &limits);
     link->node = node;
     link->state = ARILI_LINK_CONNECTING;
-    link->peer.deadline_ns =
-        loop->now_ns + loop->settings->config->upstream.connect_ms * NS_PER_MS;
+    link->peer.deadline_ns = loop->now_ns + loop->settings->config->upstream.connect_ms * NS_PER_MS;
     link->peer.connect = true;
     node->links++;
     say_hello(link, resp3); /* goes out when it is connected */
     arili_peer_touch(&link->peer);
-    return link;
+    return link->peer.ended ? NULL : link;
+}
+
+static struct arili_tenant *tenant_of(struct arili_holder holder)
+{
+    return holder.client != NULL ? holder.client->tenant
+           : holder.job != NULL  ? holder.job->tenant
+                                 : NULL;
+}
+
+static void hold(struct arili_link *link, struct arili_holder holder)
+{
+    link->holder = holder;
+    link->tenant = tenant_of(holder);
+    link->held = true;
+    link->node->held++;
+}
+
+static void let_go(struct arili_link *link)
+{
+    link->holder = (struct arili_holder){ NULL, NULL };
+    link->tenant = NULL;
+    link->node->held -= link->held ? 1 : 0;
+    link->held = false;
 }
 
 struct arili_link *arili_link_take(struct arili_loop *loop, struct arili_node *node,
                                    struct arili_holder holder, bool resp3, uint32_t database)
 {
     struct arili_link *link = node->idle;
+    const bool room = link != NULL || node->links < loop->settings->config->upstream.links_max;
+    if (!(room && arili_link_is_allowed(loop, node, tenant_of(holder))) &&
+        !(holder.job != NULL && arili_link_job_may(loop, node, holder.job->tenant))) {
+        return NULL;
+    }
     if (link != NULL) {
         node->idle = link->next_idle;
         link->next_idle = NULL;
     } else {
-        if (node->links >= loop->settings->config->upstream.links_max) {
-            return NULL;
-        }
         link = link_new(loop, node, resp3);
         if (link == NULL) {
             return NULL;
         }
     }
-    link->holder = holder;
+    hold(link, holder);
     arili_link_prepare(link, resp3, database);
-    return link;
-}
-
-/* Whoever waits for a link may have one now. */
-static void link_is_free(struct arili_loop *loop)
-{
-    struct arili_client *c = loop->waiting;
-    if (c != NULL) {
-        loop->waiting = c->next_waiting;
-        if (loop->waiting == NULL) {
-            loop->waiting_end = &loop->waiting;
-        }
-        c->next_waiting = NULL;
-        c->waits_for_link = false;
-        arili_peer_resume(&c->peer);
-    }
+    return link->peer.ended ? NULL : link;
 }
 
 void arili_link_give(struct arili_link *link)
 {
     struct arili_loop *loop = link->peer.loop;
-    link->holder = (struct arili_holder){ NULL, NULL };
+    let_go(link);
     if (link->peer.ended) {
         return;
     }
@@ -208,9 +249,12 @@ void arili_link_give(struct arili_link *link)
         arili_link_lost(link, ARIL_E_INTERRUPTED, "given up");
         return;
     }
+    if (link->peer.paused) { /* for one who does not read; the next one does */
+        arili_peer_resume(&link->peer);
+    }
     link->next_idle = link->node->idle;
     link->node->idle = link;
-    link_is_free(loop);
+    arili_link_is_free(loop, link->node);
 }
 
 /* --- Servers that failed -------------------------------------------------------------------- */
@@ -288,25 +332,6 @@ static void node_failed(struct arili_link *link, const char *why)
     arili_cluster_refresh(loop);
 }
 
-/* Tell a request that its answer will not come. */
-static void fail_one(struct arili_request *r, const char *why)
-{
-    char text[256];
-    struct arili_client *c = r->client;
-    (void)snprintf(text, sizeof text,
-                   "ERR aril: the connection to the server was lost before it answered: %s", why);
-    r->link = NULL;
-    if (r->job != NULL) {
-        r->got = (struct arili_got){ .kind = ARILI_RESP_MORE };
-        r->answered = true;
-        arili_job_answered(r->job, r);
-        return;
-    }
-    if (!arili_reply_fail(r, text) && c != NULL) {
-        arili_peer_end(&c->peer);
-    }
-}
-
 void arili_link_lost(struct arili_link *link, aril_status st, const char *why)
 {
     if (link->peer.ended) {
@@ -315,7 +340,7 @@ void arili_link_lost(struct arili_link *link, aril_status st, const char *why)
     struct arili_loop *loop = link->peer.loop;
     const struct arili_holder holder = link->holder;
     const bool was_ready = link->state == ARILI_LINK_READY;
-    link->holder = (struct arili_holder){ NULL, NULL };
+    let_go(link);
     forget_idle(link);
     link->node->links--;
     if (was_ready) {
@@ -338,7 +363,7 @@ void arili_link_lost(struct arili_link *link, aril_status st, const char *why)
     if (holder.client != NULL) {
         arili_client_link_lost(holder.client, link, why);
     }
-    link_is_free(loop);
+    arili_link_is_free(loop, link->node);
 }
 
 void arili_link_free(struct arili_link *link)
@@ -431,6 +456,7 @@ static bool one_event(struct arili_link *link, const struct arili_resp_event *e,
         link->in_push = e->kind != ARILI_RESP_END; /* nothing was subscribed to */
         return true;
     }
+    link->heard_ns = link->peer.loop->now_ns; /* a push is no answer */
     if (x == NULL) {
         return e->kind == ARILI_RESP_END || nonsense(link, "it spoke without being asked");
     }
@@ -471,7 +497,6 @@ size_t arili_link_came(struct arili_link *link, struct arili_block *block, uint8
 {
     struct arili_resp_event e;
     aril_bytes in = { data, n };
-    link->heard_ns = link->peer.loop->now_ns;
     while (!link->peer.ended && !link->peer.paused) {
         const aril_status st = arili_resp_next(&link->decoder, &in, &e);
         if (st != ARIL_OK) {

@@ -87,7 +87,7 @@ void arili_local_client_id(const struct arili_local_call *c)
 static const char *word(const char *text, char ret[static 256])
 {
     size_t len = 0;
-    for (; text[len] != '\0' && len < 255; len++) {
+    for (; len < 255 && text[len] != '\0'; len++) {
         ret[len] = text[len] >= '!' && text[len] <= '~' ? text[len] : '?';
     }
     ret[len] = '\0';

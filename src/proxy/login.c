@@ -36,11 +36,14 @@ static void logged_in(struct arili_client *c, struct arili_request *r, const cha
     struct arili_tenant *tenant = NULL;
     const aril_bytes bytes = { (const uint8_t *)id, strlen(id) };
     if (arili_proxy_tenant(proxy, c->settings, bytes, &tenant) != ARIL_OK) {
-        arili_figure_add(&proxy->figures.login_failures, 1);
+        arili_client_refused(c, ARIL_E_NOT_FOUND, "the tenant of its password is not configured");
         arili_say_error(&r->out, "%s", wrong_text);
         return;
     }
-    arili_client_login(c, tenant);
+    if (!arili_client_login(c, tenant)) {
+        arili_say_error(&r->out, "ERR aril: this tenant has all the clients that it may have");
+        return;
+    }
     if (hello) {
         c->resp3 = resp3;
         arili_client_describe(c);
@@ -52,16 +55,14 @@ static void logged_in(struct arili_client *c, struct arili_request *r, const cha
 
 static void wrong(struct arili_client *c, struct arili_request *r)
 {
-    struct arili_proxy *proxy = c->peer.loop->proxy;
-    arili_figure_add(&proxy->figures.login_failures, 1);
-    arili_proxy_say(proxy, 2, "client %s: wrong password or token", c->address);
+    arili_client_refused(c, ARIL_E_AUTH, "wrong password or token");
     arili_say_error(&r->out, "%s", wrong_text);
 }
 
 /* --- Passphrases, on a worker --------------------------------------------------------------- */
 
 struct login_task {
-    struct arili_task task; /* first */
+    struct arili_task task;      /* first */
     struct arili_client *client; /* NULL: it has gone */
     struct arili_settings *settings;
     struct arili_request *r;
@@ -79,10 +80,9 @@ struct login_task {
 static void login_run(struct arili_task *task)
 {
     struct login_task *t = (struct login_task *)task;
-    t->status = arili_passphrase_check(t->settings->credentials,
-                                       (aril_bytes){ t->user, t->user_len },
-                                       (aril_bytes){ t->secret, t->secret_len }, &t->right,
-                                       t->tenant);
+    t->status =
+        arili_passphrase_check(t->settings->credentials, (aril_bytes){ t->user, t->user_len },
+                               (aril_bytes){ t->secret, t->secret_len }, &t->right, t->tenant);
 }
 
 static void login_done(struct arili_task *task)
@@ -101,9 +101,8 @@ static void login_done(struct arili_task *task)
                             aril_status_text(t->status));
         } else if (t->right) {
             logged_in(c, t->r, t->tenant, t->hello, t->resp3);
-            set_name(c, t->has_name
-                            ? (aril_bytes){ (const uint8_t *)t->name, strlen(t->name) }
-                            : (aril_bytes){ NULL, 0 });
+            set_name(c, t->has_name ? (aril_bytes){ (const uint8_t *)t->name, strlen(t->name) }
+                                    : (aril_bytes){ NULL, 0 });
         } else {
             wrong(c, t->r);
         }
@@ -118,10 +117,9 @@ static enum arili_ran ask_worker(struct arili_running *run, const struct login *
 {
     struct arili_client *c = run->c;
     struct arili_loop *loop = c->peer.loop;
-    struct login_task *t =
-        l->secret.len <= ARILI_PASSPHRASE_MAX && l->user.len <= sizeof t->user
-            ? arili_alloc(sizeof *t)
-            : NULL;
+    struct login_task *t = l->secret.len <= ARILI_PASSPHRASE_MAX && l->user.len <= sizeof t->user
+                               ? arili_alloc(sizeof *t)
+                               : NULL;
     if (t == NULL) {
         wrong(c, r);
         return arili_here_end(run, r);
@@ -129,7 +127,7 @@ static enum arili_ran ask_worker(struct arili_running *run, const struct login *
     if (!arili_tries_may(loop->proxy->tries, c->address, l->user, loop->now_ns)) {
         arili_free(t, sizeof *t);
         arili_say_error(&r->out, "WRONGPASS too many wrong tries; wait a while");
-        arili_figure_add(&loop->proxy->figures.login_failures, 1);
+        arili_client_refused(c, ARIL_E_LIMIT, "too many wrong tries");
         return arili_here_end(run, r);
     }
     t->task.run = login_run;
@@ -205,11 +203,15 @@ static enum arili_ran auth(struct arili_running *run)
 static enum arili_ran hello_alone(struct arili_running *run, const struct login *l)
 {
     struct arili_client *c = run->c;
+    if (c->tenant == NULL && !arili_client_may_say(c)) {
+        return arili_refuse(run, ARILI_NOBODY_TEXT);
+    }
     if (c->tenant == NULL) {
-        return arili_refuse(run, "NOAUTH HELLO must be called with the client already authenticated, "
-                                 "otherwise the HELLO <proto> AUTH <user> <pass> option can be used "
-                                 "to authenticate the client and select the RESP protocol version "
-                                 "at the same time");
+        return arili_refuse(run,
+                            "NOAUTH HELLO must be called with the client already authenticated, "
+                            "otherwise the HELLO <proto> AUTH <user> <pass> option can be used "
+                            "to authenticate the client and select the RESP protocol version "
+                            "at the same time");
     }
     if (!arili_run_alone(run)) {
         return ARILI_RAN_LATER;
@@ -289,8 +291,8 @@ static enum arili_ran reset(struct arili_running *run)
     c->database = 0;
     c->resp3 = false;
     c->local.name[0] = '\0';
-    if (c->tenant != c->introduced) {
-        arili_client_login(c, c->introduced);
+    if (c->tenant != c->introduced && !arili_client_login(c, c->introduced)) {
+        (void)arili_client_login(c, NULL);
     }
     struct arili_request *r = arili_here(run);
     if (r == NULL) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/loop.h"
 #include "base/clock.h"
 #include "base/ensure.h"
 #include "base/mem.h"
@@ -8,6 +9,8 @@
 #define NS_PER_MS UINT64_C(1000000)
 /* A client's or a server's turn ends after so much, so that others have theirs. */
 #define READ_MAX ARILI_BLOCK_BIG_BYTES
+/* Of those who wait for a link, in each tick. */
+#define WAKE_MAX 128u
 /* With less room than this the scratch block is changed for another. */
 #define ROOM_MIN (ARILI_RESP_TEXT_MAX + 32768u)
 
@@ -193,8 +196,8 @@ void arili_loop_free(struct arili_loop *loop)
 }
 
 aril_status arili_loop_accept(struct arili_loop *loop, uint32_t listener,
-                              const struct arili_identity *identity, void *handle,
-                              uint64_t now_ns, struct arili_peer **ret)
+                              const struct arili_identity *identity, void *handle, uint64_t now_ns,
+                              struct arili_peer **ret)
 {
     struct arili_client *c = NULL;
     bury(loop);
@@ -321,7 +324,8 @@ void arili_loop_wrote(struct arili_peer *peer, size_t n)
         return;
     }
     if (peer->kind == ARILI_PEER_CLIENT) {
-        arili_client_wrote((struct arili_client *)peer);
+        arili_client_wrote((struct arili_client *)peer, n);
+        arili_client_flow((struct arili_client *)peer);
     } else {
         struct arili_link *link = (struct arili_link *)peer;
         if (link->holder.client != NULL) {
@@ -348,12 +352,13 @@ void arili_loop_ended(struct arili_peer *peer, aril_status st)
         return;
     }
     struct arili_link *link = (struct arili_link *)peer;
-    const char *why = link->state == ARILI_LINK_CONNECTING ? "it cannot be reached"
-                                                           : "it closed the connection";
-    arili_link_lost(link, link->holder.client == NULL && link->holder.job == NULL &&
-                                  link->count == 0 && st == ARIL_OK
-                              ? ARIL_E_INTERRUPTED
-                              : ARIL_E_IO,
+    const char *why =
+        link->state == ARILI_LINK_CONNECTING ? "it cannot be reached" : "it closed the connection";
+    arili_link_lost(link,
+                    link->holder.client == NULL && link->holder.job == NULL && link->count == 0 &&
+                            st == ARIL_OK
+                        ? ARIL_E_INTERRUPTED
+                        : ARIL_E_IO,
                     why);
 }
 
@@ -421,6 +426,7 @@ void arili_loop_tick(struct arili_loop *loop, uint64_t now_ns)
     }
     tick_links(loop, now_ns);
     arili_links_probe(loop);
+    arili_links_wake(loop, WAKE_MAX); /* what one waits for may be there without a word of it */
     arili_jobs_tick(loop);
 }
 

@@ -34,8 +34,8 @@ struct arili_peer {
     bool queued;  /* in the list of those with something to do */
     struct arili_peer *next_queued;
     struct arili_peer *next, **at; /* in the list of all of its kind */
-    uint64_t deadline_ns;            /* ended when it has passed; 0: none */
-    void *handle;                    /* the driver's */
+    uint64_t deadline_ns;          /* ended when it has passed; 0: none */
+    void *handle;                  /* the driver's */
 };
 
 /* Something that may block, for a worker thread: run() there, then done() in the loop. Neither
@@ -71,8 +71,9 @@ void arili_loop_free(struct arili_loop *loop);
 struct arili_identity {
     bool has_peer_cred;
     uint32_t uid, gid;
-    aril_bytes certificate; /* SHA-256 of the subject public key info; len 0: none */
-    char address[64];       /* for logs and rate limits: "192.0.2.1", "unix:1000" */
+    aril_bytes certificate;     /* SHA-256 of the subject public key info; len 0: none */
+    char address[64];           /* for logs and rate limits: "192.0.2.1", "unix:1000" */
+    struct arili_address local; /* where it came in; host empty: not known, or a UNIX socket */
 };
 ARIL_MUST_USE aril_status arili_loop_accept(struct arili_loop *loop, uint32_t listener,
                                             const struct arili_identity *identity, void *handle,

@@ -28,17 +28,20 @@ struct arili_proxy {
     arili_proxy_log_fn *log;
     void *user;
     struct arili_budget budget;
+    _Atomic uint64_t moved;    /* numbers names of what was moved aside */
     _Atomic uint64_t reserved; /* of the budget, for values that are being verified */
     struct arili_proxy_figures figures;
     struct arili_latency latency;
     struct arili_tries *tries;
+    struct arili_tells tells;           /* of no tenant */
+    const _Atomic uint64_t *audit_lost; /* borrowed; NULL: not known */
     uint64_t started_ms;
     char run_id[41];
     char server_version[32]; /* what clients are told */
     _Atomic uint64_t clients, next_client;
-    _Atomic uint32_t links;    /* that are ready, of all loops */
+    _Atomic uint32_t links;          /* that are ready, of all loops */
     _Atomic uint64_t server_said_ns; /* when a server answered last, or a connection was made */
-    _Atomic bool server_down;  /* the last attempt failed, and nothing worked since */
+    _Atomic bool server_down;        /* the last attempt failed, and nothing worked since */
 
     pthread_mutex_t lock; /* the rest */
     struct arili_settings *settings;
@@ -48,21 +51,41 @@ struct arili_proxy {
 };
 /* The tenant, made if it is in the configuration and new. NOT_FOUND. */
 ARIL_MUST_USE aril_status arili_proxy_tenant(struct arili_proxy *proxy,
-                                             const struct arili_settings *settings,
-                                             aril_bytes id, struct arili_tenant **ret);
+                                             const struct arili_settings *settings, aril_bytes id,
+                                             struct arili_tenant **ret);
 void arili_proxy_say(const struct arili_proxy *proxy, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* --- Telling (tell.c) ----------------------------------------------------------------------- */
+
+struct arili_telling {
+    enum arili_tell kind;
+    aril_status status;
+    const char *action;          /* static; NULL: that of the kind */
+    aril_bytes subject;          /* the name in the store, an address; len 0: none */
+    const uint8_t *key_id;       /* NULL: none */
+    struct arili_tenant *tenant; /* filled by arili_proxy_may_tell(), as is what follows */
+    uint64_t left_out;
+};
+/* Whether it may be told now; false: it was counted. tenant NULL: of none. */
+bool arili_proxy_may_tell(struct arili_proxy *proxy, struct arili_tenant *tenant,
+                          struct arili_telling *t);
+/* After that; subject may be filled in between. */
+void arili_proxy_tell(struct arili_proxy *proxy, const struct arili_telling *t);
+/* Sums of what was left out. Now and then. */
+void arili_proxy_tell_owed(struct arili_proxy *proxy);
 
 /* --- A server and the links to it ----------------------------------------------------------- */
 
 struct arili_node {
     struct arili_node *next;
     struct arili_address address;
-    struct arili_link *idle;   /* ready ones that nobody has */
+    struct arili_link *idle; /* ready ones that nobody has */
     uint32_t links, failures;
-    uint32_t index;            /* of the order that SCAN goes through */
-    uint64_t retry_at_ns;      /* not before, after failures */
-    bool gone;                 /* not in the map any more */
+    uint32_t held;        /* of links: somebody has them */
+    uint32_t index;       /* of the order that SCAN goes through */
+    uint64_t retry_at_ns; /* not before, after failures */
+    bool gone;            /* not in the map any more */
     bool has_slots;
 };
 
@@ -83,19 +106,21 @@ struct arili_link {
     struct arili_node *node;
     struct arili_link *next_idle;
     struct arili_holder holder;
+    struct arili_tenant *tenant; /* of the holder; NULL: nobody's */
+    bool held;
     enum arili_link_state state;
     uint32_t database;
     bool resp3;
-    bool sticky;  /* it has state of its holder: WATCH, MULTI */
-    bool stuck;   /* an answer waits for a key or for memory */
+    bool sticky; /* it has state of its holder: WATCH, MULTI */
+    bool stuck;  /* an answer waits for a key or for memory */
     struct arili_resp_decoder decoder;
     struct arili_expected *expected; /* expected[first .. first + count) of a ring of cap */
     uint32_t first, count, cap;
     bool half_sent; /* a command was begun, and its rest is still to come */
     bool in_push;   /* an out-of-band message is being read */
     bool swallowed_error;
-    uint64_t heard_ns;   /* when the server said something, or something was sent to it idle */
-    char error[128];     /* what the server said at log-in */
+    uint64_t heard_ns; /* when the server said something, or something was sent to it idle */
+    char error[128];   /* what the server said at log-in */
 };
 
 /* --- Jobs: what takes several exchanges (job.c) --------------------------------------------- */
@@ -104,13 +129,14 @@ struct arili_job {
     struct arili_job *next, **at; /* in the list of the loop */
     struct arili_loop *loop;
     struct arili_client *client;   /* which it holds up; NULL: nobody, or it is gone */
+    struct arili_tenant *tenant;   /* for whom it is; NULL: for all */
     struct arili_request *request; /* of the client, that it answers or freezes; NULL: none */
     struct arili_link *link;       /* the one it has; NULL: none */
     bool resp3;                    /* of its link: as its client's */
     uint32_t database;
-    uint32_t owed;                 /* answers that are still to come */
+    uint32_t owed; /* answers that are still to come */
     bool ending;
-    bool waits;                    /* for a link: step is called again without an answer */
+    bool waits; /* for a link: step is called again without an answer */
     uint32_t stage, tries;
     /* What it does next. answer NULL: it begins, or waited for a link. One that was lost has
      * got.kind ARILI_RESP_MORE. */
@@ -128,54 +154,61 @@ struct arili_client {
     uint32_t listener;
     struct arili_settings *settings; /* as of its last command */
     struct arili_tenant *tenant;     /* NULL: not logged in */
+    uint64_t name_max;               /* of its tenant's keys */
     struct arili_tenant *introduced; /* who it is by where it comes from; may be NULL */
     struct arili_change {            /* keys that the transaction changes */
         uint64_t hash, not_after_ms;
-    } *changes;
+    } * changes;
     uint32_t change_count, change_cap;
     bool resp3;
     bool watching, in_multi;
-    bool multi_bad;    /* a command was refused here: EXEC will not be sent */
+    bool multi_bad;  /* a command was refused here: EXEC will not be sent */
     bool multi_sent; /* MULTI was: a Cluster waits for the first key */
     uint32_t database;
     struct arili_local local;
     char address[64];
-    char self_text[ARILI_ADDRESS_TEXT];
+    struct arili_address reached; /* where it came in, as it would come again */
+    char reached_text[ARILI_ADDRESS_TEXT];
 
     /* The command that is being read. */
     struct arili_resp_decoder decoder;
-    aril_bytes *args;       /* where they are: in the input, or in spill */
+    aril_bytes *args; /* where they are: in the input, or in spill */
     uint32_t arg_count, arg_cap;
     uint64_t arg_want;
-    uint8_t *spill;         /* copies of arguments, when the input ended before the command */
+    uint8_t *spill; /* copies of arguments, when the input ended before the command */
     size_t spill_len, spill_cap;
-    bool spilled;           /* args are offsets into spill */
+    bool spilled; /* args are offsets into spill */
     bool in_command;
-    bool ready;             /* args hold a whole command that could not be run yet */
+    bool ready; /* args hold a whole command that could not be run yet */
     uint64_t command_bytes;
-    bool body_begun;        /* of the argument that is being read, a piece was copied */
-    bool refused_input;     /* what it says further is not read */
+    bool body_begun;    /* of the argument that is being read, a piece was copied */
+    bool refused_input; /* what it says further is not read */
     uint64_t connected_ms;
-    uint64_t said_ns;       /* when it said something */
-    uint64_t read_ns;       /* when it read something of what is there for it */
+    uint64_t stranger_ns;         /* since when it is nobody, if it is */
+    uint64_t said_ns;             /* when it said something */
+    uint64_t read_ns, read_bytes; /* what it read since then; there was something all the time */
+    uint64_t begun_ns, got_bytes; /* of the command that is being read; 0: none */
+    bool no_room;                 /* the command is refused: there is no memory for it */
     struct arili_request *stream; /* whose value goes to the server while it comes */
     struct arili_link *stream_link;
     struct arili_value_sealer sealer;
     bool stream_sealed;     /* else it goes as it is */
+    bool stream_held;       /* it is in value already, whole */
+    struct arili_flow tail; /* what of the command follows it */
     bool streamed;          /* the command was sent already, or refused; its value may still come */
     bool stream_asked;      /* it shall be streamed, and was not begun */
     bool value_too_long;
-    bool value_held;        /* the open body goes to value */
+    bool value_held; /* the open body goes to value */
     uint64_t value_bytes;
     struct arili_flow value; /* a large argument, which waits for the options behind it */
-    uint32_t value_arg;     /* which argument it is; UINT32_MAX: none */
+    uint32_t value_arg;      /* which argument it is; UINT32_MAX: none */
 
     /* Under way, in order. */
     struct arili_request *first, **end;
     uint32_t count;
     struct arili_request *queued, **queued_end; /* of the transaction, for EXEC */
-    struct arili_job *job;   /* nothing further is begun before it ends */
-    int look;                /* what was found out for an EXPIRE in a transaction: 1 yes, 2 no */
+    struct arili_job *job;                      /* nothing further is begun before it ends */
+    int look; /* what was found out for an EXPIRE in a transaction: 1 yes, 2 no */
     struct arili_client **login; /* a passphrase is being checked: the task's pointer to this one */
     bool waits_for_link;
     struct arili_client *next_waiting;
@@ -204,9 +237,9 @@ struct arili_loop {
     bool map_known, map_loading;
     uint64_t map_at_ns;
     struct arili_client *waiting, **waiting_end; /* for a link */
-    struct arili_request *requests;  /* that were freed, for those that are made next */
+    struct arili_request *requests; /* that were freed, for those that are made next */
     uint32_t request_count;
-    struct arili_flow build;         /* a command that is being written, over a Cluster */
+    struct arili_flow build; /* a command that is being written, over a Cluster */
     uint32_t tasks_out;
     uint64_t now_ns, now_ms, wall_at_ns;
     uint64_t tick_ns;
@@ -231,7 +264,10 @@ struct arili_link *arili_link_take(struct arili_loop *loop, struct arili_node *n
 void arili_link_prepare(struct arili_link *link, bool resp3, uint32_t database);
 /* Back; closed when it owes something or has state. */
 void arili_link_give(struct arili_link *link);
-/* An answer to r is expected. False: no memory, and the link is ended. */
+/* Memory for one more answer that is expected. */
+bool arili_link_has_room(struct arili_link *link);
+/* An answer to r, a client's or a job's, is expected; a job asked for room before. False: no
+ * memory, the link is ended, and r was told. */
 bool arili_link_expect(struct arili_link *link, struct arili_request *r, enum arili_swallow what);
 size_t arili_link_came(struct arili_link *link, struct arili_block *block, uint8_t *data, size_t n);
 void arili_link_connected(struct arili_link *link);
@@ -245,6 +281,21 @@ void arili_link_free(struct arili_link *link);
 struct arili_node *arili_node_of(struct arili_loop *loop, const struct arili_address *address);
 void arili_link_command(struct arili_link *link, const aril_bytes *args, size_t count);
 
+/* link_wait.c: who has a link next. */
+/* Whether a tenant may have one more link to node: some are left for the others, whatever it does
+ * with those that it has. NULL is whoever works for all, and always may. */
+bool arili_link_is_allowed(const struct arili_loop *loop, const struct arili_node *node,
+                           const struct arili_tenant *tenant);
+/* Whether a job may have one beyond links_max: clients that have the others may wait for it. */
+bool arili_link_job_may(const struct arili_loop *loop, const struct arili_node *node,
+                        const struct arili_tenant *tenant);
+/* c is run again when it may find one. */
+void arili_link_wait(struct arili_client *c);
+/* One to node is free: whoever waits longest and may have it looks again. */
+void arili_link_is_free(struct arili_loop *loop, const struct arili_node *node);
+/* So many of those who wait look again, whatever they wait for. */
+void arili_links_wake(struct arili_loop *loop, uint32_t most);
+
 /* client.c */
 ARIL_MUST_USE aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
                                            const struct arili_identity *identity,
@@ -255,7 +306,11 @@ size_t arili_client_came(struct arili_client *c, struct arili_block *block, uint
 void arili_client_advance(struct arili_client *c);
 void arili_client_lost(struct arili_client *c);
 void arili_client_free(struct arili_client *c);
-void arili_client_wrote(struct arili_client *c);
+/* n bytes were written to it, or came from it. (client_time.c) */
+void arili_client_wrote(struct arili_client *c, size_t n);
+void arili_client_got(struct arili_client *c, size_t n);
+/* It reads: what was held up for it goes on. */
+void arili_client_flow(struct arili_client *c);
 /* False: it takes too long with what it does. */
 bool arili_client_in_time(struct arili_client *c, uint64_t now_ns);
 /* The link of it to that node, taken if it has none. NULL: none is free. (send.c) */
@@ -269,7 +324,18 @@ void arili_client_describe(struct arili_client *c);
 void arili_client_forget_transaction(struct arili_client *c);
 /* What it may do now: whether commands are held up. */
 bool arili_client_is_held(const struct arili_client *c);
-void arili_client_login(struct arili_client *c, struct arili_tenant *tenant);
+/* It is that tenant from here on; NULL: nobody. False: the tenant has all the clients that it may
+ * have, and c is who it was. */
+bool arili_client_login(struct arili_client *c, struct arili_tenant *tenant);
+/* Whether it may log in with a password; else it is who it is by where it comes from, or nobody. */
+bool arili_client_may_say(const struct arili_client *c);
+#define ARILI_NOBODY_TEXT                                                                    \
+    "NOAUTH aril: this listener knows clients by certificate or user id, and no tenant has " \
+    "yours; see the log"
+/* It is none, and why, for log and audit. */
+void arili_client_refused(struct arili_client *c, aril_status st, const char *why);
+/* Its address as a subject of events; borrowed. */
+aril_bytes arili_client_from(const struct arili_client *c);
 
 /* run.c: commands. */
 enum arili_ran {
@@ -279,8 +345,9 @@ enum arili_ran {
 enum arili_ran arili_run(struct arili_client *c);
 /* Whether argument number at, of that length, is a value that need not be kept whole. */
 bool arili_run_is_value(const struct arili_client *c, uint32_t at, uint64_t len);
-/* Whether its policy lets values go out, and so come in, that cannot be verified whole. */
-bool arili_run_may_stream(const struct arili_client *c);
+/* The longest value that the policy of the command's key takes: what is verified whole, or with
+ * streaming what can be sealed; UINT64_MAX where it stays in clear. */
+uint64_t arili_run_value_max(const struct arili_client *c);
 /* The command is a SET whose large value begins: stream it, if that can be. *ret: it is. */
 enum arili_ran arili_run_stream(struct arili_client *c, uint64_t value_bytes, bool *ret);
 /* No more of it comes: give back what it holds. */
@@ -317,7 +384,8 @@ void arili_job_opens(struct arili_request *r, struct arili_tenant *tenant,
 void arili_job_answered(struct arili_job *job, struct arili_request *r);
 void arili_jobs_tick(struct arili_loop *loop);
 
-/* job_remove.c: what r found bad is done with as the policy says; r is frozen meanwhile. */
+/* job_remove.c: what r found bad is done with as the policy says; r is frozen meanwhile, and gone
+ * when that could not be begun. r->bad is empty then. */
 void arili_job_remove(struct arili_request *r);
 
 /* cluster.c */

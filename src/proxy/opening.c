@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#define NS_PER_MS UINT64_C(1000000)
+
 /* --- Beginning ------------------------------------------------------------------------------ */
 
 /* Memory for a value, so that two that are half there never wait for one another. */
@@ -13,7 +15,9 @@ static bool reserve(struct arili_loop *loop, uint64_t bytes)
 {
     struct arili_proxy *proxy = loop->proxy;
     const uint64_t reserved = atomic_fetch_add(&proxy->reserved, bytes);
-    if (reserved == 0 || arili_budget_has(&proxy->budget, reserved + bytes)) {
+    const bool alone =
+        reserved == 0 && arili_budget_has(&proxy->budget, 0); /* however long it is */
+    if (alone || arili_budget_has(&proxy->budget, reserved + bytes)) {
         return true;
     }
     atomic_fetch_sub(&proxy->reserved, bytes);
@@ -25,6 +29,22 @@ static void skip(struct arili_opening *o, enum arili_ending ending, aril_status 
     o->skipping = true;
     o->ending = ending;
     o->status = st;
+}
+
+/* For as long as a server may take to answer: what holds the memory may wait for this one. */
+static enum arili_heard wait_for_memory(struct arili_request *r)
+{
+    const struct arili_upstream_config *u = &r->loop->settings->config->upstream;
+    const uint64_t now = r->loop->now_ns;
+    if (r->waits_ns == 0) {
+        r->waits_ns = now;
+    } else if (now - r->waits_ns > u->answer_ms * NS_PER_MS) {
+        r->waits_ns = 0;
+        skip(&r->value, ARILI_ENDING_FAILED, ARIL_E_NOMEM);
+        return ARILI_HEARD;
+    }
+    r->wants_memory = true;
+    return ARILI_HEARD_WAIT;
 }
 
 enum arili_heard arili_opening_begin(struct arili_request *r, uint64_t stored_bytes,
@@ -51,9 +71,9 @@ enum arili_heard arili_opening_begin(struct arili_request *r, uint64_t stored_by
         return ARILI_HEARD;
     }
     if (!reserve(r->loop, want)) {
-        r->wants_memory = true;
-        return ARILI_HEARD_WAIT;
+        return wait_for_memory(r);
     }
+    r->waits_ns = 0;
     o->reserved = true;
     return ARILI_HEARD;
 }
@@ -117,7 +137,7 @@ static aril_status ask_for_key(struct arili_request *r)
 
 /* --- The header ----------------------------------------------------------------------------- */
 
-static enum arili_ending ending_of(aril_status st)
+enum arili_ending arili_ending_of(aril_status st)
 {
     switch (aril_status_class(st)) {
     case ARIL_E_KEY:
@@ -145,7 +165,7 @@ static enum arili_heard judge_header(struct arili_request *r)
     const aril_status st = arili_key_table_find(&r->loop->keys, r->tenant, r->keys, o->said.key_id,
                                                 r->loop->now_ns, &o->key);
     if (st != ARIL_OK) {
-        skip(o, ending_of(st), st);
+        skip(o, arili_ending_of(st), st);
         return ARILI_HEARD;
     }
     if (o->key == NULL) {
@@ -205,7 +225,7 @@ static void open_runs(struct arili_request *r, struct arili_block *block, aril_s
         bool verified = false;
         const aril_status st = arili_value_opener_run(&o->opener, &piece, &run, &verified);
         if (st != ARIL_OK) {
-            skip(o, ending_of(st), st);
+            skip(o, arili_ending_of(st), st);
             return;
         }
         if (verified && last && piece.len == 0 && is_whole(r)) {
@@ -283,7 +303,7 @@ void arili_opening_end(struct arili_request *r)
             o->begun ? arili_value_opener_done(&o->opener) : ARIL_E_FORMAT_TRUNCATED;
         o->begun = false;
         if (st != ARIL_OK) {
-            skip(o, ending_of(st), st);
+            skip(o, arili_ending_of(st), st);
         } else if (is_over(r)) {
             o->ending = ARILI_ENDING_EXPIRED;
         }
@@ -321,4 +341,5 @@ void arili_opening_bad(struct arili_request *r, aril_bytes text)
     bad->header_len = r->value.header_len;
     bad->next = r->bad;
     r->bad = bad;
+    (r->exec != NULL ? r->exec : r)->held_back = true;
 }

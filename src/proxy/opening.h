@@ -16,6 +16,8 @@ enum arili_heard arili_opening_piece(struct arili_request *r, struct arili_block
                                      aril_span piece, bool last);
 /* All of it came: how it ended is in r->value.ending, and in the figures. */
 void arili_opening_end(struct arili_request *r);
+/* What a failure to open says of what was to be opened. */
+enum arili_ending arili_ending_of(aril_status st);
 /* Give back what it holds. Accepts one that was never begun. */
 void arili_opening_done(struct arili_request *r);
 /* Remember that the value of text is not what it should be. */

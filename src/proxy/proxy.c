@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/proxy.h"
 #include "base/clock.h"
 #include "base/ensure.h"
 #include "base/files.h"
@@ -46,7 +47,8 @@ void arili_settings_drop(struct arili_proxy *proxy, struct arili_settings *s)
 static aril_status read_password(const char *path, struct arili_settings *s, aril_error *error)
 {
     struct arili_file file = { .data = NULL };
-    ARILI_TRY(arili_file_read(path, ARIL_SECRET_BYTES_MAX, ARILI_FILE_SECRET | ARILI_FILE_ROOT_MAY_SHARE, &file, error));
+    ARILI_TRY(arili_file_read(path, ARIL_SECRET_BYTES_MAX,
+                              ARILI_FILE_SECRET | ARILI_FILE_ROOT_MAY_SHARE, &file, error));
     size_t len = file.len;
     while (len > 0 && (file.data[len - 1] == '\n' || file.data[len - 1] == '\r')) {
         len--;
@@ -151,6 +153,14 @@ void arili_proxy_say(const struct arili_proxy *proxy, int level, const char *for
     proxy->log(proxy->user, level, text);
 }
 
+static void tell_service(struct arili_proxy *proxy, enum arili_tell kind, aril_status st)
+{
+    struct arili_telling t = { .kind = kind, .status = st };
+    if (arili_proxy_may_tell(proxy, NULL, &t)) {
+        arili_proxy_tell(proxy, &t);
+    }
+}
+
 static aril_status begin(struct arili_proxy *proxy, struct arili_proxy_config *config,
                          aril_error *error)
 {
@@ -184,7 +194,10 @@ aril_status arili_proxy_new(const struct arili_proxy_setup *setup, struct arili_
     proxy->keyring = setup->keyring;
     proxy->log = setup->log;
     proxy->user = setup->user;
+    proxy->audit_lost = setup->audit_lost;
+    arili_tells_init(&proxy->tells);
     if (pthread_mutex_init(&proxy->lock, NULL) != 0) {
+        arili_tells_done(&proxy->tells);
         arili_config_free(setup->config);
         arili_free(proxy, sizeof *proxy);
         return ARIL_E_NOMEM;
@@ -197,6 +210,7 @@ aril_status arili_proxy_new(const struct arili_proxy_setup *setup, struct arili_
         arili_proxy_free(proxy);
         return st;
     }
+    tell_service(proxy, ARILI_TELL_START, ARIL_OK);
     *ret = proxy;
     return ARIL_OK;
 }
@@ -206,6 +220,9 @@ void arili_proxy_free(struct arili_proxy *proxy)
     if (proxy == NULL) {
         return;
     }
+    if (proxy->settings != NULL) {
+        tell_service(proxy, ARILI_TELL_END, ARIL_OK);
+    }
     arili_settings_drop(proxy, proxy->settings);
     while (proxy->tenants != NULL) {
         struct arili_tenant *next = proxy->tenants->next;
@@ -213,12 +230,13 @@ void arili_proxy_free(struct arili_proxy *proxy)
         proxy->tenants = next;
     }
     arili_tries_free(proxy->tries);
+    arili_tells_done(&proxy->tells);
     (void)pthread_mutex_destroy(&proxy->lock);
     arili_free(proxy, sizeof *proxy);
 }
 
-aril_status arili_proxy_reload(struct arili_proxy *proxy, struct arili_proxy_config *config,
-                               aril_error *error)
+static aril_status reload(struct arili_proxy *proxy, struct arili_proxy_config *config,
+                          aril_error *error)
 {
     struct arili_settings *now = NULL;
     struct arili_settings *old = arili_settings_hold(proxy);
@@ -233,7 +251,6 @@ aril_status arili_proxy_reload(struct arili_proxy *proxy, struct arili_proxy_con
         st = settings_new(proxy->rt, config, &now, error);
     }
     if (st != ARIL_OK) {
-        arili_figure_add(&proxy->figures.reload_failures, 1);
         return st;
     }
     (void)pthread_mutex_lock(&proxy->lock);
@@ -247,13 +264,30 @@ aril_status arili_proxy_reload(struct arili_proxy *proxy, struct arili_proxy_con
     if (st != ARIL_OK) {
         now->config = NULL; /* the caller's again */
         settings_free(now);
-        arili_figure_add(&proxy->figures.reload_failures, 1);
         return st;
     }
     arili_settings_drop(proxy, old);
-    arili_figure_add(&proxy->figures.reloads, 1);
-    arili_proxy_refresh(proxy);
     return ARIL_OK;
+}
+
+void arili_proxy_reload_refused(struct arili_proxy *proxy, aril_status st)
+{
+    arili_figure_add(&proxy->figures.reload_failures, 1);
+    tell_service(proxy, ARILI_TELL_RELOAD, st);
+}
+
+aril_status arili_proxy_reload(struct arili_proxy *proxy, struct arili_proxy_config *config,
+                               aril_error *error)
+{
+    const aril_status st = reload(proxy, config, error);
+    if (st == ARIL_OK) {
+        arili_figure_add(&proxy->figures.reloads, 1);
+        arili_proxy_refresh(proxy);
+        tell_service(proxy, ARILI_TELL_RELOAD, ARIL_OK);
+    } else {
+        arili_proxy_reload_refused(proxy, st);
+    }
+    return st;
 }
 
 /* --- Looking -------------------------------------------------------------------------------- */
@@ -266,36 +300,52 @@ void arili_proxy_refresh(struct arili_proxy *proxy)
     for (; t != NULL; t = t->next) { /* the list only grows at its head */
         arili_tenant_refresh(t, proxy->rt, proxy->keyring);
     }
+    arili_proxy_tell_owed(proxy);
 }
 
-/* Whether keys are there for anybody; the status of the first tenant that has none. */
-static aril_status keys_status(struct arili_proxy *proxy)
+/* Whether keys are there for anybody; the status of the first tenant that has none. *ret_unsealed
+ * tenants can be read alone, *ret_why says why of one of them. */
+static aril_status keys_status(struct arili_proxy *proxy, uint64_t *ret_unsealed,
+                               aril_status *ret_why)
 {
     aril_status first = ARIL_OK;
+    bool any = false;
+    *ret_unsealed = 0;
+    *ret_why = ARIL_OK;
     (void)pthread_mutex_lock(&proxy->lock);
     struct arili_tenant *t = proxy->tenants;
     (void)pthread_mutex_unlock(&proxy->lock);
     for (; t != NULL; t = t->next) {
         struct arili_tenant_keys *keys = arili_tenant_keys_hold(t);
         const aril_status st = keys->status;
+        const aril_status sealing = keys->seal_status;
         arili_tenant_keys_drop(keys);
-        if (st == ARIL_OK) {
-            return ARIL_OK;
-        }
+        any = any || st == ARIL_OK;
         first = first == ARIL_OK ? st : first;
+        if (st == ARIL_OK && sealing != ARIL_OK) {
+            (*ret_unsealed)++;
+            *ret_why = sealing;
+        }
     }
-    return first;
+    return any ? ARIL_OK : first;
 }
 
 aril_status arili_proxy_ready(struct arili_proxy *proxy, aril_error *error)
 {
-    const aril_status st = keys_status(proxy);
+    uint64_t unsealed = 0;
+    aril_status why = ARIL_OK;
+    const aril_status st = keys_status(proxy, &unsealed, &why);
     if (st != ARIL_OK) {
         return arili_error_set(error, st, "no tenant has keys: %s; %s", aril_status_text(st),
                                aril_status_hint(st));
     }
     if (atomic_load(&proxy->server_down)) {
         return arili_error_set(error, ARIL_E_IO, "no server can be reached; look at the log");
+    }
+    if (unsealed > 0) { /* reading goes on, so that clients are not sent away */
+        (void)arili_error_set(error, why, "%llu tenants can be read, not written: %s; %s",
+                              (unsigned long long)unsealed, aril_status_text(why),
+                              aril_status_hint(why));
     }
     return ARIL_OK;
 }

@@ -27,10 +27,12 @@ typedef void arili_proxy_log_fn(void *user, int level, const char *text);
 
 struct arili_proxy_setup {
     aril_runtime *rt;
-    aril_keyring *keyring;              /* borrowed */
-    struct arili_proxy_config *config;  /* taken, also on failure */
+    aril_keyring *keyring;             /* borrowed */
+    struct arili_proxy_config *config; /* taken, also on failure */
     arili_proxy_log_fn *log;
     void *user;
+    /* What the runtime's audit sink could not write, to be reported; borrowed, NULL: not known. */
+    const _Atomic uint64_t *audit_lost;
 };
 ARIL_MUST_USE aril_status arili_proxy_new(const struct arili_proxy_setup *setup,
                                           struct arili_proxy **ret, aril_error *error);
@@ -41,10 +43,14 @@ void arili_proxy_free(struct arili_proxy *proxy);
  * failure the old one stays and config is the caller's. */
 ARIL_MUST_USE aril_status arili_proxy_reload(struct arili_proxy *proxy,
                                              struct arili_proxy_config *config, aril_error *error);
+/* A configuration was refused before it came so far: counted and audited as those are. */
+void arili_proxy_reload_refused(struct arili_proxy *proxy, aril_status st);
 /* Look for what changed in the keyring, and have the keys of all tenants at hand. May block: from a
  * thread of its own, every 250 ms. */
 void arili_proxy_refresh(struct arili_proxy *proxy);
-/* ARIL_OK when clients can be served: keyring open, a server reachable. The message says why not. */
+/* ARIL_OK when clients can be served: keyring open, a server reachable. The message says why not;
+ * with ARIL_OK it is empty, or says of how many tenants values are read and not sealed, and
+ * error->status why. */
 ARIL_MUST_USE aril_status arili_proxy_ready(struct arili_proxy *proxy, aril_error *error);
 /* All figures: docs/OPERATIONS.md has the list. */
 void arili_proxy_metrics(struct arili_proxy *proxy, const aril_metrics_sink *sink);

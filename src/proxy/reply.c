@@ -13,7 +13,9 @@
 #define GATHER_MAX ((size_t)2 << 20)
 /* What a name is gathered in at first. */
 #define GATHER_MIN 256u
-static const char tampered_text[] =
+/* What a list may have although memory is short. */
+#define ITEMS_FREE ((uint64_t)1 << 18)
+const char arili_tampered_text[] =
     "ERR aril: the value of this key is not what was put there; see the log and the audit trail";
 
 /* --- Where it goes -------------------------------------------------------------------------- */
@@ -24,7 +26,7 @@ struct arili_flow *arili_reply_out(struct arili_request *r)
     if (r->exec != NULL) { /* inside EXEC */
         return arili_reply_out(r->exec);
     }
-    if (c == NULL || c->first != r || r->frozen || r->silent) {
+    if (c == NULL || c->first != r || r->frozen || r->silent || r->held_back) {
         return &r->out;
     }
     return &c->peer.out;
@@ -41,11 +43,11 @@ static struct arili_flow *target(struct arili_request *r)
 static char type_of(enum arili_resp_kind kind)
 {
     static const char types[] = {
-        [ARILI_RESP_SIMPLE] = '+',  [ARILI_RESP_ERROR] = '-',      [ARILI_RESP_INTEGER] = ':',
-        [ARILI_RESP_BULK] = '$',    [ARILI_RESP_ARRAY] = '*',      [ARILI_RESP_BOOL] = '#',
-        [ARILI_RESP_DOUBLE] = ',',  [ARILI_RESP_BIGNUM] = '(',     [ARILI_RESP_BLOB_ERROR] = '!',
+        [ARILI_RESP_SIMPLE] = '+',   [ARILI_RESP_ERROR] = '-',     [ARILI_RESP_INTEGER] = ':',
+        [ARILI_RESP_BULK] = '$',     [ARILI_RESP_ARRAY] = '*',     [ARILI_RESP_BOOL] = '#',
+        [ARILI_RESP_DOUBLE] = ',',   [ARILI_RESP_BIGNUM] = '(',    [ARILI_RESP_BLOB_ERROR] = '!',
         [ARILI_RESP_VERBATIM] = '=', [ARILI_RESP_MAP] = '%',       [ARILI_RESP_SET] = '~',
-        [ARILI_RESP_PUSH] = '>',    [ARILI_RESP_ATTRIBUTE] = '|',
+        [ARILI_RESP_PUSH] = '>',     [ARILI_RESP_ATTRIBUTE] = '|',
     };
     return types[kind];
 }
@@ -110,12 +112,13 @@ static void gather_begin(struct arili_request *r, uint64_t len)
 {
     r->gather_len = 0;
     r->in_gather = true;
+    r->gather_failed = false;
     r->gather_bad = len > GATHER_MAX;
 }
 
 static void gather_piece(struct arili_request *r, aril_bytes piece)
 {
-    if (r->gather_bad || piece.len == 0) {
+    if (r->gather_bad || r->gather_failed || piece.len == 0) {
         return;
     }
     if (r->gather_cap - r->gather_len < piece.len) {
@@ -125,7 +128,7 @@ static void gather_piece(struct arili_request *r, aril_bytes piece)
         }
         uint8_t *more = arili_alloc(cap);
         if (more == NULL) {
-            r->gather_bad = true;
+            r->gather_failed = true;
             return;
         }
         if (r->gather_len > 0) {
@@ -144,36 +147,108 @@ static aril_bytes gathered(const struct arili_request *r)
     return (aril_bytes){ r->gather, r->gather_len };
 }
 
-/* Opened in its own place. False: it is none of this key's. */
-static bool open_inner(struct arili_request *r, enum arili_inner what, aril_bytes *ret)
+/* Whether what is bad is told by whoever looks at the value of the field. */
+static bool has_values(const struct arili_request *r)
 {
+    return r->shape == ARILI_SHAPE_PAIRS || r->shape == ARILI_SHAPE_HVALUES ||
+           r->shape == ARILI_SHAPE_HSCAN;
+}
+
+/* What was gathered, opened to r->field. TAMPERED: it is none of this key's. */
+static enum arili_ending open_inner(struct arili_request *r, enum arili_inner what, aril_bytes *ret)
+{
+    aril_status st = r->gather_failed || r->place == NULL ? ARIL_E_NOMEM : ARIL_E_FORMAT_LENGTH;
+    uint8_t *plain = NULL;
     size_t len = 0;
-    if (r->gather_bad || r->place == NULL || r->gather_len == 0) {
-        return false;
+    if (!r->gather_failed && !r->gather_bad && r->place != NULL && r->gather_len > 0) {
+        plain = arili_alloc(r->gather_len);
+        st = plain == NULL
+                 ? ARIL_E_NOMEM
+                 : arili_inner_open(r->tenant, r->keys, r->place, what, gathered(r), plain, &len);
     }
-    uint8_t *plain = arili_alloc(r->gather_len);
-    if (plain == NULL ||
-        arili_inner_open(r->tenant, r->keys, r->place, what, gathered(r), plain, &len) !=
-            ARIL_OK) {
-        arili_free(plain, r->gather_len);
+    if (st == ARIL_OK) {
+        arili_free(r->field, r->field_cap);
+        r->field = plain;
+        r->field_cap = r->gather_len;
+        r->field_len = len;
+        *ret = (aril_bytes){ plain, len };
+        return ARILI_ENDING_HIT;
+    }
+    arili_free(plain, r->gather_len);
+    if (arili_ending_of(st) != ARILI_ENDING_TAMPERED) {
+        return ARILI_ENDING_FAILED;
+    }
+    if (!has_values(r)) {
         arili_figure_add(&r->tenant->figures.tampered, 1);
-        return false;
+        arili_bad_name_tell(r);
     }
-    arili_free(r->field, r->field_cap);
-    r->field = plain;
-    r->field_cap = r->gather_len;
-    r->field_len = len;
-    *ret = (aril_bytes){ plain, len };
-    return true;
+    return ARILI_ENDING_TAMPERED;
+}
+
+/* --- What is said of bad ones --------------------------------------------------------------- */
+
+static bool is_error(const struct arili_request *r, enum arili_ending ending)
+{
+    return ending == ARILI_ENDING_TOO_LONG || ending == ARILI_ENDING_FAILED ||
+           (ending == ARILI_ENDING_TAMPERED && r->policy != NULL &&
+            r->policy->on_tamper == ARILI_TAMPER_ERROR);
+}
+
+static void say_why(struct arili_flow *out, enum arili_ending ending, aril_status st,
+                    uint64_t bytes)
+{
+    if (ending == ARILI_ENDING_TAMPERED) {
+        arili_say_error(out, "%s", arili_tampered_text);
+    } else if (ending == ARILI_ENDING_TOO_LONG) {
+        arili_say_error(out,
+                        "ERR aril: the value has %llu bytes, more than max_verified_value; allow "
+                        "streaming in its policy, or raise the limit",
+                        (unsigned long long)bytes);
+    } else {
+        arili_say_error(out, "ERR aril: the value could not be opened: %s", aril_status_text(st));
+    }
+}
+
+/* An element of a list ended so: the whole list may be an error, of the first one. */
+static void spoil(struct arili_request *r, enum arili_ending ending, aril_status st)
+{
+    if (r->spoiled == ARILI_ENDING_HIT && is_error(r, ending)) {
+        r->spoiled = ending;
+        r->spoiled_status = st;
+        r->spoiled_bytes = r->value.plain_bytes;
+    }
+}
+
+/* A list is told when all of it is there: whether one more element may be kept. */
+static bool has_room(struct arili_request *r)
+{
+    if (r->trouble == ARIL_OK && r->items.bytes >= ITEMS_FREE &&
+        !arili_budget_has(&r->loop->proxy->budget, 0)) {
+        r->trouble = ARIL_E_NOMEM;
+    }
+    if (r->trouble != ARIL_OK) {
+        arili_flow_done(&r->items);
+    }
+    return r->trouble == ARIL_OK;
 }
 
 static void say_inner(struct arili_request *r, enum arili_inner what)
 {
     aril_bytes plain;
-    if (open_inner(r, what, &plain)) {
-        arili_say_bulk(target(r), plain);
-        r->item_count++;
-    } else if (r->aggregate == 0) {
+    if (!has_room(r)) {
+        return;
+    }
+    const enum arili_ending ending = open_inner(r, what, &plain);
+    if (ending == ARILI_ENDING_HIT) {
+        if (r->pattern.data == NULL || arili_glob(r->pattern, plain)) {
+            arili_say_bulk(target(r), plain);
+            r->item_count++;
+        }
+    } else if (r->aggregate != 0) {
+        spoil(r, ending, ARIL_E_NOMEM);
+    } else if (is_error(r, ending)) {
+        say_why(target(r), ending, ARIL_E_NOMEM, 0);
+    } else {
         arili_say_nil(target(r), r->resp3);
     }
 }
@@ -191,39 +266,27 @@ static void put_plain(struct arili_request *r, struct arili_flow *out)
     arili_flow_put(out, ARILI_LITERAL("\r\n"));
 }
 
-static void say_value(struct arili_request *r, aril_bytes text)
+void arili_reply_value(struct arili_request *r, aril_bytes text)
 {
     struct arili_flow *out = target(r);
     const struct arili_opening *o = &r->value;
-    switch (o->ending) {
-    case ARILI_ENDING_HIT:
+    if (o->ending == ARILI_ENDING_HIT) {
         if (!o->streamed) {
             arili_say_header(out, '$', o->plain_bytes);
         }
         put_plain(r, out);
         return;
-    case ARILI_ENDING_TAMPERED:
+    }
+    if (o->ending == ARILI_ENDING_TAMPERED) {
         arili_opening_bad(r, text);
         arili_bad_tell(r, text);
-        if (r->policy != NULL && r->policy->on_tamper == ARILI_TAMPER_ERROR) {
-            arili_say_error(out, "%s", tampered_text);
-            return;
-        }
-        break;
-    case ARILI_ENDING_TOO_LONG:
-        arili_say_error(out,
-                        "ERR aril: the value has %llu bytes, more than max_verified_value; allow "
-                        "streaming in its policy, or raise the limit",
-                        (unsigned long long)o->plain_bytes);
-        return;
-    case ARILI_ENDING_FAILED:
-        arili_say_error(out, "ERR aril: the value could not be opened: %s",
-                        aril_status_text(o->status));
-        return;
-    default:
-        break;
+        out = target(r); /* what follows is held back */
+    } else if (o->ending == ARILI_ENDING_EXPIRED) {
+        arili_replay_tell(r, text);
     }
-    if (!o->streamed) {
+    if (is_error(r, o->ending)) {
+        say_why(out, o->ending, o->status, o->plain_bytes);
+    } else if (!o->streamed) {
         arili_say_nil(out, r->resp3);
     }
 }
@@ -237,11 +300,21 @@ static const struct arili_asked *asked(const struct arili_request *r)
 static void say_pair(struct arili_request *r)
 {
     const aril_bytes field = { r->field, r->field_len };
+    const enum arili_ending ending =
+        r->field_ending != ARILI_ENDING_HIT ? r->field_ending : r->value.ending;
     if (r->value.ending == ARILI_ENDING_TAMPERED) {
         arili_opening_bad(r, gathered(r));
         arili_bad_tell(r, gathered(r));
+    } else if (ending == ARILI_ENDING_TAMPERED) { /* of its value nothing is known */
+        arili_figure_add(&r->tenant->figures.tampered, 1);
+        arili_bad_name_tell(r);
+    } else if (r->value.ending == ARILI_ENDING_EXPIRED) {
+        arili_replay_tell(r, gathered(r));
     }
-    if (r->field_bad || r->value.ending != ARILI_ENDING_HIT) {
+    if (!r->field_unwanted) {
+        spoil(r, ending, r->value.status);
+    }
+    if (!has_room(r) || r->field_unwanted || ending != ARILI_ENDING_HIT) {
         arili_flow_consume(&r->hold, r->hold.bytes); /* a value whose field is not wanted */
         return;
     }
@@ -349,6 +422,15 @@ static enum arili_heard on_pairs(struct arili_request *r, const struct arili_res
         return ARILI_HEARD;
     }
     if (depth > at && r->element % 2 == 1) {
+        if (r->field_ending == ARILI_ENDING_FAILED) { /* nothing is known of its value */
+            r->in_value = true;
+            r->value = (struct arili_opening){ .active = true,
+                                               .skipping = true,
+                                               .ending = ARILI_ENDING_FAILED,
+                                               .status = ARIL_E_NOMEM,
+                                               .stored_bytes = e->body_len };
+            return ARILI_HEARD;
+        }
         return value_begin(r, e->body_len, r->field_context);
     }
     gather_begin(r, e->body_len);
@@ -433,7 +515,7 @@ static bool cursor_came(struct arili_request *r)
     }
     r->got.number = (int64_t)n;
     r->got.kind = ARILI_RESP_BULK;
-    return text.len > 0 && !r->gather_bad;
+    return text.len > 0 && !r->gather_bad && !r->gather_failed;
 }
 
 static void name_came(struct arili_request *r)
@@ -441,12 +523,12 @@ static void name_came(struct arili_request *r)
     uint8_t room[ARILI_CACHE_LISTED_KEY_MAX];
     size_t len = 0;
     if (r->shape == ARILI_SHAPE_NAMES) {
-        if (!r->gather_bad) {
+        if (!r->gather_bad && !r->gather_failed) {
             r->job->name(r->job, gathered(r));
         }
         return;
     }
-    if (!r->gather_bad &&
+    if (has_room(r) && !r->gather_bad && !r->gather_failed &&
         arili_place_open(r->tenant, r->keys, r->database, gathered(r), room, &len) == ARIL_OK) {
         const aril_bytes key = { room, len };
         if (r->pattern.data == NULL || arili_glob(r->pattern, key)) {
@@ -459,16 +541,18 @@ static void name_came(struct arili_request *r)
 static void field_came(struct arili_request *r)
 {
     aril_bytes plain;
-    r->field_bad = !open_inner(r, ARILI_INNER_FIELD, &plain) ||
-                   arili_field_context(r->tenant, r->keys, r->database,
-                                       (aril_bytes){ r->key, r->key_len }, plain,
-                                       r->field_context) != ARIL_OK;
-    if (r->field_bad) {
+    r->field_unwanted = false;
+    r->field_ending = open_inner(r, ARILI_INNER_FIELD, &plain);
+    if (r->field_ending == ARILI_ENDING_HIT &&
+        arili_field_context(r->tenant, r->keys, r->database, (aril_bytes){ r->key, r->key_len },
+                            plain, r->field_context) != ARIL_OK) {
+        r->field_ending = ARILI_ENDING_FAILED;
+    }
+    if (r->field_ending != ARILI_ENDING_HIT) { /* then its value does not open either */
         memset(r->field_context, 0, sizeof r->field_context);
+        return;
     }
-    if (r->pattern.data != NULL && !r->field_bad && !arili_glob(r->pattern, plain)) {
-        r->field_bad = true;
-    }
+    r->field_unwanted = r->pattern.data != NULL && !arili_glob(r->pattern, plain);
 }
 
 static bool is_scan(const struct arili_request *r)
@@ -489,19 +573,10 @@ static bool gather_end(struct arili_request *r)
     case ARILI_SHAPE_NAMES:
         name_came(r);
         break;
-    case ARILI_SHAPE_SSCAN:
-        {
-            aril_bytes plain;
-            if (open_inner(r, ARILI_INNER_MEMBER, &plain) &&
-                (r->pattern.data == NULL || arili_glob(r->pattern, plain))) {
-                arili_say_bulk(&r->items, plain);
-                r->item_count++;
-            }
-        }
-        break;
     case ARILI_SHAPE_FIELDS:
         say_inner(r, ARILI_INNER_FIELD);
         break;
+    case ARILI_SHAPE_SSCAN:
     case ARILI_SHAPE_MEMBERS:
         say_inner(r, ARILI_INNER_MEMBER);
         break;
@@ -523,7 +598,7 @@ static void value_end(struct arili_request *r)
         break;
     case ARILI_SHAPE_VALUE:
     case ARILI_SHAPE_VALUES:
-        say_value(r, asked(r)->text);
+        arili_reply_value(r, asked(r)->text);
         r->element++;
         break;
     default:
@@ -620,6 +695,17 @@ static void put_list(struct arili_request *r)
     const bool both = r->shape == ARILI_SHAPE_PAIRS || r->shape == ARILI_SHAPE_HSCAN;
     r->aggregate = 0;
     struct arili_flow *out = target(r);
+    if (r->trouble != ARIL_OK) {
+        arili_say_error(out, "ERR aril: the answer cannot be given whole: %s",
+                        aril_status_text(r->trouble));
+        return;
+    }
+    if (r->spoiled != ARILI_ENDING_HIT) { /* nothing of it was said yet */
+        arili_flow_done(&r->items);
+        arili_flow_init(&r->items, &r->loop->blocks);
+        say_why(out, r->spoiled, r->spoiled_status, r->spoiled_bytes);
+        return;
+    }
     if (scan) {
         char cursor[24];
         const int n = snprintf(cursor, sizeof cursor, "%llu",
@@ -776,8 +862,7 @@ static enum arili_heard exec_event(struct arili_request *exec, const struct aril
 enum arili_heard arili_reply_event(struct arili_request *r, const struct arili_resp_event *event,
                                    struct arili_block *block)
 {
-    return r->shape == ARILI_SHAPE_EXEC ? exec_event(r, event, block)
-                                        : one_answer(r, event, block);
+    return r->shape == ARILI_SHAPE_EXEC ? exec_event(r, event, block) : one_answer(r, event, block);
 }
 
 /* --- Going on, and not ---------------------------------------------------------------------- */
@@ -823,7 +908,7 @@ bool arili_reply_fail(struct arili_request *r, const char *text)
     r->aggregate = 0;
     arili_flow_done(&r->items);
     struct arili_flow *out = arili_reply_out(r);
-    if (out == &r->out) { /* nobody heard it yet */
+    if (out == &r->out && !(r->held_back && r->said)) { /* nobody heard it yet */
         arili_flow_done(out);
     } else if (r->said) {
         return false;

@@ -42,9 +42,9 @@ static bool fits_values(const struct arili_request *r, const struct arili_resp_e
 /* HKEYS, SMEMBERS: a list, or one of them alone. */
 static bool fits_names(const struct arili_resp_event *e, unsigned depth)
 {
-    return depth == 0 ? e->kind == ARILI_RESP_ARRAY || e->kind == ARILI_RESP_SET ||
-                            fits_value(e, depth)
-                      : depth == 1 && e->kind == ARILI_RESP_BULK;
+    return depth == 0
+               ? e->kind == ARILI_RESP_ARRAY || e->kind == ARILI_RESP_SET || fits_value(e, depth)
+               : depth == 1 && e->kind == ARILI_RESP_BULK;
 }
 
 /* HGETALL: a map, a list of twice as many, or in RESP3 a list of twos (HRANDFIELD WITHVALUES). */
@@ -77,8 +77,7 @@ static bool fits_scan(const struct arili_request *r, const struct arili_resp_eve
         if (r->got.kind != ARILI_RESP_BULK) {
             return e->kind == ARILI_RESP_BULK;
         }
-        return e->kind == ARILI_RESP_ARRAY &&
-               (r->shape != ARILI_SHAPE_HSCAN || e->count % 2 == 0);
+        return e->kind == ARILI_RESP_ARRAY && (r->shape != ARILI_SHAPE_HSCAN || e->count % 2 == 0);
     default:
         return depth == 2 && e->kind == ARILI_RESP_BULK;
     }

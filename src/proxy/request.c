@@ -44,7 +44,7 @@ struct arili_request *arili_request_new(struct arili_loop *loop)
     return r;
 }
 
-static void bad_free(struct arili_bad *bad)
+void arili_bad_free(struct arili_bad *bad)
 {
     while (bad != NULL) {
         struct arili_bad *next = bad->next;
@@ -57,6 +57,7 @@ static void bad_free(struct arili_bad *bad)
 static void release(struct arili_loop *loop, struct arili_request *r)
 {
     arili_opening_done(r);
+    atomic_fetch_sub_explicit(&loop->proxy->budget.used, r->counted, memory_order_relaxed);
     arili_block_drop(&loop->blocks, r->waiting);
     arili_free(r->sent, r->sent_len);
     arili_tenant_keys_drop(r->keys);
@@ -72,7 +73,7 @@ static void release(struct arili_loop *loop, struct arili_request *r)
     arili_free(r->room, r->room_len);
     arili_free(r->gather, r->gather_cap);
     arili_free(r->field, r->field_cap);
-    bad_free(r->bad);
+    arili_bad_free(r->bad);
     if (r->sum != NULL && --r->sum->refs == 0) {
         arili_free(r->sum, sizeof *r->sum);
     }
@@ -121,6 +122,12 @@ void arili_requests_done(struct arili_loop *loop)
         forget(r);
     }
     loop->request_count = 0;
+}
+
+void arili_request_count(struct arili_request *r, size_t bytes)
+{
+    r->counted += bytes;
+    atomic_fetch_add_explicit(&r->loop->proxy->budget.used, bytes, memory_order_relaxed);
 }
 
 aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key)

@@ -30,8 +30,7 @@ bool arili_word_number(aril_bytes arg, int64_t *ret)
     const bool minus = arg.len > 0 && arg.data[0] == '-';
     uint64_t n = 0;
     const size_t first = minus ? 1 : 0;
-    if (arg.len == first || arg.len - first > 19 ||
-        (arg.data[first] == '0' && arg.len > 1)) {
+    if (arg.len == first || arg.len - first > 19 || (arg.data[first] == '0' && arg.len > 1)) {
         return false;
     }
     for (size_t i = first; i < arg.len; i++) {
@@ -45,6 +44,28 @@ bool arili_word_number(aril_bytes arg, int64_t *ret)
     }
     *ret = minus ? -(int64_t)n : (int64_t)n;
     return true;
+}
+
+bool arili_word_is_option(aril_bytes arg)
+{
+    static const char *const words[] = { "ex",      "px",    "exat", "pxat",       "nx",
+                                         "xx",      "gt",    "lt",   "get",        "keepttl",
+                                         "persist", "count", "type", "withvalues", "samples",
+                                         "string",  "list",  "set",  "zset",       "hash",
+                                         "stream" };
+    size_t i = arg.len > 1 && (arg.data[0] == '-' || arg.data[0] == '+') ? 1 : 0;
+    while (i < arg.len && arg.data[i] >= '0' && arg.data[i] <= '9') {
+        i++;
+    }
+    if (i == arg.len && i > 0) {
+        return true;
+    }
+    for (i = 0; i < sizeof words / sizeof *words; i++) {
+        if (arili_word_is(arg, words[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* --- Answers of our own --------------------------------------------------------------------- */
@@ -198,9 +219,67 @@ static enum arili_ran local(struct arili_running *run)
     return arili_here_end(run, r);
 }
 
+uint64_t arili_policy_value_max(const struct arili_proxy_config *config,
+                                const struct arili_policy_config *policy)
+{
+    if (policy->values == ARILI_VALUES_PASS) {
+        return UINT64_MAX;
+    }
+    return policy->streaming ? ARILI_VALUE_BODY_MAX : config->max_verified_value;
+}
+
+static enum arili_ran too_long(struct arili_running *run, uint64_t bytes)
+{
+    if (bytes > ARILI_VALUE_BODY_MAX) {
+        return arili_refuse(run,
+                            "ERR aril: the value has %llu bytes, and a sealed one %llu at most; "
+                            "cut it into several",
+                            (unsigned long long)bytes, (unsigned long long)ARILI_VALUE_BODY_MAX);
+    }
+    return arili_refuse(run,
+                        "ERR aril: the value has %llu bytes, more than max_verified_value; "
+                        "allow streaming in its policy, or raise the limit",
+                        (unsigned long long)bytes);
+}
+
+/* No argument is longer than a value may be, or that was said. What was held apart was looked at
+ * when it came. */
+static bool are_short(struct arili_running *run)
+{
+    const uint64_t max = arili_policy_value_max(run->c->settings->config, run->policy);
+    for (size_t i = 2; i < run->count; i++) {
+        if (run->args[i].len > max) {
+            (void)too_long(run, run->args[i].len);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What gives a server a value of ours. EXPIRE and its kin do only where a value must live longer
+ * than it was sealed for: job_reseal.c looks. */
+static bool is_sealing(enum arili_verb verb)
+{
+    switch (verb) {
+    case ARILI_VERB_SET:
+    case ARILI_VERB_SETEX:
+    case ARILI_VERB_SETNX:
+    case ARILI_VERB_GETSET:
+    case ARILI_VERB_MSET:
+    case ARILI_VERB_MSETNX:
+    case ARILI_VERB_HSET:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* A command with keys whose values are sealed. */
 static enum arili_ran sealed(struct arili_running *run)
 {
+    if (is_sealing(run->command->verb) && (!arili_run_seals(run) || !are_short(run))) {
+        return ARILI_RAN;
+    }
     switch (run->command->verb) {
     case ARILI_VERB_KEY:
     case ARILI_VERB_COUNT_KEYS:
@@ -302,7 +381,8 @@ static enum arili_ran no_command(struct arili_running *run)
     }
     c->multi_bad = c->multi_bad || c->in_multi;
     if (arili_local_resolve(run->args, run->count, &r->out) != NULL) {
-        arili_say_error(&r->out, "ERR aril: the command cannot be run"); /* it was looked up before */
+        arili_say_error(&r->out,
+                        "ERR aril: the command cannot be run"); /* it was looked up before */
     }
     return arili_here_end(run, r);
 }
@@ -315,7 +395,9 @@ static enum arili_ran check_and_dispatch(struct arili_running *run)
         return no_command(run);
     }
     if (c->tenant == NULL && (command->flags & ARILI_COMMAND_NO_AUTH) == 0) {
-        return arili_refuse(run, "NOAUTH Authentication required.");
+        return arili_refuse(run, "%s",
+                            arili_client_may_say(c) ? "NOAUTH Authentication required."
+                                                    : ARILI_NOBODY_TEXT);
     }
     const bool own = command->verb == ARILI_VERB_MULTI || command->verb == ARILI_VERB_WATCH;
     if (c->in_multi && (command->flags & ARILI_COMMAND_NO_MULTI) != 0 && !own &&
@@ -332,15 +414,18 @@ enum arili_ran arili_run(struct arili_client *c)
                                  .args = c->args,
                                  .count = c->arg_count,
                                  .now_ms = c->peer.loop->now_ms };
+    if (c->stream_held) {
+        return arili_held_more(c);
+    }
     if (c->streamed) { /* it has gone already */
         arili_stream_end(c);
         return ARILI_RAN;
     }
+    if (c->no_room) {
+        return arili_refuse(&run, "ERR aril: there is no memory for this value now; try again");
+    }
     if (c->value_too_long) {
-        return arili_refuse(&run,
-                            "ERR aril: the value has %llu bytes, more than max_verified_value; "
-                            "allow streaming in its policy, or raise the limit",
-                            (unsigned long long)c->value_bytes);
+        return too_long(&run, c->value_bytes);
     }
     const enum arili_ran ran = check_and_dispatch(&run);
     arili_tenant_keys_drop(run.keys);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
 #include "proxy/run.h"
+#include <stdio.h>
 #include <string.h>
 
 /* Sealed not-afters are in whole seconds of the clock: none ends early. */
@@ -40,17 +42,6 @@ static bool links_room(struct arili_client *c)
     return true;
 }
 
-static void wait_for_link(struct arili_client *c)
-{
-    struct arili_loop *loop = c->peer.loop;
-    if (!c->waits_for_link) {
-        c->waits_for_link = true;
-        c->next_waiting = NULL;
-        *loop->waiting_end = c;
-        loop->waiting_end = &c->next_waiting;
-    }
-}
-
 static bool is_down(const struct arili_node *node, const struct arili_loop *loop)
 {
     return node->failures > 0 && node->retry_at_ns > loop->now_ns;
@@ -85,7 +76,7 @@ bool arili_send_link(struct arili_running *run, struct arili_node *node, enum ar
     }
     run->link = node != NULL ? arili_client_link(c, node) : NULL;
     if (run->link == NULL) {
-        wait_for_link(c);
+        arili_link_wait(c);
         *ran = ARILI_RAN_LATER;
         return false;
     }
@@ -108,7 +99,7 @@ static bool begin_transaction(struct arili_running *run, enum arili_ran *ran)
     }
     const aril_bytes multi = ARILI_LITERAL("MULTI");
     if (!arili_link_expect(run->link, NULL, ARILI_SWALLOW_OK)) {
-        *ran = ARILI_RAN;
+        *ran = arili_refuse(run, "ERR aril: out of memory");
         return false;
     }
     arili_link_command(run->link, &multi, 1);
@@ -138,6 +129,10 @@ bool arili_send_begin_at(struct arili_running *run, struct arili_node *node, enu
     if ((c->in_multi || c->watching) && !same_server(c, run->link)) {
         *ran = arili_refuse(run, "CROSSSLOT aril: keys of one transaction must be with one server; "
                                  "give them one {hash tag}");
+        return false;
+    }
+    if (c->in_multi && !arili_budget_has(&loop->proxy->budget, 0)) { /* nothing bounds EXEC */
+        *ran = arili_refuse(run, "ERR aril: there is no memory for more commands in MULTI");
         return false;
     }
     if (!begin_transaction(run, ran)) {
@@ -190,6 +185,11 @@ void arili_send_arg(struct arili_running *run, aril_bytes arg)
     arili_say_bulk(run->out, arg);
 }
 
+void arili_send_option(struct arili_running *run, aril_bytes arg)
+{
+    arili_say_bulk(run->out, arili_word_is_option(arg) ? arg : ARILI_LITERAL("x"));
+}
+
 void arili_send_name(struct arili_running *run, const struct arili_place *place)
 {
     arili_say_bulk(run->out, (aril_bytes){ (const uint8_t *)place->name, place->name_len });
@@ -226,6 +226,7 @@ static struct arili_request *queue(struct arili_running *run)
     struct arili_request *queued = arili_here(run);
     if (queued != NULL) {
         run->r->base = 1;
+        arili_request_count(run->r, sizeof *run->r);
         *c->queued_end = run->r;
         c->queued_end = &run->r->next;
     }
@@ -266,16 +267,28 @@ bool arili_run_keys(struct arili_running *run)
     return true;
 }
 
+bool arili_run_seals(struct arili_running *run)
+{
+    const aril_status st = run->keys->seal_status;
+    if (st != ARIL_OK) {
+        (void)arili_refuse(run, "ERR aril: this tenant's values can be read, not written: %s; %s",
+                           aril_status_text(st), aril_status_hint(st));
+    }
+    return st == ARIL_OK;
+}
+
 bool arili_run_place(struct arili_running *run, aril_bytes key, struct arili_place *ret)
 {
-    const aril_status st = arili_place_make(run->c->peer.loop->names, run->c->tenant, run->keys,
-                                            run->c->database, key, ret);
+    const aril_status st = key.len > run->c->name_max
+                               ? ARIL_E_USAGE_RANGE
+                               : arili_place_make(run->c->peer.loop->names, run->c->tenant,
+                                                  run->keys, run->c->database, key, ret);
     if (st == ARIL_OK) {
         return true;
     }
     if (st == ARIL_E_USAGE_RANGE) {
-        (void)arili_refuse(run, "ERR aril: a key has 1 to %u bytes, this one has %zu",
-                           ARILI_CACHE_LISTED_KEY_MAX, key.len);
+        (void)arili_refuse(run, "ERR aril: a key has 1 to %llu bytes, this one has %zu",
+                           (unsigned long long)run->c->name_max, key.len);
     } else {
         (void)arili_refuse(run, "ERR aril: %s", aril_status_text(st));
     }
@@ -286,6 +299,24 @@ uint64_t arili_not_after(const struct arili_running *run, uint64_t ttl_ms)
 {
     const uint64_t max = run->policy->ttl_max_s * 1000;
     return run->now_ms + CLOCK_STEP_MS + (ttl_ms < max ? ttl_ms : max);
+}
+
+aril_bytes arili_time_cut(const struct arili_running *run, bool seconds, bool absolute,
+                          aril_bytes number, char room[static ARILI_TIME_TEXT])
+{
+    const uint64_t unit = seconds ? 1000 : 1;
+    const uint64_t max_ms = run->policy->ttl_max_s * 1000;
+    int64_t n = 0;
+    if (!arili_word_number(number, &n) || n <= 0 || (uint64_t)n > (uint64_t)INT64_MAX / unit) {
+        return number;
+    }
+    const uint64_t asked_ms = (uint64_t)n * unit;
+    const uint64_t most_ms = absolute ? run->now_ms + max_ms : max_ms;
+    if (asked_ms <= most_ms || (!absolute && asked_ms > (uint64_t)INT64_MAX - run->now_ms)) {
+        return number;
+    }
+    const int len = snprintf(room, ARILI_TIME_TEXT, "%llu", (unsigned long long)(most_ms / unit));
+    return (aril_bytes){ (const uint8_t *)room, (size_t)len };
 }
 
 bool arili_run_remember(struct arili_running *run, aril_bytes key, const struct arili_place *place)
@@ -310,8 +341,7 @@ bool arili_run_remember(struct arili_running *run, aril_bytes key, const struct 
 
 /* --- Sealing -------------------------------------------------------------------------------- */
 
-static aril_status seal_span(struct arili_value_sealer *s, aril_bytes value,
-                             struct arili_flow *out)
+static aril_status seal_span(struct arili_value_sealer *s, aril_bytes value, struct arili_flow *out)
 {
     uint8_t tag[ARILI_VALUE_TAG_BYTES];
     while (value.len > 0) {
@@ -338,8 +368,8 @@ static aril_status seal_all(struct arili_value_sealer *s, aril_bytes value,
     if (flow != NULL && flow->bytes > 0) {
         for (uint32_t i = 0; i < flow->count; i++) {
             const struct arili_slice *slice = &flow->slices[flow->first + i];
-            ARILI_TRY(seal_span(
-                s, (aril_bytes){ slice->block->data + slice->at, slice->len }, out));
+            ARILI_TRY(
+                seal_span(s, (aril_bytes){ slice->block->data + slice->at, slice->len }, out));
         }
         return ARIL_OK;
     }
@@ -363,6 +393,7 @@ aril_status arili_seal_bulk(struct arili_loop *loop, const struct arili_tenant_k
     struct arili_value_sealer s;
     uint8_t header[ARILI_VALUE_HEADER_BYTES];
     const uint64_t bytes = flow != NULL ? flow->bytes : value.len;
+    ARILI_TRY(keys->seal_status);
     ARILI_TRY(arili_value_sealer_begin_in(&s, &loop->values, keys->data, context, loop->now_ms,
                                           not_after_ms, keys->generation, bytes, header));
     arili_say_header(out, '$', arili_sealed_bytes(bytes));
@@ -378,8 +409,8 @@ aril_status arili_seal_bulk(struct arili_loop *loop, const struct arili_tenant_k
 bool arili_send_value(struct arili_running *run, const uint8_t *context, uint64_t not_after_ms,
                       aril_bytes value, const struct arili_flow *flow)
 {
-    const aril_status st = arili_seal_bulk(run->c->peer.loop, run->keys, context, not_after_ms,
-                                           value, flow, run->out);
+    const aril_status st =
+        arili_seal_bulk(run->c->peer.loop, run->keys, context, not_after_ms, value, flow, run->out);
     if (st != ARIL_OK) { /* half a command was written */
         arili_request_free(run->c->peer.loop, run->r);
         run->r = NULL;

@@ -18,13 +18,14 @@ struct snapshot {
 };
 
 struct dates {
-    const uint8_t *id; /* of the key that seals */
+    const uint8_t *id; /* of the key that seals; NULL: of the one that would, were it not overdue */
     struct arili_status_tenant *row;
 };
 static int take_dates(void *user, const aril_key_info *info)
 {
     const struct dates *d = user;
-    if (memcmp(info->id, d->id, ARIL_KEY_ID_BYTES) != 0) {
+    if (d->id != NULL ? memcmp(info->id, d->id, ARIL_KEY_ID_BYTES) != 0
+                      : info->state != ARIL_KEY_ACTIVE) {
         return 0;
     }
     d->row->key_created_s = info->created_s;
@@ -38,9 +39,9 @@ static void fill_key(const struct arili_proxy *proxy, const struct arili_tenant 
     struct arili_tenant_keys *keys = arili_tenant_keys_hold((struct arili_tenant *)t);
     struct dates d = { .id = NULL, .row = ret };
     const aril_key_filter filter = { .owner = ret->id, .purposes = 1u << ARIL_KEY_DATA };
-    ret->key_status = keys->status;
+    ret->key_status = keys->seal_status;
     if (keys->status == ARIL_OK) {
-        d.id = aril_tenant_key_id(keys->data);
+        d.id = keys->data != NULL ? aril_tenant_key_id(keys->data) : NULL;
         arili_forgive(aril_keyring_list(proxy->keyring, &filter, take_dates, &d, NULL));
     }
     arili_tenant_keys_drop(keys);
@@ -100,6 +101,9 @@ static aril_status fill(struct arili_proxy *proxy, struct snapshot *s)
     st->memory_used = atomic_load(&proxy->budget.used);
     st->memory_max = proxy->budget.max;
     arili_status_add_proxy(&st->figures, &proxy->figures);
+    if (proxy->audit_lost != NULL) {
+        st->figures.audit_lost += arili_figure(proxy->audit_lost);
+    }
     arili_status_add_latency(&st->latency, &proxy->latency);
     s->settings = arili_settings_hold(proxy);
     fill_servers(proxy, s);

@@ -48,10 +48,9 @@ static const struct arili_policy_config *policy_of(const struct arili_client *c)
     return arili_config_policy(c->settings->config, tenant, argument(c, 1));
 }
 
-bool arili_run_may_stream(const struct arili_client *c)
+uint64_t arili_run_value_max(const struct arili_client *c)
 {
-    const struct arili_policy_config *p = policy_of(c);
-    return p->streaming || p->values == ARILI_VALUES_PASS;
+    return arili_policy_value_max(c->settings->config, policy_of(c));
 }
 
 /* --- The beginning -------------------------------------------------------------------------- */
@@ -78,8 +77,15 @@ static aril_status head(struct arili_running *run, const struct arili_place *pla
     arili_send_count(run, c->arg_want);
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
-    for (size_t i = 2; i + 1 < c->arg_want; i++) {
-        arili_send_arg(run, run->args[i]);
+    for (size_t i = 2; i + 1 < c->arg_want; i++) { /* of SETEX the time, else none */
+        char room[ARILI_TIME_TEXT];
+        int64_t n = 0;
+        aril_bytes a = run->args[i];
+        if (c->stream_sealed) { /* what is no time may be a piece of a value */
+            a = arili_word_number(a, &n) ? a : ARILI_LITERAL("x");
+            a = arili_time_cut(run, run->command->name[0] == 's', false, a, room);
+        }
+        arili_send_arg(run, a);
     }
     arili_say_header(run->out, '$',
                      c->stream_sealed ? arili_sealed_bytes(value_bytes) : value_bytes);
@@ -119,7 +125,8 @@ static enum arili_ran begin(struct arili_running *run, uint64_t value_bytes, boo
     run->policy = policy_of(c);
     run->keys = arili_tenant_keys_hold(c->tenant);
     if (run->policy->values == ARILI_VALUES_DENY || run->keys == NULL ||
-        run->keys->status != ARIL_OK || c->in_multi ||
+        (run->policy->values == ARILI_VALUES_SEAL && run->keys->seal_status != ARIL_OK) ||
+        run->keys->status != ARIL_OK || c->in_multi || run->args[1].len > c->name_max ||
         arili_place_make(c->peer.loop->names, c->tenant, run->keys, c->database, run->args[1],
                          &place) != ARIL_OK) {
         return ARILI_RAN; /* what is wrong is said when the command is whole */
@@ -166,6 +173,8 @@ enum arili_ran arili_run_stream(struct arili_client *c, uint64_t value_bytes, bo
 
 void arili_stream_abort(struct arili_client *c)
 {
+    c->stream_held = false;
+    arili_flow_consume(&c->tail, c->tail.bytes);
     if (c->stream != NULL && c->stream_sealed) {
         arili_forgive(arili_value_sealer_done(&c->sealer));
     }
@@ -212,4 +221,97 @@ void arili_stream_piece(struct arili_client *c, struct arili_block *block, aril_
 void arili_stream_end(struct arili_client *c)
 {
     arili_client_advance(c);
+}
+
+/* --- A value that was held ------------------------------------------------------------------ */
+
+/*
+ * A value that waited for the options behind it is there whole, up to hundreds of megabytes. Sealed
+ * at once it would hold up all other clients of the loop; so it is sealed as fast as the server
+ * takes it, and the client waits as one does whose value streams.
+ */
+#define HELD_STEP ((uint64_t)1 << 20)
+
+enum arili_ran arili_held_begin(struct arili_running *run, const struct arili_place *place,
+                                uint64_t not_after_ms, enum arili_shape shape)
+{
+    struct arili_client *c = run->c;
+    uint8_t header[ARILI_VALUE_HEADER_BYTES];
+    const aril_status st = arili_value_sealer_begin_in(
+        &c->sealer, &c->peer.loop->values, run->keys->data, place->context, run->now_ms,
+        not_after_ms, run->keys->generation, c->value.bytes, header);
+    if (st != ARIL_OK) {
+        arili_request_free(c->peer.loop, run->r);
+        return arili_refuse(run, "ERR aril: the value could not be sealed: %s",
+                            aril_status_text(st));
+    }
+    arili_send_count(run, run->count);
+    arili_send_arg(run, run->args[0]);
+    arili_send_name(run, place);
+    arili_say_header(run->out, '$', arili_sealed_bytes(c->value.bytes));
+    arili_flow_put(run->out, (aril_bytes){ header, sizeof header });
+    if (run->out != &run->link->peer.out) {
+        arili_flow_move(&run->link->peer.out, run->out);
+    }
+    run->out = &c->tail; /* what follows the value */
+    for (size_t i = c->value_arg + 1; i < run->count;) {
+        i = arili_send_set_option(run, i);
+    }
+    arili_figure_add(&c->tenant->figures.sealed_bytes, c->value.bytes);
+    run->r->shape = shape;
+    if (run->r->keys == NULL) { /* the key outlives its rotation */
+        atomic_fetch_add(&run->keys->refs, 1);
+        run->r->keys = run->keys;
+        run->r->tenant = c->tenant;
+    }
+    run->link->half_sent = true;
+    c->stream = run->r;
+    c->stream_link = run->link;
+    c->stream_sealed = c->streamed = c->stream_held = true;
+    arili_client_append(c, run->r);
+    return arili_held_more(c);
+}
+
+/* The options behind the value, and the end. */
+static void held_end(struct arili_client *c)
+{
+    struct arili_link *link = c->stream_link;
+    struct arili_request *r = c->stream;
+    struct arili_flow *out = &link->peer.out;
+    arili_flow_put(out, ARILI_LITERAL("\r\n"));
+    arili_flow_move(out, &c->tail);
+    arili_stream_abort(c); /* the cipher is given back */
+    link->half_sent = false;
+    (void)arili_link_expect(link, r, ARILI_SWALLOW_OK);
+    arili_peer_touch(&link->peer);
+}
+
+enum arili_ran arili_held_more(struct arili_client *c)
+{
+    uint64_t done = 0;
+    while (c->stream != NULL && c->value.bytes > 0 && done < HELD_STEP &&
+           c->stream_link->peer.out.bytes < HELD_STEP) {
+        const struct arili_slice *slice = &c->value.slices[c->value.first];
+        struct arili_block *block = slice->block;
+        const aril_span piece = { block->data + slice->at, slice->len };
+        if (seal_piece(c, block, piece) != ARIL_OK) {
+            arili_link_lost(c->stream_link, ARIL_E_INTERRUPTED, "a value could not be sealed");
+            return ARILI_RAN;
+        }
+        done += piece.len;
+        arili_flow_consume(&c->value, piece.len);
+    }
+    if (c->stream == NULL) { /* its link was lost */
+        return ARILI_RAN;
+    }
+    arili_peer_touch(&c->stream_link->peer);
+    if (c->value.bytes > 0) {
+        if (!arili_client_is_held(c)) { /* another turn, when others had theirs */
+            arili_peer_touch(&c->peer);
+            c->peer.resume = true;
+        }
+        return ARILI_RAN_LATER;
+    }
+    held_end(c);
+    return ARILI_RAN;
 }

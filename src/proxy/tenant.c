@@ -11,7 +11,7 @@ static struct arili_tenant_keys *keys_new(aril_status status)
     struct arili_tenant_keys *k = arili_alloc(sizeof *k);
     if (k != NULL) {
         atomic_init(&k->refs, 1);
-        k->status = status;
+        k->status = k->seal_status = status;
     }
     return k;
 }
@@ -86,6 +86,7 @@ aril_status arili_tenant_new(aril_bytes id, const char *space, bool hash_tags,
     /* With default attributes these do not fail (glibc). */
     (void)pthread_mutex_init(&t->lock, NULL);
     (void)pthread_mutex_init(&t->refreshing, NULL);
+    arili_tells_init(&t->tells);
     memcpy(t->id, id.data, id.len);
     t->id_len = id.len;
     memcpy(t->space, space, space_len);
@@ -105,6 +106,7 @@ void arili_tenant_free(struct arili_tenant *t)
     arili_tenant_keys_drop(t->spare);
     (void)pthread_mutex_destroy(&t->lock);
     (void)pthread_mutex_destroy(&t->refreshing);
+    arili_tells_done(&t->tells);
     arili_free(t, sizeof *t);
 }
 
@@ -154,15 +156,41 @@ static bool says_nothing(aril_status st)
     }
 }
 
+/* Ends sealing, and nothing else: docs/keyring.md. */
+static bool ends_sealing(aril_status st)
+{
+    return st == ARIL_E_KEY_OVERDUE || st == ARIL_E_KEY_INACTIVE;
+}
+
+static void key_putp(aril_tenant_key **key)
+{
+    aril_tenant_key_put(*key);
+}
+
+/* Whether the key that seals is still the right one, or there is still none for the same reason. */
+static aril_status is_data_current(const struct arili_tenant *t, aril_keyring *keyring, bool *ret)
+{
+    const struct arili_tenant_keys *k = t->keys;
+    ARILI_DEFER(key_putp) aril_tenant_key *key = NULL;
+    const aril_status st =
+        k->data != NULL ? arili_tenant_key_current(keyring, k->data, ret)
+                        : aril_keyring_tenant_key(keyring, id_of(t), ARIL_KEY_DATA, &key, NULL);
+    if (k->data == NULL || ends_sealing(st)) {
+        *ret = k->data == NULL && st == k->seal_status;
+        return st == ARIL_OK || ends_sealing(st) ? ARIL_OK : st;
+    }
+    return st;
+}
+
 /* Whether the keys are still the right ones, whatever else the keyring changed meanwhile; or why
  * there are none any more. */
-static aril_status are_current(const struct arili_tenant_keys *k, aril_keyring *keyring, bool *ret)
+static aril_status are_current(const struct arili_tenant *t, aril_keyring *keyring, bool *ret)
 {
     bool data = false;
     bool name = false;
-    if (k->status == ARIL_OK) {
-        ARILI_TRY(arili_tenant_key_current(keyring, k->data, &data));
-        ARILI_TRY(arili_tenant_key_current(keyring, k->name, &name));
+    if (t->keys->status == ARIL_OK) {
+        ARILI_TRY(is_data_current(t, keyring, &data));
+        ARILI_TRY(arili_tenant_key_current(keyring, t->keys->name, &name));
     }
     *ret = data && name;
     return ARIL_OK;
@@ -190,7 +218,8 @@ static aril_status keys_read(const struct arili_tenant *t, aril_runtime *rt, ari
     k->rt = rt;
     k->guard = arili_secure_guard(rt->secure);
     k->hash = keyring->profile->hash;
-    ARILI_TRY(aril_keyring_tenant_key(keyring, id_of(t), ARIL_KEY_DATA, &k->data, NULL));
+    k->seal_status = aril_keyring_tenant_key(keyring, id_of(t), ARIL_KEY_DATA, &k->data, NULL);
+    ARILI_ENSURE(k->seal_status == ARIL_OK || ends_sealing(k->seal_status), k->seal_status);
     ARILI_TRY(aril_keyring_tenant_key(keyring, id_of(t), ARIL_KEY_NAME, &k->name, NULL));
     ARILI_TRY(read_floor(t, rt, keyring, &k->generation));
     ARILI_TRY(arili_naming_init(&rt->crypto, k->hash, k->name, space_of(t), &k->naming));
@@ -221,7 +250,7 @@ static aril_status look(struct arili_tenant *t, aril_runtime *rt, aril_keyring *
     bool same = false;
     ARILI_TRY(arili_keyring_use(keyring, &now_ns, NULL));
     const uint64_t revision = revision_of(keyring);
-    ARILI_TRY(are_current(t->keys, keyring, &same));
+    ARILI_TRY(are_current(t, keyring, &same));
     if (same && revision != t->revision) {
         ARILI_TRY(look_at_floor(t, rt, keyring, &same));
     }
@@ -251,7 +280,7 @@ static void end_access(struct arili_tenant *t, aril_status st)
             return;
         }
     }
-    none->status = st;
+    none->status = none->seal_status = st;
     none->generation = t->keys->generation;
     t->spare = NULL;
     publish(t, none);

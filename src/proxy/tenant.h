@@ -5,6 +5,7 @@
 #include "cache/value.h"
 #include "proxy/config.h"
 #include "proxy/figures.h"
+#include "proxy/tells.h"
 #include <aril/keyring.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -21,11 +22,18 @@
  * text in every other one. "~" and base64url for fields; raw bytes for members.
  */
 
-/* What loops use: immutable, counted. All that is made here with keys answers their status where
- * that is not ARIL_OK, and FORKED in a child. */
+/*
+ * What loops use: immutable, counted. All that is made here with keys answers their status where
+ * that is not ARIL_OK, and FORKED in a child.
+ *
+ * Reading needs names and the keyring; sealing needs an active DATA key besides. Where that one is
+ * overdue or there is none that is active, status is ARIL_OK, seal_status says why nothing is
+ * sealed, and data is NULL: values open by the ids that stand in them. A NAME key has no end.
+ */
 struct arili_tenant_keys {
     _Atomic uint32_t refs;
-    aril_status status; /* ARIL_OK, or why there are no keys: KEY_LOCKED, NOT_FOUND, ... */
+    aril_status status;      /* ARIL_OK, or why there are no keys: KEY_LOCKED, NOT_FOUND, ... */
+    aril_status seal_status; /* ARIL_OK: data seals; else status, KEY_OVERDUE or KEY_INACTIVE */
     aril_tenant_key *data, *name;
     struct arili_naming naming;
     uint8_t *siv;        /* secure cell: listing key; naming borrows it */
@@ -46,6 +54,7 @@ struct arili_tenant {
     struct arili_tenant_keys *keys; /* under lock; never NULL */
     _Atomic uint32_t clients;
     struct arili_tenant_figures figures;
+    struct arili_tells tells; /* how often something of it was told */
 
     pthread_mutex_t refreshing;      /* taken before lock; guards what follows */
     struct arili_tenant_keys *spare; /* to say that there are no keys when memory is short */

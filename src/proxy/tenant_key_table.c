@@ -41,7 +41,7 @@ aril_status arili_key_table_find(struct arili_key_table *table, const struct ari
 {
     *ret = NULL;
     ARILI_TRY(keys->status);
-    if (memcmp(aril_tenant_key_id(keys->data), id, ARIL_KEY_ID_BYTES) == 0) {
+    if (keys->data != NULL && memcmp(aril_tenant_key_id(keys->data), id, ARIL_KEY_ID_BYTES) == 0) {
         arili_tenant_key_hold(keys->data);
         *ret = keys->data;
         return ARIL_OK;

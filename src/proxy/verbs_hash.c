@@ -66,8 +66,9 @@ static enum arili_ran half_sent(struct arili_running *run)
     arili_request_free(run->c->peer.loop, run->r);
     run->r = NULL;
     arili_link_lost(run->link, ARIL_E_INTERRUPTED, "a field could not be sealed");
-    return arili_refuse(run, "ERR aril: a field or a member is longer than %zu bytes, or memory is "
-                             "short",
+    return arili_refuse(run,
+                        "ERR aril: a field or a member is longer than %zu bytes, or memory is "
+                        "short",
                         (size_t)ARILI_SIV_PLAIN_BYTES_MAX);
 }
 
@@ -117,6 +118,7 @@ static bool ask_fields(struct arili_running *run, const struct arili_place *plac
         return false;
     }
     r->asked_count = (uint32_t)n;
+    arili_request_count(r, n > 1 ? n * sizeof *r->asked + bytes : 0);
     r->in_hash = true;
     for (size_t i = 2; i < run->count; i++) {
         struct arili_asked *a = &r->asked[i - 2];
@@ -203,7 +205,7 @@ static enum arili_ran hall(struct arili_running *run, const struct arili_place *
     arili_send_arg(run, values_alone ? ARILI_LITERAL("HGETALL") : run->args[0]);
     arili_send_name(run, place);
     for (size_t i = 2; i < run->count; i++) {
-        arili_send_arg(run, run->args[i]);
+        arili_send_option(run, run->args[i]);
     }
     return arili_send_end(run, shape_of_all(run));
 }

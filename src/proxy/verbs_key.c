@@ -32,9 +32,12 @@ enum arili_ran arili_run_keyed(struct arili_running *run)
     for (size_t i = 0; i < run->count; i++) {
         if (arili_run_key_from(run, i) == i && arili_run_place(run, run->args[i], &place)) {
             arili_send_name(run, &place);
+        } else if (run->c->value_arg == i) {
+            arili_send_flow(run, &run->c->value);
+        } else if (i > first && run->policy->values == ARILI_VALUES_SEAL) {
+            arili_send_option(run, run->args[i]);
         } else {
-            const bool held = run->c->value_arg == i;
-            held ? arili_send_flow(run, &run->c->value) : arili_send_arg(run, run->args[i]);
+            arili_send_arg(run, run->args[i]);
         }
     }
     return arili_send_end(run, ARILI_SHAPE_RAW);

@@ -57,11 +57,11 @@ static void send_options(struct arili_running *run, const struct scan_options *o
 {
     if (o->count.data != NULL) {
         arili_send_arg(run, ARILI_LITERAL("COUNT"));
-        arili_send_arg(run, o->count);
+        arili_send_option(run, o->count);
     }
     if (o->type.data != NULL) {
         arili_send_arg(run, ARILI_LITERAL("TYPE"));
-        arili_send_arg(run, o->type);
+        arili_send_option(run, o->type);
     }
 }
 
@@ -91,7 +91,7 @@ enum arili_ran arili_run_inner_scan(struct arili_running *run, const struct aril
     arili_send_count(run, 3 + option_count(&o, false));
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
-    arili_send_arg(run, run->args[2]);
+    arili_send_option(run, run->args[2]);
     send_options(run, &o);
     return arili_send_end(run, shape);
 }

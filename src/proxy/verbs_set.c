@@ -18,8 +18,9 @@ static enum arili_ran members_in(struct arili_running *run, const struct arili_p
             arili_request_free(run->c->peer.loop, run->r);
             run->r = NULL;
             arili_link_lost(run->link, ARIL_E_INTERRUPTED, "a member could not be sealed");
-            return arili_refuse(run, "ERR aril: a member is longer than %zu bytes, or memory is "
-                                     "short",
+            return arili_refuse(run,
+                                "ERR aril: a member is longer than %zu bytes, or memory is "
+                                "short",
                                 (size_t)ARILI_SIV_PLAIN_BYTES_MAX);
         }
     }
@@ -41,7 +42,7 @@ static enum arili_ran members_out(struct arili_running *run, const struct arili_
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
     for (size_t i = 2; i < run->count; i++) {
-        arili_send_arg(run, run->args[i]);
+        arili_send_option(run, run->args[i]);
     }
     return arili_send_end(run, ARILI_SHAPE_MEMBERS);
 }

@@ -92,6 +92,40 @@ static enum arili_ran no_memory(struct arili_running *run)
     return arili_refuse(run, "ERR aril: out of memory");
 }
 
+/* Whether argument i is a unit of time in the options of SET, whose number follows. */
+static bool is_time(const struct arili_running *run, size_t i)
+{
+    const aril_bytes a = run->args[i];
+    return run->command->verb == ARILI_VERB_SET && i >= 3 && i + 1 < run->count &&
+           (arili_word_is(a, "ex") || arili_word_is(a, "px") || arili_word_is(a, "exat") ||
+            arili_word_is(a, "pxat"));
+}
+
+static aril_bytes option_of(aril_bytes word)
+{
+    return arili_word_is_option(word) ? word : ARILI_LITERAL("x");
+}
+
+/* All but the value, with a time that its seal allows. Who forgets the quotes has half of a value
+ * here: the server's error needs none of it. Returns the index of the next argument. */
+size_t arili_send_set_option(struct arili_running *run, size_t i)
+{
+    char room[ARILI_TIME_TEXT];
+    const aril_bytes a = option_of(run->args[i]);
+    if (run->command->verb == ARILI_VERB_SETEX) {
+        arili_send_arg(run, arili_time_cut(run, run->command->name[0] == 's', false, a, room));
+        return i + 1;
+    }
+    arili_send_arg(run, a);
+    if (!is_time(run, i)) {
+        return i + 1;
+    }
+    const bool seconds = arili_word_is(a, "ex") || arili_word_is(a, "exat");
+    const aril_bytes n = option_of(run->args[i + 1]);
+    arili_send_arg(run, arili_time_cut(run, seconds, a.len == 4, n, room));
+    return i + 2;
+}
+
 static enum arili_ran set(struct arili_running *run, const struct arili_place *place)
 {
     struct arili_set_options o = { .ttl_ms = UINT64_MAX };
@@ -113,16 +147,22 @@ static enum arili_ran set(struct arili_running *run, const struct arili_place *p
     if (former && !remember_value(run, place)) {
         return no_memory(run);
     }
+    if (held_value(run, value) != NULL && !run->c->in_multi) {
+        return arili_held_begin(run, place, not_after,
+                                former ? ARILI_SHAPE_VALUE : ARILI_SHAPE_RAW);
+    }
     arili_send_count(run, run->count);
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, place);
-    for (size_t i = 2; i < run->count; i++) {
+    for (size_t i = 2; i < run->count;) {
         if (i != value) {
-            arili_send_arg(run, run->args[i]);
-        } else if (!arili_send_value(run, place->context, not_after, run->args[i],
-                                     held_value(run, i))) {
+            i = arili_send_set_option(run, i);
+            continue;
+        }
+        if (!arili_send_value(run, place->context, not_after, run->args[i], held_value(run, i))) {
             return ARILI_RAN;
         }
+        i++;
     }
     arili_transaction_changes(run->c, place, not_after);
     return arili_send_end(run, former ? ARILI_SHAPE_VALUE : ARILI_SHAPE_RAW);

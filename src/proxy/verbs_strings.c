@@ -77,6 +77,7 @@ static bool remember_keys(struct arili_running *run)
         return false;
     }
     r->asked_count = (uint32_t)(run->count - 1);
+    arili_request_count(r, r->asked_count * sizeof *r->asked + bytes);
     return true;
 }
 
@@ -189,8 +190,16 @@ static struct arili_sum *sum_new(bool ok_alone)
     struct arili_sum *sum = arili_alloc(sizeof *sum);
     if (sum != NULL) {
         sum->ok_alone = ok_alone;
+        sum->refs = 1; /* ours: a part may fail and go while there are no others */
     }
     return sum;
+}
+
+static void sum_drop(struct arili_sum *sum)
+{
+    if (--sum->refs == 0) {
+        arili_free(sum, sizeof *sum);
+    }
 }
 
 static void part_of(struct arili_request *r, struct arili_sum *sum, bool last)
@@ -228,9 +237,7 @@ static enum arili_ran mset_apart(struct arili_running *run)
         }
         (void)arili_send_end(run, ARILI_SHAPE_NOTHING);
     }
-    if (sum->refs == 0) {
-        arili_free(sum, sizeof *sum);
-    }
+    sum_drop(sum);
     return ARILI_RAN;
 }
 
@@ -258,9 +265,7 @@ enum arili_ran arili_run_count_apart(struct arili_running *run)
         arili_send_name(run, &place);
         (void)arili_send_end(run, ARILI_SHAPE_COUNT);
     }
-    if (sum->refs == 0) {
-        arili_free(sum, sizeof *sum);
-    }
+    sum_drop(sum);
     return ARILI_RAN;
 }
 
@@ -281,8 +286,9 @@ enum arili_ran arili_run_strings(struct arili_running *run)
         return ARILI_RAN;
     }
     if (apart && run->command->verb == ARILI_VERB_MSETNX) {
-        return arili_refuse(run, "CROSSSLOT aril: keys of MSETNX must be in one slot; give them one "
-                                 "{hash tag}");
+        return arili_refuse(run,
+                            "CROSSSLOT aril: keys of MSETNX must be in one slot; give them one "
+                            "{hash tag}");
     }
     if (get) {
         return apart ? mget_apart(run) : mget(run);

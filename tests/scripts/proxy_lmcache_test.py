@@ -174,7 +174,6 @@ CHANGES = (
     ("half", replace(lambda v: v[:len(v) // 2])), ("empty", replace(lambda v: b"")),
     ("plaintext", replace(lambda v: b"p" * len(v))), ("short plaintext", replace(lambda v: b"p")),
     ("gone", lambda direct, name, _: direct.ask("DEL", name)),
-    ("another type", lambda d, name, _: (d.ask("DEL", name), d.ask("HSET", name, "f", "v"))),
 )
 
 

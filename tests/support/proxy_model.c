@@ -125,6 +125,7 @@ static void burst(struct run *r, unsigned n)
     const size_t count = 1 + pmodel_below(&r->source.random, PMODEL_BURST_MAX);
     /* What is sent before its answers are there cannot know whether it is in a transaction. */
     bool maybe_multi = c->in_multi;
+    r->source.tag = r->setup->cluster ? n + 1 : 0;
     r->out.len = 0;
     for (size_t i = 0; i < count; i++) {
         const bool full = c->queued_count + i + 1 >= QUEUED_MAX - PMODEL_BURST_MAX;

@@ -43,6 +43,9 @@ struct pmodel_command {
 struct pmodel_source {
     struct pmodel_random random;
     uint64_t now_s;
+    unsigned tag; /* 0: keys as they are. n: some have a hash tag, and those of transactions and of
+                     MSETNX have tag n: a Cluster wants them in one slot */
+    bool tied;    /* of the command that is made */
 };
 /* in_multi: without those that cannot be in a transaction. */
 void pmodel_command(struct pmodel_source *s, bool in_multi, bool resp3, struct wire_bytes *out,
@@ -56,6 +59,7 @@ const char *pmodel_pattern(struct pmodel_source *s);
 struct pmodel_setup {
     uint64_t seed;
     unsigned commands;
+    bool cluster; /* the other one is a Cluster: each client's transactions have one hash tag */
     int fds[PMODEL_CLIENTS][2]; /* of each client: plain, other; databases 0 and empty */
 };
 void pmodel_run(const struct pmodel_setup *setup);

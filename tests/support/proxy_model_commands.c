@@ -29,7 +29,8 @@ uint64_t pmodel_below(struct pmodel_random *r, uint64_t n) /* splitmix64 */
  */
 enum {            /* flags */
        ALONE = 1, /* not in a transaction: arild needs several exchanges for it */
-       THREE = 2  /* pairs of its answer are nested in RESP3 */
+       THREE = 2, /* pairs of its answer are nested in RESP3 */
+       TIED = 4   /* its keys have to be in one slot */
 };
 struct row {
     unsigned weight;
@@ -61,7 +62,7 @@ static const struct row rows[] = {
     { 3, PMODEL_BYTES, ALONE, "GETEX $S PERSIST" },
     { 20, PMODEL_BYTES, 0, "MGET {$S}" },
     { 8, PMODEL_BYTES, 0, "MSET {$S $V}" },
-    { 4, PMODEL_BYTES, 0, "MSETNX {$S $V}" },
+    { 4, PMODEL_BYTES, TIED, "MSETNX {$S $V}" },
     { 10, PMODEL_BYTES, 0, "STRLEN $S" },
 
     { 20, PMODEL_BYTES, 0, "HSET $H {$F $V}" },
@@ -122,7 +123,7 @@ static const struct row rows[] = {
     { 25, PMODEL_BYTES, 0, "MULTI" },
     { 30, PMODEL_BYTES, 0, "EXEC" },
     { 5, PMODEL_BYTES, 0, "DISCARD" },
-    { 12, PMODEL_BYTES, 0, "WATCH {$K}" },
+    { 12, PMODEL_BYTES, TIED, "WATCH {$K}" },
     { 3, PMODEL_BYTES, 0, "UNWATCH" },
     { 3, PMODEL_BYTES, 0, "PING" },
     { 2, PMODEL_BYTES, 0, "PING $V" },
@@ -149,12 +150,22 @@ static const struct row rows[] = {
     { 1, PMODEL_BYTES, 0, "HRANDFIELD $H x" },
     { 1, PMODEL_BYTES, ALONE, "EXPIRE $K x" },
     { 1, PMODEL_BYTES, ALONE, "EXPIRE $K $T NX XX" },
-    { 1, PMODEL_BYTES, ALONE, "EXPIRE $K $T BOTH" },
+    { 1, PMODEL_BYTES, ALONE, "EXPIRE $K $T x" },
     { 1, PMODEL_BYTES, 0, "SPOP $M -1" },
     { 1, PMODEL_BYTES, 0, "EXISTS" },
 };
 
 /* --- Words */
+
+/* A key with a hash tag: that of the source, or any. */
+static aril_bytes tagged_key(struct pmodel_source *s, char kind, bool tied)
+{
+    static char name[32];
+    const unsigned tag = tied ? s->tag : 1 + (unsigned)pmodel_below(&s->random, PMODEL_CLIENTS);
+    const int len = snprintf(name, sizeof name, "key:%c:%u{tag%u}", kind,
+                             (unsigned)pmodel_below(&s->random, KEYS_OF_A_KIND), tag);
+    return (aril_bytes){ (const uint8_t *)name, (size_t)len };
+}
 
 aril_bytes pmodel_key(struct pmodel_source *s, char kind)
 {
@@ -163,6 +174,9 @@ aril_bytes pmodel_key(struct pmodel_source *s, char kind)
                                                        "{tag}x",    "*?[a]\\", "\xff\xfe",
                                                        ":metadata", NULL };
     static char name[320];
+    if (s->tag != 0 && (s->tied || pmodel_below(&s->random, 3) == 0)) {
+        return tagged_key(s, kind, s->tied);
+    }
     const unsigned n = (unsigned)pmodel_below(&s->random, KEYS_OF_A_KIND);
     if (tails[n] != NULL) {
         (void)snprintf(name, sizeof name, "key:%c:%u%s", kind, n, tails[n]);
@@ -249,7 +263,7 @@ static aril_bytes word(struct pmodel_source *s, const char *w, size_t len)
     case 'B':
         return number((s->now_s + ttl_s) * 1000);
     case 'D':
-        return number(pmodel_below(r, PMODEL_DATABASES));
+        return number(s->tag == 0 ? pmodel_below(r, PMODEL_DATABASES) : 0);
     case 'G': {
         const char *const pattern = pmodel_pattern(s);
         return (aril_bytes){ (const uint8_t *)pattern, strlen(pattern) };
@@ -338,6 +352,7 @@ void pmodel_command(struct pmodel_source *s, bool in_multi, bool resp3, struct w
     ret->executes = strcmp(row->text, "EXEC") == 0;
     ret->ends = ret->executes || strcmp(row->text, "DISCARD") == 0;
     struct builder b = { .shown = ret };
+    s->tied = in_multi || (row->flags & TIED) != 0;
     add_words(s, &b, row->text, strlen(row->text));
     wire_begin(out, b.count);
     wire_put(out, b.args.data, b.args.len);

@@ -25,11 +25,11 @@
 struct proxy_peers;
 struct proxy_peer {
     struct proxy_peers *all;
-    struct arili_peer *peer; /* NULL: closed */
-    bool connecting;         /* a link that was asked for; proxy_link() lets it come about */
-    bool deaf;               /* does not read */
+    struct arili_peer *peer;      /* NULL: closed */
+    bool connecting;              /* a link that was asked for; proxy_link() lets it come about */
+    bool deaf;                    /* does not read */
     struct arili_address address; /* of a link */
-    uint8_t *heard;          /* what it was told, from heard_at on not looked at */
+    uint8_t *heard;               /* what it was told, from heard_at on not looked at */
     size_t heard_len, heard_cap, heard_at;
     uint8_t *unsaid; /* what the loop did not read yet */
     size_t unsaid_len, unsaid_at;

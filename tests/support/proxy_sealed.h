@@ -19,7 +19,7 @@ void sealed_hset(struct proxy_peer *c, size_t n, const char *key, const char *fi
 void sealed_say(struct proxy_peer *link, const struct sealed *s);
 /* Any command as words, from a client. */
 void client_asks(struct proxy_peer *c, const char *const *words, size_t count);
-#define ASKS(c, ...) \
+#define ASKS(c, ...)                                     \
     client_asks(c, (const char *const[]){ __VA_ARGS__ }, \
                 sizeof(const char *const[]){ __VA_ARGS__ } / sizeof(const char *))
 /* Demands that c heard exactly that many RESP values, whole, of its protocol, and looks at the kind

@@ -19,7 +19,8 @@ const COUNTERS = {
   link_connects: "connections to servers", link_failures: "failed connections to servers",
   link_nonsense: "servers that spoke no RESP", redirects: "redirects of a Cluster",
   key_waits: "values that waited for a key", reloads: "configurations taken over",
-  reload_failures: "configurations refused",
+  reload_failures: "configurations refused", audit_events: "audit events",
+  audit_suppressed: "audit events left out", audit_lost: "audit events lost",
 };
 
 let paused = false;

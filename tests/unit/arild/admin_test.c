@@ -43,7 +43,7 @@ static struct arili_status snapshot(const struct arili_proxy *p)
 
 aril_status arili_proxy_ready(struct arili_proxy *p, aril_error *error)
 {
-    if (p->ready != ARIL_OK && p->reason != NULL) {
+    if (p->reason != NULL) {
         error->status = p->ready;
         snprintf(error->message, sizeof error->message, "%s", p->reason);
     }
@@ -214,6 +214,14 @@ static void readiness_says_why_not(void **state)
     proxy.reason = NULL;
     assert_int_equal(get("/readyz"), 503);
     assert_non_null(strstr(body(), aril_status_text(ARIL_E_KEY_LOCKED)));
+}
+
+static void readiness_with_a_remark_is_readiness(void **state)
+{
+    (void)state;
+    proxy.reason = "1 tenants can be read, not written";
+    assert_int_equal(get("/readyz"), 200);
+    assert_string_equal(body(), "ready: 1 tenants can be read, not written\n");
 }
 
 static void metrics_are_whole_whatever_their_length(void **state)
@@ -574,6 +582,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(health_is_that_of_the_process_alone),
         CASE(readiness_says_why_not),
+        CASE(readiness_with_a_remark_is_readiness),
         CASE(metrics_are_whole_whatever_their_length),
         CASE(the_status_is_json),
         CASE(the_page_and_what_it_names_are_there),

@@ -193,6 +193,8 @@ static void a_star_is_every_address(void **state)
     listen_identify(in, &who);
     assert_string_equal(who.address, "127.0.0.1"); /* not ::ffff:127.0.0.1 */
     assert_false(who.has_peer_cred);
+    assert_string_equal(who.local.host, "127.0.0.1");
+    assert_int_equal(who.local.port, l.address.port);
     close(in);
     close(fd);
     listen_close(&l);
@@ -215,8 +217,10 @@ static void the_user_at_the_other_end_is_known(void **state)
     assert_int_equal(who.gid, getegid());
     assert_string_equal(who.address, expected);
     assert_int_equal(who.certificate.len, 0);
+    assert_string_equal(who.local.host, "");
     listen_identify(-1, &who);
     assert_string_equal(who.address, "?");
+    assert_string_equal(who.local.host, "");
     close(in);
     close(fd);
     listen_close(&l);

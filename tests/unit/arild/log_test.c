@@ -105,6 +105,24 @@ static void the_journal_is_known_by_its_stream(void **state)
     assert_false(log_is_journal());
 }
 
+static void a_quota_lets_one_through_and_counts_the_others(void **state)
+{
+    (void)state;
+    struct log_quota q = { .next_ns = 0 };
+    uint64_t left_out = 77;
+    assert_true(log_quota_take(&q, 5, &left_out));
+    assert_int_equal(left_out, 0);
+    left_out = 77;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(log_quota_take(&q, 4 + LOG_QUOTA_NS, &left_out));
+        assert_int_equal(left_out, 77);
+    }
+    assert_true(log_quota_take(&q, 5 + LOG_QUOTA_NS, &left_out));
+    assert_int_equal(left_out, 3);
+    assert_true(log_quota_take(&q, 9 * LOG_QUOTA_NS, &left_out));
+    assert_int_equal(left_out, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +132,7 @@ int main(void)
         cmocka_unit_test(nothing_can_forge_a_line),
         cmocka_unit_test(a_long_line_is_cut_at_every_length),
         cmocka_unit_test(the_journal_is_known_by_its_stream),
+        cmocka_unit_test(a_quota_lets_one_through_and_counts_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -161,6 +161,24 @@ static void local_is_what_only_this_machine_reaches(void **state)
     }
 }
 
+static void any_is_what_nobody_connects_to(void **state)
+{
+    (void)state;
+    static const char *const any[] = { "0.0.0.0:1", "[::]:1", "[0::0]:1" };
+    static const char *const others[] = { "127.0.0.1:1", "[::1]:1", "localhost:1",
+                                          "/run/x",      "unix:*",  "10.0.0.0:1" };
+    struct arili_address a = { .host = "*" };
+    assert_true(arili_address_is_any(&a));
+    for (size_t i = 0; i < COUNT(any); i++) {
+        assert_status(parse(any[i], 0, &a), ARIL_OK);
+        assert_true(arili_address_is_any(&a));
+    }
+    for (size_t i = 0; i < COUNT(others); i++) {
+        assert_status(parse(others[i], 0, &a), ARIL_OK);
+        assert_false(arili_address_is_any(&a));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +189,7 @@ int main(void)
         cmocka_unit_test(every_truncation_stays_inside),
         cmocka_unit_test(equal_is_all_of_it),
         cmocka_unit_test(local_is_what_only_this_machine_reaches),
+        cmocka_unit_test(any_is_what_nobody_connects_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,14 @@ static void one_command_fits_into_memory(void **state)
     arili_config_free(proxy_config_parse(TOP "[limits]\nmemory_max = 128 MiB\n" REST));
 }
 
+static void no_sealed_value_is_longer_than_its_format_allows(void **state)
+{
+    (void)state;
+    static const char fits[] = TOP "[limits]\nmax_verified_value = 320 MiB\n" REST;
+    proxy_config_refused(TOP "[limits]\nmax_verified_value = 335544321\n" REST, 3, "to 320 MiB");
+    arili_config_free(proxy_config_parse(fits));
+}
+
 static void the_admin_listener_is_for_this_machine(void **state)
 {
     (void)state;
@@ -108,6 +116,12 @@ static void listeners_are_whole(void **state)
         { "address = [::1]:1\nauth = certificate", 6, "and tls:// before the address" },
         { "address = [::1]:1\nauth = peer", 6, "write unix:PATH as the address" },
         { "address = [::1]:1\nsocket_mode = 0600\ntenant = a", 6, "the address is no UNIX socket" },
+        { "address = [::1]:1\nannounce = 0.0.0.0:1\ntenant = a", 6,
+          "nobody can connect to 0.0.0.0" },
+        { "address = [::1]:1\nannounce = [::]:1\ntenant = a", 6, "nobody can connect to ::" },
+        { "address = [::1]:1\nannounce = unix:s\ntenant = a", 6, "come by HOST:PORT alone" },
+        { "address = unix:s\nannounce = h:1\ntenant = a", 6, "come by HOST:PORT alone" },
+        { "address = [::1]:1\nannounce = h\ntenant = a", 6, "HOST:PORT" },
         { "address = [::1]:1\nauth = password\ntenant = a", 6, "leave one of them out" },
         { "address = [::1]:1\ntenant = a\nauth = peer", 7, "leave one of them out" },
         { "address = [::1]:1\nauth = password", 6, "needs credentials = FILE" },
@@ -330,6 +344,7 @@ int main(void)
         cmocka_unit_test(what_is_demanded_is_missed),
         cmocka_unit_test(the_quarantine_is_apart_from_sealed_values),
         cmocka_unit_test(one_command_fits_into_memory),
+        cmocka_unit_test(no_sealed_value_is_longer_than_its_format_allows),
         cmocka_unit_test(the_admin_listener_is_for_this_machine),
         cmocka_unit_test(tls_to_the_server_is_whole),
         cmocka_unit_test(listeners_are_whole),

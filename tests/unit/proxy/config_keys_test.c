@@ -148,7 +148,7 @@ static void every_text_has_its_bounds(void **state)
             assert_status(set_text_of(key, key->max + 1), ARIL_E_FORMAT_FIELD);
         }
     }
-    assert_int_equal(texts, 18);
+    assert_int_equal(texts, 19);
 }
 
 static void every_word_has_its_number(void **state)

@@ -114,7 +114,7 @@ static const char everything[] =
     "tls_ca = ca.pem\ntls_cert = up.pem\ntls_key = up.key\n"
     "links_max = 7\nconnect_timeout = 50 ms\nanswer_timeout = 8 s\n"
     "[listen]\n"
-    "address = tls://[::]:6390\n"
+    "address = tls://[::]:6390\nannounce = proxy.example:7000\n"
     "tls_cert = /abs/cert.pem\ntls_key = key.pem\ntls_client_ca = clients.pem\n"
     "auth = certificate, password\n"
     "[listen]\n"
@@ -193,6 +193,9 @@ static void every_key_of_repeated_sections_reaches_its_place(void **state)
     struct arili_proxy_config *const c = proxy_config_parse(everything);
     assert_int_equal(c->listener_count, 2);
     const struct arili_listen_config *l = &c->listeners[0];
+    assert_string_equal(l->announce.host, "proxy.example");
+    assert_int_equal(l->announce.port, 7000);
+    assert_string_equal(c->listeners[1].announce.host, "");
     assert_true(l->tls && !l->address.is_unix);
     assert_string_equal(l->address.host, "::");
     assert_string_equal(l->tls_cert, "/abs/cert.pem");

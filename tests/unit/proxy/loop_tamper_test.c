@@ -67,8 +67,8 @@ static uint64_t removed(void)
     return n;
 }
 
-/* Link n is asked for the beginning of what was found, and to remove it: with head there. verb NULL:
- * it must not be asked to. */
+/* Link n is asked for the beginning of what was found, and to remove it: with head there. verb
+ * NULL: it must not be asked to. */
 static void serve_removal(size_t n, const char *verb, aril_bytes head)
 {
     aril_bytes args[8];
@@ -94,8 +94,8 @@ static void serve_removal(size_t n, const char *verb, aril_bytes head)
 
 static aril_bytes head_of(const struct sealed *v)
 {
-    return (aril_bytes){ v->bytes, v->len < ARILI_VALUE_HEADER_BYTES ? v->len
-                                                                      : ARILI_VALUE_HEADER_BYTES };
+    return (aril_bytes){ v->bytes,
+                         v->len < ARILI_VALUE_HEADER_BYTES ? v->len : ARILI_VALUE_HEADER_BYTES };
 }
 
 static void each_changed_byte_of_a_value_is_nil_counted_and_removed(void **state)
@@ -114,18 +114,22 @@ static void each_changed_byte_of_a_value_is_nil_counted_and_removed(void **state
         const uint64_t before = tampered();
         const uint64_t gone = removed();
         world_forget(&p.w);
+        fake_clock_add_s(&p.w.clock, 3); /* of each kind, one event a second is told */
         bad.bytes[i] ^= (uint8_t)(1u << (i % 8));
         c = proxy_accept(&p);
         ASKS(c, "GET", "k");
         sealed_say(proxy_link(&p, 0), &bad);
-        proxy_heard_is(c, "$-1\r\n");
         if (tampered() == before) { /* the id of a key that nobody has */
+            proxy_heard_is(c, "$-1\r\n");
             assert_int_equal(p.link_count, 1);
             continue;
         }
         assert_int_equal(tampered(), before + 1);
         assert_int_equal(world_events(&p.w, ARIL_EVENT_AUTH_FAILURE), 1);
+        proxy_heard_is(c, ""); /* before it hears nil the value is gone, for everybody */
         serve_removal(1, "UNLINK", head_of(&bad));
+        proxy_heard_is(c, "$-1\r\n");
+        assert_int_equal(world_events(&p.w, ARIL_EVENT_AUTH_FAILURE), 2);
         assert_int_equal(removed(), gone + 1);
         ASKS(c, "PING");
         proxy_heard_is(c, "+PONG\r\n");
@@ -146,9 +150,10 @@ static void each_cut_value_is_nil(void **state)
         c = proxy_accept(&p);
         ASKS(c, "GET", "k");
         sealed_say(proxy_link(&p, 0), &v);
-        proxy_heard_is(c, "$-1\r\n");
         assert_int_equal(tampered(), before + 1);
+        proxy_heard_is(c, "");
         serve_removal(1, "UNLINK", head_of(&v));
+        proxy_heard_is(c, "$-1\r\n");
     }
 }
 
@@ -177,8 +182,9 @@ static void quarantine_moves_it_aside(void **state)
     v.bytes[v.len - 1] ^= 1;
     ASKS(c, "GET", "k");
     sealed_say(proxy_link(&p, 0), &v);
-    proxy_heard_is(c, "$-1\r\n");
+    proxy_heard_is(c, "");
     serve_removal(1, "RENAME", head_of(&v));
+    proxy_heard_is(c, "$-1\r\n");
     assert_int_equal(removed(), 1);
 }
 
@@ -211,7 +217,7 @@ static void a_removal_that_cannot_be_done_holds_nobody_up(void **state)
         ASKS(c, "GET", "k");
         ASKS(c, "PING");
         sealed_say(proxy_link(&p, 0), &v);
-        proxy_heard_is(c, "$-1\r\n");
+        proxy_heard_is(c, "");
         struct proxy_peer *s = stop > 0 ? proxy_link(&p, 1) : &p.links[1];
         if (stop > 1) {
             proxy_say(s, TEXT("+OK\r\n"));
@@ -227,8 +233,29 @@ static void a_removal_that_cannot_be_done_holds_nobody_up(void **state)
         }
         proxy_go(s);
         assert_true(proxy_is_closed(s));
-        proxy_heard_is(c, "+PONG\r\n");
+        proxy_heard_is(c, "$-1\r\n+PONG\r\n");
     }
+}
+
+/* It ends before it began: what is behind it is answered all the same, in order. */
+static void a_removal_that_cannot_begin_answers_for_nobody_else(void **state)
+{
+    (void)state;
+    struct sealed v;
+    struct proxy_peer *c = proxy_accept(&p);
+    struct proxy_peer *other = proxy_accept(&p);
+    sealed_set(c, 0, "k", "the plaintext", &v);
+    v.bytes[v.len - 1] ^= 1;
+    proxy_say(c, TEXT("GET k\r\nTTL k\r\nGET l\r\n"));
+    ASKS(other, "TTL", "k");
+    proxy_go(proxy_link(&p, 1)); /* for a while the server is not asked for new links */
+    sealed_say(&p.links[0], &v);
+    proxy_heard_is(c, "$-1\r\n");
+    proxy_say(&p.links[0], TEXT(":77\r\n"));
+    proxy_heard_is(c, ":77\r\n");
+    proxy_say(&p.links[0], TEXT("$-1\r\n"));
+    proxy_heard_is(c, "$-1\r\n");
+    assert_int_equal(removed(), 0);
 }
 
 static void a_client_that_goes_during_a_removal_does_not_stop_it(void **state)
@@ -254,10 +281,12 @@ static void expect_nil(struct proxy_peer *c, const char *const *words, size_t co
     const size_t n = p.link_count;
     client_asks(c, words, count);
     sealed_say(proxy_link(&p, n > 0 && !proxy_is_closed(&p.links[0]) ? 0 : n), v);
+    proxy_heard_is(c, "");
+    proxy_go(proxy_link(&p, p.link_count - 1)); /* it is not removed, and found again */
     proxy_heard_is(c, "$-1\r\n");
     assert_int_equal(tampered(), before + 1);
 }
-#define NIL(c, v, ...) \
+#define NIL(c, v, ...)                                  \
     expect_nil(c, (const char *const[]){ __VA_ARGS__ }, \
                sizeof(const char *const[]){ __VA_ARGS__ } / sizeof(const char *), v)
 
@@ -287,6 +316,7 @@ static void a_value_of_another_place_is_nil(void **state)
             client_asks(c, (const char *const[]){ "GET", "k" }, 2); /* database 1 */
             proxy_say(proxy_link(&p, 0), TEXT("+OK\r\n"));
             sealed_say(&p.links[0], &v);
+            proxy_go(proxy_link(&p, p.link_count - 1));
             proxy_heard_is(c, "$-1\r\n");
             break;
         case 3:
@@ -328,6 +358,52 @@ static void a_value_whose_time_is_over_is_nil_and_not_tampered(void **state)
     sealed_say(s, &v);
     proxy_heard_is(c, "$-1\r\n");
     assert_int_equal(tampered(), 0);
+}
+
+/* What GETEX and EXPIRE find on their way is dealt with as what GET finds. */
+static void other_ways_to_read_find_it_too(void **state)
+{
+    static const char *const commands[][4] = { { "GETEX", "k", "EX", "100000" },
+                                               { "EXPIRE", "k", "100000", "GT" } };
+    const bool errors = *state != NULL;
+    struct sealed v;
+    aril_bytes args[8];
+    struct proxy_peer *c = proxy_accept(&p);
+    ASKS(c, "SETEX", "k", "10", "the plaintext");
+    struct proxy_peer *s = proxy_link(&p, 0);
+    assert_int_equal(proxy_command_is(s, "SETEX", args, COUNT(args)), 4);
+    memcpy(v.bytes, args[3].data, args[3].len);
+    v.len = args[3].len;
+    proxy_say(s, TEXT("+OK\r\n"));
+    proxy_heard_is(c, "+OK\r\n");
+    v.bytes[v.len - 1] ^= 1;
+    for (unsigned i = 0; i < COUNT(commands); i++) {
+        proxy_peers_end(&p);
+        proxy_peers_begin(&p);
+        c = proxy_accept(&p);
+        const uint64_t before = tampered();
+        const uint64_t told = world_events(&p.w, ARIL_EVENT_AUTH_FAILURE);
+        client_asks(c, commands[i], 4);
+        s = proxy_link(&p, 0);
+        proxy_say(s, TEXT("+OK\r\n"));
+        if (i == 1) { /* its header first */
+            struct sealed head = { .len = ARILI_VALUE_HEADER_BYTES };
+            memcpy(head.bytes, v.bytes, head.len);
+            sealed_say(s, &head);
+        }
+        sealed_say(s, &v);
+        assert_int_equal(tampered(), before + 1);
+        assert_int_equal(world_events(&p.w, ARIL_EVENT_AUTH_FAILURE), told + 1);
+        if (errors) {
+            proxy_heard_begins(c, "-ERR aril: the value of this key is not what was put there");
+            assert_int_equal(removed(), 0);
+            continue;
+        }
+        proxy_heard_is(c, "");
+        serve_removal(p.link_count - 1, "UNLINK", head_of(&v));
+        proxy_heard_is(c, i == 0 ? "$-1\r\n" : ":0\r\n");
+        assert_int_equal(removed(), i + 1);
+    }
 }
 
 /* --- Memory --------------------------------------------------------------------------------- */
@@ -383,6 +459,7 @@ static void a_value_that_waited_for_memory_opens(void **state)
 
 int main(void)
 {
+    static bool yes = true;
 #define T(name, with) cmocka_unit_test_setup_teardown(name, with, teardown)
     const struct CMUnitTest tests[] = {
         T(each_changed_byte_of_a_value_is_nil_counted_and_removed, setup),
@@ -391,9 +468,12 @@ int main(void)
         T(quarantine_moves_it_aside, setup_quarantine),
         T(with_errors_it_is_left_and_told, setup_error),
         T(a_removal_that_cannot_be_done_holds_nobody_up, setup),
+        T(a_removal_that_cannot_begin_answers_for_nobody_else, setup),
         T(a_client_that_goes_during_a_removal_does_not_stop_it, setup),
         T(a_value_of_another_place_is_nil, setup),
         T(a_value_whose_time_is_over_is_nil_and_not_tampered, setup),
+        T(other_ways_to_read_find_it_too, setup),
+        { "the_same_with_errors", other_ways_to_read_find_it_too, setup_error, teardown, &yes },
         T(a_value_that_waited_for_memory_opens, setup_small),
     };
 #undef T

@@ -246,17 +246,63 @@ static void a_pending_key_becomes_the_one_that_seals_by_time_alone(void **state)
     }
 }
 
-static void a_key_that_is_overdue_ends_by_time_alone(void **state)
+static void expect_sealing(aril_status st)
+{
+    expect_status(ARIL_OK);
+    assert_status(published()->seal_status, st);
+    assert_true((published()->data != NULL) == (st == ARIL_OK));
+}
+
+static void a_key_that_is_overdue_ends_sealing_by_time_alone(void **state)
 {
     (void)state;
     fake_clock_add_s(&w.clock, 90 * DAY_S - 1);
-    expect_status(ARIL_OK);
+    expect_sealing(ARIL_OK);
     fake_clock_add_s(&w.clock, 1);
-    expect_status(ARIL_E_KEY_OVERDUE);
+    expect_sealing(ARIL_E_KEY_OVERDUE);
     assert_status(home_rotate(&h, slot_of(ARIL_KEY_DATA, "alice", NULL)), ARIL_OK);
-    expect_status(ARIL_E_KEY_OVERDUE); /* the new one waits */
+    expect_sealing(ARIL_E_KEY_OVERDUE); /* the new one waits */
     fake_clock_add_s(&w.clock, LEAD_S);
-    expect_status(ARIL_OK);
+    expect_sealing(ARIL_OK);
+    check_whole(published());
+}
+
+/* Names are made and values of its key are opened, as docs/keyring.md has it. */
+static void what_was_sealed_opens_when_its_key_is_overdue(void **state)
+{
+    (void)state;
+    uint8_t id[ARIL_KEY_ID_BYTES];
+    struct arili_key_table table = { 0 };
+    aril_tenant_key *key = NULL;
+    const struct arili_place before = proxy_place(alice, "key");
+    memcpy(id, aril_tenant_key_id(published()->data), sizeof id);
+    fake_clock_add_s(&w.clock, 90 * DAY_S);
+    expect_sealing(ARIL_E_KEY_OVERDUE);
+    const struct arili_tenant_keys *const k = published();
+    refresh();
+    assert_ptr_equal(published(), k); /* the same reason is no change */
+    const struct arili_place after = proxy_place(alice, "key");
+    assert_memory_equal(before.name, after.name, before.name_len);
+    assert_status(arili_key_table_find(&table, alice, k, id, FAKE_BOOT_NS, &key), ARIL_OK);
+    assert_null(key); /* not in memory: whoever asks the keyring gets it */
+    assert_status(aril_keyring_key_by_id(h.kr, TEXT("alice"), id, &key, &h.error), ARIL_OK);
+    aril_tenant_key_put(key);
+}
+
+static void what_ends_reading_ends_it_when_a_key_is_overdue(void **state)
+{
+    (void)state;
+    aril_shred_info info;
+    fake_clock_add_s(&w.clock, 90 * DAY_S);
+    expect_sealing(ARIL_E_KEY_OVERDUE);
+    assert_status(aril_keyring_lock(h.kr, &h.error), ARIL_OK);
+    expect_status(ARIL_E_KEY_LOCKED);
+    assert_status(published()->seal_status, ARIL_E_KEY_LOCKED);
+    assert_status(aril_keyring_unlock(h.kr, &h.error), ARIL_OK);
+    expect_sealing(ARIL_E_KEY_OVERDUE);
+    assert_status(aril_keyring_shred(h.kr, TEXT("alice"), 0, &info, &h.error), ARIL_OK);
+    expect_status(ARIL_E_KEY_DESTROYED);
+    assert_status(published()->seal_status, ARIL_E_KEY_DESTROYED);
 }
 
 /* --- Access that ends ---------------------------------------------------------------------- */
@@ -385,8 +431,12 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_pending_key_becomes_the_one_that_seals_by_time_alone,
                                         setup_strict, teardown),
-        cmocka_unit_test_setup_teardown(a_key_that_is_overdue_ends_by_time_alone, setup_strict,
+        cmocka_unit_test_setup_teardown(a_key_that_is_overdue_ends_sealing_by_time_alone,
+                                        setup_strict, teardown),
+        cmocka_unit_test_setup_teardown(what_was_sealed_opens_when_its_key_is_overdue, setup_strict,
                                         teardown),
+        cmocka_unit_test_setup_teardown(what_ends_reading_ends_it_when_a_key_is_overdue,
+                                        setup_strict, teardown),
         cmocka_unit_test_setup_teardown(a_lock_ends_access_and_unlocking_brings_it_back, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_lock_by_another_process_is_seen_in_time, setup, teardown),
