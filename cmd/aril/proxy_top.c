@@ -12,6 +12,7 @@
 #define STATUS_BYTES_MAX ((size_t)16 << 20)
 #define INTERVAL_MS      2000u
 #define TIMEOUT_MS       4000u
+#define UNIX_PREFIX      "unix:" /* as [admin] has it */
 #define HINT             "is arild running, and does its configuration have this [admin] address?"
 
 struct top {
@@ -31,15 +32,17 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* "127.0.0.1:9121", "[::1]:9121", "/run/arild/admin.sock" */
+/* "127.0.0.1:9121", "[::1]:9121", "/run/arild/admin.sock", "unix:admin.sock" */
 static int parse_address(struct top *t)
 {
     const char *a = t->address;
-    if (a[0] == '/') {
-        if (strlen(a) >= sizeof((struct sockaddr_un *)NULL)->sun_path) {
+    const bool is_unix = strncmp(a, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
+    const char *path = is_unix ? a + strlen(UNIX_PREFIX) : a;
+    if ((is_unix && path[0] != '\0') || path[0] == '/') {
+        if (strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path) {
             return failure_usage(COMMAND, "%s: too long for the path of a UNIX socket", a);
         }
-        t->fetch.unix_socket = a;
+        t->fetch.unix_socket = path;
         (void)snprintf(t->url, sizeof t->url, "http://localhost/status.json");
         return 0;
     }
@@ -213,7 +216,7 @@ int proxy_top(int argc, char **argv)
         .summary =
             "Show how arild stands: its tenants, hit rates, tampering, key ages, latencies\n"
             "and servers. ADDRESS is that of [admin] in its configuration, HOST:PORT or the\n"
-            "path of a UNIX socket. On a terminal q quits and p pauses.",
+            "path of a UNIX socket, unix: before it or not. On a terminal q quits and p pauses.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
         .operands_min = 1,

@@ -46,8 +46,9 @@ ARIL_MUST_USE aril_status arili_value_seal(const struct arili_value_sealing *s, 
  * tag of their segment was; whoever fails wipes out.
  */
 struct arili_value_lease {
-    struct arili_context_lease of; /* a context that is keyed for the segment under way; NULL: none */
-    bool batched;                  /* it is the batch's */
+    struct arili_context_lease
+        of;       /* a context that is keyed for the segment under way; NULL: none */
+    bool batched; /* it is the batch's */
 };
 struct arili_value_opening {
     aril_runtime *rt;

@@ -27,8 +27,7 @@ static aril_status take(aril_runtime *rt, struct arili_value_batch *batch,
                         struct arili_value_lease *ret, uint8_t *ret_nonce)
 {
     if (batch != NULL && !batch->lent) {
-        ARILI_TRY(
-            arili_value_batch_lend(batch, key, value_nonce, segment, &ret->of, ret_nonce));
+        ARILI_TRY(arili_value_batch_lend(batch, key, value_nonce, segment, &ret->of, ret_nonce));
         ret->batched = true;
         return ARIL_OK;
     }
@@ -54,13 +53,15 @@ static aril_status open_with(struct arili_value_opening *o, const struct step *s
         ARILI_TRY(take(o->rt, o->batch, o->key, o->header.nonce, o->segment, &o->lease, nonce));
         if (s->ends && s->tag == ARILI_VALUE_TAG_BYTES) { /* all of it is here */
             const aril_span out = { s->out, s->body };
-            return ops->aead_open(o->lease.of.ctx, nonce, s->aad, (aril_bytes){ s->in.data, s->body },
-                                  s->in.data + s->body, &out, 1);
+            return ops->aead_open(o->lease.of.ctx, nonce, s->aad,
+                                  (aril_bytes){ s->in.data, s->body }, s->in.data + s->body, &out,
+                                  1);
         }
         ARILI_TRY(ops->aead_open_begin(o->lease.of.ctx, nonce, s->aad));
     }
     if (s->body > 0) {
-        ARILI_TRY(ops->aead_open_more(o->lease.of.ctx, (aril_bytes){ s->in.data, s->body }, s->out));
+        ARILI_TRY(
+            ops->aead_open_more(o->lease.of.ctx, (aril_bytes){ s->in.data, s->body }, s->out));
     }
     if (s->tag > 0) {
         const uint64_t body = arili_value_segment_at(o->header.body_bytes, o->segment).len;
@@ -167,9 +168,9 @@ static aril_status sealer_begin(struct arili_value_sealer *s, const struct arili
     *s = *as;
     s->failed = ARIL_E_LIMIT;
     ARILI_ENSURE(s->left <= ARILI_VALUE_BODY_MAX, ARIL_E_LIMIT);
-    s->failed = s->batch != NULL ? arili_value_batch_nonce(s->batch, s->header.nonce)
-                                 : c->ops->random(c->provider, s->header.nonce,
-                                                  sizeof s->header.nonce);
+    s->failed = s->batch != NULL
+                    ? arili_value_batch_nonce(s->batch, s->header.nonce)
+                    : c->ops->random(c->provider, s->header.nonce, sizeof s->header.nonce);
     ARILI_TRY(s->failed);
     memcpy(s->header.key_id, aril_tenant_key_id(s->key), sizeof s->header.key_id);
     arili_value_write(&s->header, s->aad);
@@ -195,10 +196,12 @@ aril_status arili_value_sealer_begin(struct arili_value_sealer *s, aril_runtime 
     return sealer_begin(s, &as, context, ret_header);
 }
 
-aril_status arili_value_sealer_begin_in(
-    struct arili_value_sealer *s, struct arili_value_batch *batch, const aril_tenant_key *key,
-    const uint8_t context[ARILI_CACHE_CONTEXT_BYTES], uint64_t created_ms, uint64_t not_after_ms,
-    uint64_t generation, uint64_t body_bytes, uint8_t ret_header[ARILI_VALUE_HEADER_BYTES])
+aril_status arili_value_sealer_begin_in(struct arili_value_sealer *s,
+                                        struct arili_value_batch *batch, const aril_tenant_key *key,
+                                        const uint8_t context[ARILI_CACHE_CONTEXT_BYTES],
+                                        uint64_t created_ms, uint64_t not_after_ms,
+                                        uint64_t generation, uint64_t body_bytes,
+                                        uint8_t ret_header[ARILI_VALUE_HEADER_BYTES])
 {
     const struct arili_value_sealer as = { .rt = batch->rt,
                                            .batch = batch,

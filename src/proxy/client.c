@@ -9,8 +9,6 @@
 /*
  * One connection of a client: its commands are read here, run in run.c, and answered in order.
  */
-#define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_US UINT64_C(1000)
 #define ARGS_MIN  8u
 #define SPILL_MIN 512u

@@ -210,29 +210,22 @@ static void header_came(struct reseal *s, const struct arili_got *got)
     ask_value(s, get);
 }
 
-/* What was found is bad: the client hears what GET would say, and it is dealt with as GET does. */
+/* What was to live longer is bad: it is dealt with as GET does, and there is no such key. */
 static bool is_tampered(struct reseal *s, struct arili_request *answer)
 {
     struct arili_request *r = s->job.request;
-    if (r == NULL || answer->value.ending != ARILI_ENDING_TAMPERED) {
+    if (r == NULL || s->what != WHAT_EXPIRE || answer->value.ending != ARILI_ENDING_TAMPERED) {
         return false;
     }
     const aril_bytes key = { r->key, r->key_len };
-    r->value.status = answer->value.status;
-    r->value.said = answer->value.said;
-    r->value.header_len = answer->value.header_len;
-    memcpy(r->value.header, answer->value.header, sizeof r->value.header);
+    r->value = answer->value; /* which has ended, and holds nothing */
     arili_opening_bad(r, key);
     arili_bad_tell(r, key);
     if (r->policy->on_tamper == ARILI_TAMPER_ERROR) {
         arili_job_fail(&s->job, arili_tampered_text);
         return true;
     }
-    if (s->what == WHAT_GETEX) {
-        arili_say_nil(&r->out, r->resp3);
-    } else {
-        arili_say_integer(&r->out, 0); /* there is none */
-    }
+    arili_say_integer(&r->out, 0);
     arili_job_end(&s->job);
     return true;
 }
@@ -338,10 +331,9 @@ static struct reseal *begin(struct arili_running *run, enum what what,
     if (r == NULL) {
         return NULL;
     }
-    r->tenant = c->tenant;
-    r->policy = run->policy;
+    run->r = r;
     r->database = c->database;
-    if (arili_request_keep_key(r, run->args[1]) != ARIL_OK) {
+    if (!arili_run_remember(run, run->args[1], place)) {
         arili_request_free(c->peer.loop, r);
         (void)arili_refuse(run, "ERR aril: out of memory");
         return NULL;
@@ -361,12 +353,6 @@ static struct reseal *begin(struct arili_running *run, enum what what,
     s->max_ms = arili_not_after(run, UINT64_MAX);
     arili_flow_init(&s->plain, &c->peer.loop->blocks);
     arili_client_append(c, r);
-    run->r = r;
-    r->database = c->database;
-    if (!arili_run_remember(run, run->args[1], place)) {
-        arili_job_fail(&s->job, "ERR aril: out of memory");
-        return NULL;
-    }
     return s;
 }
 

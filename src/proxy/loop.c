@@ -284,6 +284,7 @@ void arili_loop_came(struct arili_peer *peer, size_t n, uint64_t now_ns)
         return;
     }
     struct arili_block *block = loop->scratch;
+    loop->has_read = true;
     uint8_t *data = block->data + loop->scratch_at;
     const size_t all = peer->held_len + n;
     drop_held(peer);
@@ -412,9 +413,20 @@ static void tick_links(struct arili_loop *loop, uint64_t now_ns)
     }
 }
 
+/* What the last read left is not kept while nobody says anything: it may be plaintext. */
+static void drop_scratch(struct arili_loop *loop)
+{
+    if (!loop->has_read) {
+        arili_block_drop(&loop->blocks, loop->scratch);
+        loop->scratch = NULL;
+    }
+    loop->has_read = false;
+}
+
 void arili_loop_tick(struct arili_loop *loop, uint64_t now_ns)
 {
     bury(loop);
+    drop_scratch(loop);
     set_time(loop, now_ns);
     look_at_settings(loop);
     loop->tick_ns = now_ns;

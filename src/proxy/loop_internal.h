@@ -223,6 +223,7 @@ struct arili_loop {
     struct arili_blocks blocks;
     struct arili_block *scratch; /* what is read goes here first */
     uint32_t scratch_at;         /* what is before it may be shared */
+    bool has_read;               /* since the last tick */
     struct arili_key_table keys;
     struct arili_name_cache *names;
     struct arili_value_batch values; /* for all that is sealed and opened; ended with each tick */
@@ -237,7 +238,7 @@ struct arili_loop {
     bool map_known, map_loading;
     uint64_t map_at_ns;
     struct arili_client *waiting, **waiting_end; /* for a link */
-    struct arili_request *requests; /* that were freed, for those that are made next */
+    struct arili_request *requests;              /* that were freed, for those that are made next */
     uint32_t request_count;
     struct arili_flow build; /* a command that is being written, over a Cluster */
     uint32_t tasks_out;

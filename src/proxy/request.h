@@ -62,8 +62,9 @@ struct arili_opening {
     uint64_t stored_bytes, plain_bytes;
     uint32_t header_len;
     aril_tenant_key *key;
-    struct arili_block *whole_in; /* all of it came at once: its plaintext is whole, in this block, */
-    aril_bytes whole;             /* which is borrowed, and hold is empty; NULL: it is in hold */
+    struct arili_block
+        *whole_in;    /* all of it came at once: its plaintext is whole, in this block, */
+    aril_bytes whole; /* which is borrowed, and hold is empty; NULL: it is in hold */
     struct arili_value_header said;
     uint8_t context[ARILI_CACHE_CONTEXT_BYTES];
     uint8_t header[ARILI_VALUE_HEADER_BYTES]; /* header_len of it */
@@ -128,7 +129,7 @@ struct arili_request {
     bool here;              /* in a transaction: mine is the answer, the server's is dropped */
     uint8_t redirects;
     uint32_t database;
-    uint8_t *sent;          /* a Cluster: what was sent, to send it elsewhere; NULL: cannot */
+    uint8_t *sent; /* a Cluster: what was sent, to send it elsewhere; NULL: cannot */
     size_t sent_len;
     uint16_t slot;
 
@@ -200,10 +201,10 @@ struct arili_request {
 /* With its loop's blocks, from those that the loop kept. NULL: no memory. */
 struct arili_request *arili_request_new(struct arili_loop *loop);
 void arili_request_free(struct arili_loop *loop, struct arili_request *r); /* NULL is fine */
-/* The memory of those that the loop kept. */
-void arili_requests_done(struct arili_loop *loop);
 /* It has so many bytes more, which count with the rest of the memory. */
 void arili_request_count(struct arili_request *r, size_t bytes);
+/* The memory of those that the loop kept. */
+void arili_requests_done(struct arili_loop *loop);
 /* Keeps copies of what the answer will need. NOMEM. */
 ARIL_MUST_USE aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key);
 ARIL_MUST_USE aril_status arili_request_keep_room(struct arili_request *r, size_t n);

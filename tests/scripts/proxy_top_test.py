@@ -49,7 +49,8 @@ def usage():
                       ["127.0.0.1:123456"], ["user@127.0.0.1:1"], ["127.0.0.1/x:1"],
                       ["http://127.0.0.1:1"], ["127.0.0.1:1", "--interval", "99"],
                       ["127.0.0.1:1", "--interval", "3600001"], ["127.0.0.1:1", "--onse"],
-                      ["127.0.0.1:1", "--once", "--interval", "500"], ["/" + "a" * 120], [""]):
+                      ["127.0.0.1:1", "--once", "--interval", "500"], ["/" + "a" * 120], [""],
+                      ["unix:"], ["unix:/" + "a" * 120]):
         ran = top(*arguments)
         check(f"{arguments} is wrong usage", ran.returncode == 2 and ran.stdout == "", ran)
     ran = top("--help")
@@ -84,6 +85,21 @@ def plain(address, fake):
     fake.tell("tenants 7")
     status = json.loads(top(address, "--json").stdout)
     check("--json is the status", status["schema"] == 1 and len(status["tenants"]) == 7)
+
+
+def as_configured(path, fake):
+    """A UNIX socket as [admin] has it: unix: before it, and perhaps of this folder."""
+    folder, name = os.path.split(path)
+    for address in (f"unix:{path}", f"unix:{name}"):
+        ran = subprocess.run([ARIL, "proxy", "top", address], capture_output=True, text=True,
+                             timeout=SECONDS, env=ENVIRONMENT, check=False, cwd=folder,
+                             stdin=subprocess.DEVNULL)
+        check(f"{address} is understood", ran.returncode == 0 and ran.stderr == "" and
+              ran.stdout.startswith(f"arild 0.0.0-fake at {address}   up 3 d\nready\n"), ran)
+    fake.end()
+    ran = top(f"unix:{path}")
+    check("nobody there: the error names the address", ran.returncode == 21 and
+          f"unix:{path}: " in ran.stderr, ran)
 
 
 def repeated(address):
@@ -259,6 +275,8 @@ def main():
                 others(fake)
             signals(fake.address)
             live(fake.address, fake)
+        fake = Fake(BUILD, f"{folder}/again.sock")
+        as_configured(fake.address, fake)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

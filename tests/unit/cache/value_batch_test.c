@@ -19,9 +19,9 @@ static aril_tenant_key *key_number(uint8_t number)
     const uint8_t secret[ARILI_AEAD_KEY_BYTES] = { number };
     const uint8_t id[ARIL_KEY_ID_BYTES] = { number };
     aril_tenant_key *key = NULL;
-    assert_status(arili_tenant_key_new(vw.rt, ARIL_KEY_DATA, (aril_bytes){ id, 1 }, id, secret,
-                                       &key),
-                  ARIL_OK);
+    assert_status(
+        arili_tenant_key_new(vw.rt, ARIL_KEY_DATA, (aril_bytes){ id, 1 }, id, secret, &key),
+        ARIL_OK);
     return key;
 }
 
