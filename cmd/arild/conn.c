@@ -214,7 +214,7 @@ static void tell_tls(struct conn *c, aril_status st)
                  (unsigned long long)left_out);
     }
     log_line(LOG_WARN, "TLS with %s %s: %s (%s)%s", c->is_link ? "server" : "client", address,
-             aril_status_text(st), arili_tls_why(c->transport.tls), more);
+             aril_status_text(st), transport_why(&c->transport), more);
 }
 
 static void read_in(struct conn *c)

@@ -319,9 +319,44 @@ void arili_opening_end(struct arili_request *r)
     arili_opening_done(r);
 }
 
+bool arili_ending_is_error(const struct arili_request *r, enum arili_ending ending)
+{
+    return ending == ARILI_ENDING_TOO_LONG || ending == ARILI_ENDING_FAILED ||
+           (ending == ARILI_ENDING_TAMPERED && r->policy != NULL &&
+            r->policy->on_tamper == ARILI_TAMPER_ERROR);
+}
+
+void arili_ending_say(struct arili_flow *out, enum arili_ending ending, aril_status st,
+                      uint64_t bytes)
+{
+    if (ending == ARILI_ENDING_TAMPERED) {
+        arili_say_error(out, "ERR aril: the value of this key is not what was put there; see the "
+                             "log and the audit trail");
+    } else if (ending == ARILI_ENDING_TOO_LONG) {
+        arili_say_error(out,
+                        "ERR aril: the value has %llu bytes, more than max_verified_value; allow "
+                        "streaming in its policy, or raise the limit",
+                        (unsigned long long)bytes);
+    } else {
+        arili_say_error(out, "ERR aril: the value could not be opened: %s", aril_status_text(st));
+    }
+}
+
+/* No more of the answer leaves before the value has gone: who heard nil would still see it. */
+static void hold(struct arili_request *r)
+{
+    while (r->exec != NULL) {
+        r = r->exec;
+    }
+    if (!r->held_back) {
+        r->torn = r->said && arili_reply_out(r) != &r->out;
+        r->held_back = true;
+    }
+}
+
 void arili_opening_bad(struct arili_request *r, aril_bytes text)
 {
-    if (r->policy == NULL || r->policy->on_tamper == ARILI_TAMPER_ERROR || r->job != NULL) {
+    if (r->policy == NULL || r->policy->on_tamper == ARILI_TAMPER_ERROR) {
         return;
     }
     const aril_bytes key = r->in_hash ? (aril_bytes){ r->key, r->key_len } : text;
@@ -341,5 +376,5 @@ void arili_opening_bad(struct arili_request *r, aril_bytes text)
     bad->header_len = r->value.header_len;
     bad->next = r->bad;
     r->bad = bad;
-    (r->exec != NULL ? r->exec : r)->held_back = true;
+    hold(r);
 }

@@ -18,8 +18,13 @@ enum arili_heard arili_opening_piece(struct arili_request *r, struct arili_block
 void arili_opening_end(struct arili_request *r);
 /* What a failure to open says of what was to be opened. */
 enum arili_ending arili_ending_of(aril_status st);
+/* Whether one that ended so is an error to the client, as r's policy says; else it is not there. */
+bool arili_ending_is_error(const struct arili_request *r, enum arili_ending ending);
+/* That error. st: why, of FAILED; bytes: how many, of TOO_LONG. */
+void arili_ending_say(struct arili_flow *out, enum arili_ending ending, aril_status st,
+                      uint64_t bytes);
 /* Give back what it holds. Accepts one that was never begun. */
 void arili_opening_done(struct arili_request *r);
-/* Remember that the value of text is not what it should be. */
+/* Remember that the value of text is not what it should be, where the policy wants it to go. */
 void arili_opening_bad(struct arili_request *r, aril_bytes text);
 #endif

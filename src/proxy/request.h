@@ -15,6 +15,7 @@ struct arili_client;
 struct arili_link;
 struct arili_node;
 struct arili_job;
+struct arili_settings;
 
 /* What a server's answer is, and so what becomes of it. */
 enum arili_shape {
@@ -148,16 +149,16 @@ struct arili_request {
     uint8_t *room;
     size_t room_len, room_at;
     const struct arili_policy_config *policy;
-    aril_bytes pattern; /* SCAN MATCH, in room; len 0: none */
-    uint32_t node;      /* SCAN over a Cluster: which node */
+    struct arili_settings *settings; /* a reference: those that policy is of */
+    aril_bytes pattern;              /* SCAN MATCH, in room; len 0: none */
+    uint32_t node;                   /* SCAN over a Cluster: which node */
 
     /* Of the answer that is being read. */
     uint32_t element; /* of the outermost aggregate */
     uint32_t base;    /* depth of this answer: 0, or 1 inside EXEC */
     uint64_t item_count;
-    size_t counted;      /* of the budget of memory, for what is not in flows */
-    aril_status trouble; /* why the list cannot be told; what was gathered of it is gone */
-    uint8_t *gather;     /* a name or member that comes in pieces */
+    size_t counted;  /* of the budget of memory, for what is not in flows */
+    uint8_t *gather; /* a name or member that comes in pieces */
     size_t gather_len, gather_cap;
     bool gather_bad;    /* longer than any of ours */
     bool gather_failed; /* memory was short */
@@ -174,6 +175,7 @@ struct arili_request {
     char aggregate;           /* type of the one that is put together */
     struct arili_bad *bad;
     bool held_back; /* what follows goes out once the bad values are removed */
+    bool torn;      /* something had gone out by then */
     struct arili_sum *sum;
     struct arili_request *transaction; /* EXEC: what it answers, in order */
     struct arili_request *exec;        /* the one that answers this one */
@@ -238,20 +240,15 @@ enum arili_heard arili_reply_resume(struct arili_request *r);
 bool arili_reply_fail(struct arili_request *r, const char *text);
 /* Tell log and audit sink that the value of text, a key or a field of r's key, is bad. */
 void arili_bad_tell(struct arili_request *r, aril_bytes text);
-/* What the client hears of it under on_tamper = error. */
-extern const char arili_tampered_text[];
+void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 /* That a field name or a member of r's key is. */
 void arili_bad_name_tell(struct arili_request *r);
 /* That the value of text, which is authentic, was given out after its end: by more than this, for
  * a server goes by its own clock. */
 #define ARILI_REPLAY_GRACE_MS 2000u
 void arili_replay_tell(struct arili_request *r, aril_bytes text);
-void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 /* What the client hears as the cursor of a scan. */
 uint64_t arili_cursor_out(const struct arili_request *r, uint64_t cursor);
-/* Answer with the value that r has opened, or with what its ending and its policy want; text as for
- * arili_bad_tell(). */
-void arili_reply_value(struct arili_request *r, aril_bytes text);
 /* Where the answer goes now. */
 struct arili_flow *arili_reply_out(struct arili_request *r);
 #endif
