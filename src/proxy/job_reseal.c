@@ -38,8 +38,8 @@ struct reseal {
     bool nx, xx;
     struct arili_flow plain; /* the value to seal */
     bool seals;
-    uint32_t answers; /* of a commit */
-    bool queue_error;
+    uint32_t answers;         /* of a commit */
+    struct arili_got refused; /* why the server did not queue a command; kind ERROR if so */
 };
 
 static void reseal_done(struct arili_job *job)
@@ -102,7 +102,7 @@ static void commit(struct reseal *s)
     const aril_bytes exec = ARILI_LITERAL("EXEC");
     job->stage = STAGE_COMMIT;
     s->answers = 0;
-    s->queue_error = false;
+    s->refused.kind = ARILI_RESP_MORE;
     if (s->seals && s->keys->seal_status != ARIL_OK) {
         arili_job_fail(job, "ERR aril: the value would have to be sealed anew, and this tenant's "
                             "values can be read, not written; rotate its key");
@@ -187,7 +187,7 @@ static void committed(struct reseal *s, const struct arili_got *got)
     }
     if (got->kind != ARILI_RESP_ARRAY || got->inner_error) {
         job->link->sticky = false;
-        fail_with(s, got);
+        fail_with(s, s->refused.kind == ARILI_RESP_ERROR ? &s->refused : got);
         return;
     }
     say_result(s, got);
@@ -318,6 +318,8 @@ static void step(struct arili_job *job, struct arili_request *answer)
     default:
         if (job->owed == 0) {
             committed(s, &answer->got);
+        } else if (answer->got.kind == ARILI_RESP_ERROR && s->refused.kind != ARILI_RESP_ERROR) {
+            s->refused = answer->got; /* OOM, READONLY; EXEC will only say that there was one */
         }
         return;
     }
