@@ -210,7 +210,7 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     c->peer.loop = loop;
     c->listener = listener;
     c->settings = arili_settings_hold(proxy);
-    memcpy(c->address, identity->address, sizeof c->address);
+    memcpy(c->address, identity->address, sizeof c->address); /* before it is told of */
     c->address[sizeof c->address - 1] = '\0';
     if (!introduce(c, identity)) { /* before anything knows of it */
         arili_settings_drop(proxy, c->settings);
@@ -445,7 +445,7 @@ static void pop(struct arili_client *c)
         arili_peer_end(&c->peer);
     }
     arili_request_free(c->peer.loop, r);
-    if (c->first != NULL && !c->first->silent && !c->first->frozen) {
+    if (c->first != NULL && !c->first->silent && !c->first->frozen && !c->first->held_back) {
         arili_flow_move(&c->peer.out, &c->first->out);
     }
 }
@@ -462,7 +462,7 @@ static void answer(struct arili_client *c)
     }
 }
 
-static void give_links(struct arili_client *c)
+void arili_client_give_links(struct arili_client *c)
 {
     for (uint32_t i = 0; i < c->link_count;) {
         if (c->links[i]->sticky) {
@@ -508,7 +508,7 @@ void arili_client_advance(struct arili_client *c)
     }
     answer(c);
     if (c->count == 0 && c->stream == NULL) {
-        give_links(c);
+        arili_client_give_links(c);
         if (c->refused_input || (c->peer.loop->draining && !c->in_command && c->job == NULL)) {
             c->peer.closing = true;
         }

@@ -81,9 +81,12 @@ static void tell_owed(struct arili_proxy *proxy, struct arili_tenant *tenant)
                        : k == ARILI_TELL_REPLAYED ? ARIL_E_EXPIRED
                                                   : ARIL_E_AUTH;
             arili_proxy_tell(proxy, &t);
-            arili_proxy_say(proxy, 2, "%s%s%llu more events \"%s\" were left out of log and audit",
-                            tenant != NULL ? tenant->id : "", tenant != NULL ? ": " : "",
-                            (unsigned long long)t.left_out, rows[k].action);
+            if (t.kind != ARILI_TELL_LOGIN) {
+                arili_proxy_say(proxy, 2,
+                                "%s%s%s: so many more were left out of log and audit: %llu",
+                                tenant != NULL ? tenant->id : "", tenant != NULL ? ": " : "",
+                                rows[k].action, (unsigned long long)t.left_out);
+            }
         }
     }
 }

@@ -2,7 +2,13 @@
 #include "proxy/tells.h"
 #include <stddef.h>
 
-#define NS_PER_TOKEN UINT64_C(1000000000)
+#define NS_PER_S UINT64_C(1000000000)
+
+/* Logins are told that much more rarely: where connections are short, they are no news. */
+static uint64_t ns_per_token(enum arili_tell kind)
+{
+    return kind == ARILI_TELL_LOGIN ? ARILI_TELLS_LOGIN_S * NS_PER_S : NS_PER_S;
+}
 
 void arili_tells_init(struct arili_tells *t)
 {
@@ -16,19 +22,20 @@ void arili_tells_done(struct arili_tells *t)
 }
 
 /* Under lock. */
-static bool take_token(struct arili_tell_row *row, uint64_t now_ns)
+static bool take_token(struct arili_tell_row *row, enum arili_tell kind, uint64_t now_ns)
 {
+    const uint64_t each_ns = ns_per_token(kind);
     if (row->at_ns == 0) {
         row->at_ns = now_ns > 0 ? now_ns : 1;
         row->tokens = ARILI_TELLS_BURST;
     }
-    const uint64_t fresh = now_ns > row->at_ns ? (now_ns - row->at_ns) / NS_PER_TOKEN : 0;
+    const uint64_t fresh = now_ns > row->at_ns ? (now_ns - row->at_ns) / each_ns : 0;
     if (fresh >= ARILI_TELLS_BURST - row->tokens) {
         row->tokens = ARILI_TELLS_BURST;
         row->at_ns = now_ns > row->at_ns ? now_ns : row->at_ns;
     } else {
         row->tokens += (uint32_t)fresh;
-        row->at_ns += fresh * NS_PER_TOKEN;
+        row->at_ns += fresh * each_ns;
     }
     if (row->tokens == 0) {
         return false;
@@ -42,7 +49,7 @@ bool arili_tells_may(struct arili_tells *t, enum arili_tell kind, uint64_t now_n
 {
     (void)pthread_mutex_lock(&t->lock);
     struct arili_tell_row *row = &t->rows[kind];
-    const bool may = take_token(row, now_ns);
+    const bool may = take_token(row, kind, now_ns);
     if (may) {
         *ret_left_out = row->left_out;
         row->left_out = 0;
@@ -62,7 +69,7 @@ bool arili_tells_owes(struct arili_tells *t, enum arili_tell kind, uint64_t now_
     }
     (void)pthread_mutex_lock(&t->lock);
     struct arili_tell_row *row = &t->rows[kind];
-    const bool owes = row->left_out > 0 && take_token(row, now_ns);
+    const bool owes = row->left_out > 0 && take_token(row, kind, now_ns);
     if (owes) {
         bool more = false;
         *ret_left_out = row->left_out;

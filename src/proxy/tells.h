@@ -13,7 +13,8 @@
  *
  * Threads: any, after _init().
  */
-#define ARILI_TELLS_BURST 10u /* at once; then one each second */
+#define ARILI_TELLS_BURST   10u /* at once; then one each second */
+#define ARILI_TELLS_LOGIN_S 10u /* of logins that were right, one each so many seconds */
 
 enum arili_tell {
     ARILI_TELL_TAMPERED = 0, /* a value was not what was put there */

@@ -93,7 +93,7 @@ static void another_time_of_set_stays(void **state)
     SENT(4, "1", "SET", "k", "v", "PX", "1");
     SENT(4, near_s, "SET", "k", "v", "EXAT", near_s);
     SENT(4, "-1", "SET", "k", "v", "EX", "-1");
-    SENT(4, "?", "SET", "k", "v", "EX", "1e9"); /* it might be a piece of a value */
+    SENT(4, "x", "SET", "k", "v", "EX", "1e9"); /* it might be a piece of a value */
     SENT(4, "9223372036854775807", "SET", "k", "v", "EX", "9223372036854775807");
     SENT(4, "9223372036854775807", "SET", "k", "v", "PX", "9223372036854775807");
     SENT(2, "100", "SETEX", "k", "100", "v");
@@ -114,6 +114,23 @@ static void a_longer_time_of_a_streamed_value_is_cut(void **state)
     free(large);
     assert_int_equal(proxy_command_is(&p.links[0], "SETEX", args, COUNT(args)), 4);
     is_word(args[2], "100");
+}
+
+/* One that waits for the options behind it. */
+static void a_longer_time_behind_a_long_value_is_cut(void **state)
+{
+    (void)state;
+    aril_bytes args[8];
+    const size_t len = 3000000;
+    char *large = calloc(1, len + 1);
+    assert_non_null(large);
+    memset(large, 'v', len);
+    skip_commands(&p.links[0]);
+    ASKS(c, "SET", "k", large, "PX", "5000000", "XX");
+    free(large);
+    assert_int_equal(proxy_command_is(&p.links[0], "SET", args, COUNT(args)), 6);
+    is_word(args[4], "100000");
+    is_word(args[5], "XX");
 }
 
 /* EXPIRE and its kin, as GETEX: what is between MULTI and EXEC. */
@@ -202,6 +219,7 @@ int main(void)
         T(a_longer_time_of_set_is_cut, setup),
         T(another_time_of_set_stays, setup),
         T(a_longer_time_of_a_streamed_value_is_cut, setup),
+        T(a_longer_time_behind_a_long_value_is_cut, setup),
         T(a_longer_time_of_expire_is_cut, setup),
         T(a_longer_time_is_cut_in_a_transaction, setup),
         T(times_of_what_passes_stay, setup_pass),

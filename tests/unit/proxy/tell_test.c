@@ -270,7 +270,7 @@ static void a_flood_of_one_tenant_leaves_the_other_its_room(void **state)
     assert_int_equal(seen_count, before);
     (void)proxy_accept_at(&p, 1);
     last_is(ARIL_EVENT_SESSION, ARIL_OK, "bob", "login");
-    fake_clock_add_s(&p.w.clock, 1);
+    fake_clock_add_s(&p.w.clock, ARILI_TELLS_LOGIN_S);
     arili_proxy_refresh(p.proxy);
     last_is(ARIL_EVENT_SESSION, ARIL_OK, "alice", "login");
     assert_int_equal(last()->records, 11);

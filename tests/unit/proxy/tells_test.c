@@ -42,27 +42,36 @@ static void the_first_are_told_and_then_one_each_second(void **state)
 static void part_of_a_second_is_not_lost(void **state)
 {
     (void)state;
-    assert_int_equal(told(ARILI_TELL_LOGIN, 100, S), ARILI_TELLS_BURST);
-    assert_int_equal(told(ARILI_TELL_LOGIN, 100, 2 * S + S / 2), 1);
-    assert_int_equal(told(ARILI_TELL_LOGIN, 100, 3 * S), 1);
+    assert_int_equal(told(ARILI_TELL_REFUSED, 100, S), ARILI_TELLS_BURST);
+    assert_int_equal(told(ARILI_TELL_REFUSED, 100, 2 * S + S / 2), 1);
+    assert_int_equal(told(ARILI_TELL_REFUSED, 100, 3 * S), 1);
 }
 
 static void quiet_time_saves_up_no_more_than_a_burst(void **state)
 {
     (void)state;
-    assert_int_equal(told(ARILI_TELL_LOGIN, 3, S), 3);
-    assert_int_equal(told(ARILI_TELL_LOGIN, 100, 1000000 * S), ARILI_TELLS_BURST);
-    assert_int_equal(told(ARILI_TELL_LOGIN, 100, UINT64_MAX), ARILI_TELLS_BURST);
+    assert_int_equal(told(ARILI_TELL_REFUSED, 3, S), 3);
+    assert_int_equal(told(ARILI_TELL_REFUSED, 100, 1000000 * S), ARILI_TELLS_BURST);
+    assert_int_equal(told(ARILI_TELL_REFUSED, 100, UINT64_MAX), ARILI_TELLS_BURST);
 }
 
 static void a_clock_that_stands_or_goes_back_gives_nothing(void **state)
 {
     (void)state;
-    assert_int_equal(told(ARILI_TELL_LOGIN, 100, 0), ARILI_TELLS_BURST); /* no clock at all */
-    assert_int_equal(told(ARILI_TELL_LOGIN, 100, 0), 0);
-    assert_int_equal(told(ARILI_TELL_LOGIN, 100, 50 * S), ARILI_TELLS_BURST);
-    assert_int_equal(told(ARILI_TELL_LOGIN, 100, 40 * S), 0);
-    assert_int_equal(told(ARILI_TELL_LOGIN, 100, 51 * S), 1);
+    assert_int_equal(told(ARILI_TELL_REFUSED, 100, 0), ARILI_TELLS_BURST); /* no clock at all */
+    assert_int_equal(told(ARILI_TELL_REFUSED, 100, 0), 0);
+    assert_int_equal(told(ARILI_TELL_REFUSED, 100, 50 * S), ARILI_TELLS_BURST);
+    assert_int_equal(told(ARILI_TELL_REFUSED, 100, 40 * S), 0);
+    assert_int_equal(told(ARILI_TELL_REFUSED, 100, 51 * S), 1);
+}
+
+static void logins_are_told_more_rarely(void **state)
+{
+    (void)state;
+    assert_int_equal(told(ARILI_TELL_LOGIN, 100, S), ARILI_TELLS_BURST);
+    assert_int_equal(told(ARILI_TELL_LOGIN, 100, 10 * S), 0);
+    assert_int_equal(told(ARILI_TELL_LOGIN, 100, 11 * S), 1);
+    assert_int_equal(told(ARILI_TELL_LOGIN, 100, 31 * S), 2);
 }
 
 static void kinds_have_buckets_of_their_own(void **state)
@@ -92,13 +101,13 @@ static void what_is_owed_is_said_once_and_when_it_may(void **state)
     uint64_t left_out = 99;
     assert_false(arili_tells_owes(&t, ARILI_TELL_NAME, S, &left_out));
     assert_int_equal(told(ARILI_TELL_NAME, 15, S), ARILI_TELLS_BURST);
-    assert_int_equal(told(ARILI_TELL_LOGIN, 13, S), ARILI_TELLS_BURST);
+    assert_int_equal(told(ARILI_TELL_REFUSED, 13, S), ARILI_TELLS_BURST);
     assert_false(arili_tells_owes(&t, ARILI_TELL_NAME, S, &left_out)); /* no token */
     assert_int_equal(left_out, 99);
     assert_true(arili_tells_owes(&t, ARILI_TELL_NAME, 2 * S, &left_out));
     assert_int_equal(left_out, 5);
     assert_false(arili_tells_owes(&t, ARILI_TELL_NAME, 9 * S, &left_out));
-    assert_true(arili_tells_owes(&t, ARILI_TELL_LOGIN, 9 * S, &left_out));
+    assert_true(arili_tells_owes(&t, ARILI_TELL_REFUSED, 9 * S, &left_out));
     assert_int_equal(left_out, 3);
     assert_false(atomic_load(&t.owing));
 }
@@ -111,6 +120,7 @@ int main(void)
         T(part_of_a_second_is_not_lost),
         T(quiet_time_saves_up_no_more_than_a_burst),
         T(a_clock_that_stands_or_goes_back_gives_nothing),
+        T(logins_are_told_more_rarely),
         T(kinds_have_buckets_of_their_own),
         T(the_next_one_says_how_many_were_left_out),
         T(what_is_owed_is_said_once_and_when_it_may),
