@@ -45,11 +45,11 @@ struct reseal {
     struct arili_flow plain; /* the value to seal */
     bool seals;
     uint32_t answers;                 /* of a commit */
+    struct arili_got refused;         /* why the server did not queue a command; kind ERROR if so */
     struct arili_value_sealer sealer; /* of a long value; slice and within: how far it is */
     bool sealing;
     uint32_t slice;
     size_t within;
-    bool queue_error;
     bool elsewhere;            /* a server of a Cluster said so: it begins anew */
     struct arili_node *ask_at; /* there, at once; NULL: where the map says */
     bool asking;               /* that is to be said before each command */
@@ -295,7 +295,7 @@ static void commit(struct reseal *s)
     const aril_bytes multi = ARILI_LITERAL("MULTI");
     job->stage = STAGE_COMMIT;
     s->answers = 0;
-    s->queue_error = false;
+    s->refused.kind = ARILI_RESP_MORE;
     if (s->seals && s->keys->seal_status != ARIL_OK) {
         arili_job_fail(job, "ERR aril: the value would have to be sealed anew, and this tenant's "
                             "values can be read, not written; rotate its key");
@@ -373,7 +373,7 @@ static void committed(struct reseal *s, const struct arili_got *got)
     }
     if (got->kind != ARILI_RESP_ARRAY || got->inner_error) {
         job->link->sticky = false;
-        fail_with(s, got);
+        fail_with(s, s->refused.kind == ARILI_RESP_ERROR ? &s->refused : got);
         return;
     }
     say_result(s, got);
@@ -499,6 +499,8 @@ static void step(struct arili_job *job, struct arili_request *answer)
     default:
         if (job->owed == 0 && !s->sealing) { /* else MULTI alone was */
             committed(s, &answer->got);
+        } else if (answer->got.kind == ARILI_RESP_ERROR && s->refused.kind != ARILI_RESP_ERROR) {
+            s->refused = answer->got; /* OOM, READONLY; EXEC will only say that there was one */
         }
         return;
     }
