@@ -9,6 +9,8 @@
 /*
  * One connection of a client: its commands are read here, run in run.c, and answered in order.
  */
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_US UINT64_C(1000)
 #define ARGS_MIN  8u
 #define SPILL_MIN 512u
@@ -460,7 +462,7 @@ static void answer(struct arili_client *c)
     }
 }
 
-static void give_links(struct arili_client *c)
+void arili_client_give_links(struct arili_client *c)
 {
     for (uint32_t i = 0; i < c->link_count;) {
         if (c->links[i]->sticky) {
@@ -506,7 +508,7 @@ void arili_client_advance(struct arili_client *c)
     }
     answer(c);
     if (c->count == 0 && c->stream == NULL) {
-        give_links(c);
+        arili_client_give_links(c);
         if (c->refused_input || (c->peer.loop->draining && !c->in_command && c->job == NULL)) {
             c->peer.closing = true;
         }
@@ -652,7 +654,6 @@ static void begin_command(struct arili_client *c, uint64_t count)
 {
     c->in_command = true;
     c->begun_ns = c->peer.loop->now_ns;
-    c->got_bytes = 0;
     c->no_room = false;
     c->arg_want = count;
     c->arg_count = 0;

@@ -13,7 +13,6 @@
 #define NS_PER_MS     UINT64_C(1000000)
 #define REFRESH_MS    100u /* not more often than this */
 #define REDIRECTS_MAX 8u
-#define NODES_MAX     1024u
 
 /* --- Nodes ---------------------------------------------------------------------------------- */
 
@@ -28,17 +27,24 @@ static bool is_down(const struct arili_loop *loop, const struct arili_node *n)
     return n->failures > 0 && n->retry_at_ns > loop->now_ns;
 }
 
-/* Somebody to ask for the map: who has slots and is up, else a seed. */
+/* Somebody to ask for the map: who has slots and is up, else a seed. In turns: one of them may know
+ * less than the others. */
 static struct arili_node *somebody(struct arili_loop *loop)
 {
+    uint32_t up = 0;
+    for (const struct arili_node *n = loop->nodes; n != NULL; n = n->next) {
+        up += n->has_slots && !is_down(loop, n) ? 1 : 0;
+    }
+    uint32_t turn = up > 0 ? loop->map_asks++ % up : 0;
     for (struct arili_node *n = loop->nodes; n != NULL; n = n->next) {
-        if (n->has_slots && !is_down(loop, n)) {
+        if (n->has_slots && !is_down(loop, n) && turn-- == 0) {
             return n;
         }
     }
     const struct arili_upstream_config *u = &loop->settings->config->upstream;
+    const uint32_t first = loop->map_asks++;
     for (size_t i = 0; i < u->seed_count; i++) {
-        struct arili_node *n = seed(loop, i);
+        struct arili_node *n = seed(loop, first + i);
         if (n != NULL && !is_down(loop, n)) {
             return n;
         }
@@ -89,6 +95,7 @@ struct mapping {
     unsigned element;          /* of the range that is being read */
     unsigned part;             /* of its first node */
     int64_t first, last;
+    bool any; /* there was a range */
     struct arili_address address;
     size_t host_len;
     bool wrong;
@@ -99,12 +106,14 @@ static void mapping_done(struct arili_job *job)
     struct mapping *m = (struct mapping *)job;
     job->loop->map_loading = false;
     arili_free(m->slots, ARILI_RESP_SLOTS * sizeof(struct arili_node *));
+    arili_links_wake(job->loop,
+                     UINT32_MAX); /* they find what they wait for, or hear that nobody is there */
 }
 
 static void take_range(struct mapping *m, int64_t port)
 {
     if (m->first < 0 || m->last >= (int64_t)ARILI_RESP_SLOTS || m->first > m->last || port < 1 ||
-        port > 65535 || m->job.loop->node_count > NODES_MAX) {
+        port > 65535) {
         m->wrong = true;
         return;
     }
@@ -113,7 +122,9 @@ static void take_range(struct mapping *m, int64_t port)
     }
     m->address.port = (uint16_t)port;
     struct arili_node *node = arili_node_of(m->job.loop, &m->address);
-    for (int64_t s = m->first; node != NULL && s <= m->last; s++) {
+    m->wrong = m->wrong || node == NULL;
+    m->any = true;
+    for (int64_t s = m->first; s <= m->last; s++) {
         m->slots[s] = node;
     }
 }
@@ -159,6 +170,7 @@ static void take_map(struct mapping *m)
         n->has_slots = false;
     }
     for (uint32_t s = 0; s < ARILI_RESP_SLOTS; s++) {
+        loop->map_version += loop->slots[s] != m->slots[s] ? 1 : 0;
         loop->slots[s] = m->slots[s];
         if (m->slots[s] != NULL) {
             m->slots[s]->has_slots = true;
@@ -178,9 +190,8 @@ static void step(struct arili_job *job, struct arili_request *answer)
     const aril_bytes args[] = { ARILI_LITERAL("CLUSTER"), ARILI_LITERAL("SLOTS") };
     if (answer == NULL || answer->got.kind == ARILI_RESP_MORE) {
         m->asked = somebody(loop);
-        if (m->asked == NULL || job->tries++ > NODES_MAX) {
+        if (m->asked == NULL || job->tries++ > ARILI_NODES_MAX) {
             arili_job_end(job);
-            arili_links_wake(loop, UINT32_MAX); /* they hear that nobody can be reached */
             return;
         }
         if (arili_job_link(job, m->asked)) {
@@ -191,13 +202,12 @@ static void step(struct arili_job *job, struct arili_request *answer)
         }
         return;
     }
-    if (!m->wrong) {
+    if (!m->wrong && m->any) { /* a node that was reset knows of nobody: that is no map */
         take_map(m);
     } else {
         arili_proxy_say(loop->proxy, 1, "the server's CLUSTER SLOTS is no map of a Cluster");
     }
     arili_job_end(job);
-    arili_links_wake(loop, UINT32_MAX);
 }
 
 void arili_cluster_refresh(struct arili_loop *loop)
@@ -253,30 +263,88 @@ static bool parse(const struct arili_got *got, const struct arili_node *from, bo
     return true;
 }
 
-bool arili_cluster_redirect(struct arili_request *r)
+bool arili_cluster_learn(struct arili_request *r, bool *ret_ask, struct arili_node **ret)
 {
     struct arili_loop *loop = r->loop;
     struct arili_address address;
-    bool ask = false;
     uint16_t slot = 0;
-    if (r->asked_at == NULL || !parse(&r->got, r->asked_at, &ask, &slot, &address)) {
+    if (r->asked_at == NULL || !parse(&r->got, r->asked_at, ret_ask, &slot, &address)) {
         return false;
     }
-    struct arili_node *node = loop->node_count < NODES_MAX ? arili_node_of(loop, &address) : NULL;
-    if (node != NULL && !ask) {
+    struct arili_node *node = arili_node_of(loop, &address);
+    if (node != NULL && !*ret_ask) {
+        loop->map_version += loop->slots[slot] != node ? 1 : 0;
         loop->slots[slot] = node;
         node->has_slots = true;
         node->gone = false;
         loop->map_at_ns = 0;
         arili_cluster_refresh(loop);
     }
-    if (node == NULL || r->client == NULL || r->sent == NULL || r->redirects++ >= REDIRECTS_MAX ||
-        r->command->verb == ARILI_VERB_WATCH) { /* what is watched would be with another link */
+    *ret = node;
+    return node != NULL;
+}
+
+/* Commands of one slot stay in their order: none is sent to a node while one that was sent before
+ * it is still with another. */
+static bool would_overtake(const struct arili_request *r, const struct arili_node *node)
+{
+    for (const struct arili_request *q = r->client->first; q != NULL && q != r; q = q->next) {
+        if (q->slot == r->slot && q->link != NULL && q->link->node != node) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is watched goes to another server, when it is all that the client has begun there. Else the
+ * client hears that WATCH failed; and then nothing is watched, so that it can try again. */
+static bool move_watch(const struct arili_request *r, struct arili_link *to)
+{
+    struct arili_client *c = r->client;
+    if (c->watches != 1 || c->in_multi || r->next != NULL) {
         return false;
     }
-    struct arili_link *link = arili_client_link(r->client, node);
-    if (link == NULL || link->half_sent || (link->sticky && r->client->in_multi)) {
-        return false; /* it would be taken for a part of a value, or of a transaction */
+    for (uint32_t i = 0; i < c->link_count; i++) {
+        if (c->links[i]->node == r->asked_at) {
+            c->links[i]->sticky = false;
+        }
+    }
+    if (to == NULL) {
+        c->watching = false;
+        c->watches = 0;
+        return false;
+    }
+    to->sticky = true;
+    return true;
+}
+
+/* NULL: there is none, or something else is on its way there that nothing can come between. */
+static struct arili_link *link_to(const struct arili_request *r, struct arili_node *node)
+{
+    struct arili_client *c = r->client;
+    if (node == NULL || would_overtake(r, node)) {
+        return NULL;
+    }
+    struct arili_link *link = arili_client_link(c, node);
+    const bool free = link != NULL && !link->half_sent && !(link->sticky && c->multi_sent);
+    return free ? link : NULL;
+}
+
+bool arili_cluster_redirect(struct arili_request *r)
+{
+    bool ask = false;
+    struct arili_node *node = NULL;
+    if (!arili_cluster_learn(r, &ask, &node) || r->client == NULL) {
+        return false;
+    }
+    const bool may = r->sent != NULL && r->redirects++ < REDIRECTS_MAX;
+    struct arili_link *link = may ? link_to(r, node) : NULL;
+    const bool watch = r->command != NULL && r->command->verb == ARILI_VERB_WATCH;
+    if (watch && !move_watch(r, ask ? NULL : link)) {
+        return false;
+    }
+    if (link == NULL) {
+        return false;
     }
     if (ask) {
         const aril_bytes asking = ARILI_LITERAL("ASKING");
@@ -286,8 +354,7 @@ bool arili_cluster_redirect(struct arili_request *r)
         }
     }
     arili_flow_put(&link->peer.out, (aril_bytes){ r->sent, r->sent_len });
-    r->asked_at = node;
-    (void)arili_link_expect(link, r, ARILI_SWALLOW_OK);
+    (void)arili_link_expect(link, r, ARILI_SWALLOW_OK); /* else r was told */
     arili_peer_touch(&link->peer);
     return true;
 }

@@ -23,6 +23,9 @@
 enum what { WHAT_EXPIRE, WHAT_GETEX, WHAT_KEEPTTL };
 enum stage { STAGE_BEGIN, STAGE_WATCHED, STAGE_VALUE, STAGE_COMMIT };
 
+struct only { /* when EXPIRE has an effect */
+    bool nx, xx, lt;
+};
 struct reseal {
     struct arili_job job; /* first */
     enum what what;
@@ -35,11 +38,16 @@ struct reseal {
     char verb[16];
     char words[WORDS_MAX][WORD_BYTES];
     size_t word_count;
-    bool nx, xx;
+    bool nx, xx; /* of SET */
+    struct only only;
+    int64_t ttl_ms;          /* with one of these: what the server says; below 0: none */
     struct arili_flow plain; /* the value to seal */
     bool seals;
     uint32_t answers; /* of a commit */
     bool queue_error;
+    bool elsewhere;            /* a server of a Cluster said so: it begins anew */
+    struct arili_node *ask_at; /* there, at once; NULL: where the map says */
+    bool asking;               /* that is to be said before each command */
 };
 
 static void reseal_done(struct arili_job *job)
@@ -102,12 +110,47 @@ static void end_without_value(struct reseal *s, struct arili_request *answer)
 
 /* --- Steps ---------------------------------------------------------------------------------- */
 
+/* False: no memory, and the job was failed. */
+static bool say_asking(struct reseal *s)
+{
+    const aril_bytes asking = ARILI_LITERAL("ASKING");
+    struct arili_link *link = s->job.link;
+    if (!s->asking || link == NULL) {
+        return true;
+    }
+    if (!arili_link_has_room(link)) {
+        link->sticky = true;
+        arili_job_fail(&s->job, "ERR aril: out of memory");
+        return false;
+    }
+    arili_link_command(link, &asking, 1);
+    (void)arili_link_expect(link, NULL, ARILI_SWALLOW_OK);
+    return true;
+}
+
 static void ask_value(struct reseal *s, const aril_bytes get[2])
 {
+    if (!say_asking(s)) {
+        return;
+    }
     struct arili_request *r = arili_job_ask(&s->job, ARILI_SHAPE_PLAIN, get, 2);
     if (r != NULL) { /* else the job has ended, and s with it */
         arili_job_opens(r, s->tenant, s->keys, s->place.context);
     }
+}
+
+/* EXPIRE that changes nothing leaves the value alone: who watches it sees no change. */
+static bool asks_ttl(const struct reseal *s)
+{
+    return s->what == WHAT_EXPIRE && (s->only.nx || s->only.xx || s->only.lt);
+}
+
+static bool changes_nothing(const struct reseal *s)
+{
+    const uint64_t now = s->job.loop->now_ms;
+    const uint64_t until = now + (s->ttl_ms > 0 ? (uint64_t)s->ttl_ms : 0);
+    return asks_ttl(s) && ((s->only.nx && s->ttl_ms >= 0) || (s->only.xx && s->ttl_ms < 0) ||
+                           (s->only.lt && s->ttl_ms >= 0 && s->wanted_ms > until + CLOCK_STEP_MS));
 }
 
 static void ask_first(struct reseal *s)
@@ -118,13 +161,26 @@ static void ask_first(struct reseal *s)
                                 ARILI_LITERAL("95") };
     const aril_bytes get[] = { ARILI_LITERAL("GET"), name_of(s) };
     const aril_bytes ttl[] = { ARILI_LITERAL("PTTL"), name_of(s) };
-    if (!arili_job_link(job, arili_cluster_node(job->loop, arili_resp_slot(name_of(s))))) {
+    struct arili_node *node = s->ask_at;
+    s->asking = node != NULL;
+    s->ask_at = NULL; /* where it has to wait for a link, it is told again */
+    if (node == NULL) {
+        node = arili_cluster_node(job->loop, arili_resp_slot(name_of(s)));
+    }
+    if (!arili_job_link(job, node)) {
         return;
     }
     job->stage = STAGE_WATCHED;
     s->answers = 0;
     job->link->sticky = true;
-    if (arili_job_ask(job, ARILI_SHAPE_COLLECT, watch, 2) == NULL) {
+    if (!say_asking(s) || arili_job_ask(job, ARILI_SHAPE_COLLECT, watch, 2) == NULL) {
+        return;
+    }
+    if (asks_ttl(s) &&
+        (!say_asking(s) || arili_job_ask(job, ARILI_SHAPE_COLLECT, ttl, 2) == NULL)) {
+        return;
+    }
+    if (s->what != WHAT_GETEX && !say_asking(s)) {
         return;
     }
     if (s->what == WHAT_EXPIRE) {
@@ -149,7 +205,8 @@ static void commit(struct reseal *s)
                             "values can be read, not written; rotate its key");
         return;
     }
-    if (arili_job_ask(job, ARILI_SHAPE_COLLECT, &multi, 1) == NULL) {
+    /* ASKING before MULTI holds until EXEC. */
+    if (!say_asking(s) || arili_job_ask(job, ARILI_SHAPE_COLLECT, &multi, 1) == NULL) {
         return;
     }
     if (s->seals) {
@@ -207,23 +264,30 @@ static void say_result(struct reseal *s, const struct arili_got *got)
     arili_job_end(&s->job);
 }
 
+/* Nothing was done: all of it again. */
+static void begin_anew(struct reseal *s, const char *too_often)
+{
+    struct arili_job *job = &s->job;
+    if (++job->tries >= TRIES_MAX) {
+        arili_job_fail(job, too_often);
+        return;
+    }
+    if (s->what != WHAT_KEEPTTL) {
+        arili_flow_done(&s->plain);
+    }
+    if (s->what == WHAT_GETEX && job->request != NULL) {
+        arili_flow_done(&job->request->out);
+    }
+    ask_first(s);
+}
+
 /* All of MULTI to EXEC was answered. */
 static void committed(struct reseal *s, const struct arili_got *got)
 {
     struct arili_job *job = &s->job;
     if (got->kind == ARILI_RESP_NIL) { /* somebody was quicker */
-        if (++job->tries >= TRIES_MAX) {
-            arili_job_fail(job, "ERR aril: the key was changed again and again; try again");
-            return;
-        }
-        if (s->what != WHAT_KEEPTTL) {
-            arili_flow_done(&s->plain);
-        }
-        if (s->what == WHAT_GETEX && job->request != NULL) {
-            arili_flow_done(&job->request->out);
-        }
         job->link->sticky = false;
-        ask_first(s);
+        begin_anew(s, "ERR aril: the key was changed again and again; try again");
         return;
     }
     if (got->kind != ARILI_RESP_ARRAY || got->inner_error) {
@@ -241,9 +305,9 @@ static void header_came(struct reseal *s, const struct arili_got *got)
     struct arili_job *job = &s->job;
     const aril_bytes get[] = { ARILI_LITERAL("GET"), name_of(s) };
     const bool whole = got->kind == ARILI_RESP_BULK && got->len == ARILI_VALUE_HEADER_BYTES;
-    const bool ours = whole && arili_value_peek(got->text, &h);
-    const bool bad = got->kind == ARILI_RESP_BULK && got->len > 0 && !ours;
-    s->seals = ours && h.not_after_ms < s->wanted_ms;
+    const bool own = whole && arili_value_peek(got->text, &h);
+    const bool bad = got->kind == ARILI_RESP_BULK && got->len > 0 && !own;
+    s->seals = own && !changes_nothing(s) && h.not_after_ms < s->wanted_ms;
     if (!s->seals && !bad) { /* nothing there, a hash or a set, or long enough: the server's own
                               * clock rules */
         commit(s);
@@ -295,11 +359,31 @@ static void ttl_came(struct reseal *s, const struct arili_got *got)
     commit(s);
 }
 
+/* MOVED or ASK: with the last answer it begins there. A transaction of which a command was answered
+ * so is not done. */
+static void went_elsewhere(struct reseal *s, struct arili_request *answer)
+{
+    bool ask = false;
+    struct arili_node *node = NULL;
+    s->elsewhere = true;
+    if (answer->moved && arili_cluster_learn(answer, &ask, &node)) {
+        s->ask_at = ask ? node : NULL;
+    }
+    if (s->job.owed == 0) {
+        s->elsewhere = false;
+        begin_anew(s, "TRYAGAIN aril: the slot of this key is on its way; try again");
+    }
+}
+
 static void step(struct arili_job *job, struct arili_request *answer)
 {
     struct reseal *s = (struct reseal *)job;
     if (answer == NULL) {
         ask_first(s);
+        return;
+    }
+    if (answer->moved || (s->elsewhere && answer->got.kind != ARILI_RESP_MORE)) {
+        went_elsewhere(s, answer);
         return;
     }
     if (answer->got.kind == ARILI_RESP_MORE) {
@@ -314,6 +398,10 @@ static void step(struct arili_job *job, struct arili_request *answer)
             if (answer->got.kind == ARILI_RESP_ERROR) {
                 fail_with(s, &answer->got);
             }
+            return;
+        }
+        if (s->answers == 2 && asks_ttl(s)) {
+            s->ttl_ms = answer->got.kind == ARILI_RESP_INTEGER ? answer->got.number : -1;
             return;
         }
         if (s->what == WHAT_EXPIRE) {
@@ -487,6 +575,25 @@ static enum arili_ran in_transaction(struct arili_running *run, const struct ari
 
 /* --- Verbs ---------------------------------------------------------------------------------- */
 
+/* The options of EXPIRE. False: the server refuses them. */
+static bool expire_options(const struct arili_running *run, struct only *ret)
+{
+    bool gt = false;
+    *ret = (struct only){ .nx = false };
+    for (size_t i = 3; i < run->count; i++) {
+        bool *const option = arili_word_is(run->args[i], "nx")   ? &ret->nx
+                             : arili_word_is(run->args[i], "xx") ? &ret->xx
+                             : arili_word_is(run->args[i], "gt") ? &gt
+                             : arili_word_is(run->args[i], "lt") ? &ret->lt
+                                                                 : NULL;
+        if (option == NULL) {
+            return false;
+        }
+        *option = true;
+    }
+    return !(gt && ret->lt) && !(ret->nx && (ret->xx || gt || ret->lt));
+}
+
 enum arili_ran arili_run_expire(struct arili_running *run)
 {
     struct arili_place place;
@@ -498,7 +605,9 @@ enum arili_ran arili_run_expire(struct arili_running *run)
     }
     const uint64_t max = arili_not_after(run, UINT64_MAX) - CLOCK_STEP_MS;
     uint64_t wanted = persist ? max : wanted_of(run);
-    if (wanted == UINT64_MAX || wanted <= run->now_ms || run->count > 2 + WORDS_MAX) {
+    struct only only = { .nx = false };
+    if (wanted == UINT64_MAX || wanted <= run->now_ms || run->count > 2 + WORDS_MAX ||
+        (!persist && !expire_options(run, &only))) {
         return arili_run_keyed(run); /* the server says what is wrong with it, or ends the key */
     }
     wanted = wanted < max ? wanted : max;
@@ -511,6 +620,7 @@ enum arili_ran arili_run_expire(struct arili_running *run)
         return ran;
     }
     s->wanted_ms = wanted;
+    s->only = only;
     memcpy(s->verb, run->command->name, strlen(run->command->name));
     for (size_t i = 2; i < run->count; i++) {
         if (!keep_word(s, run->args[i])) {

@@ -19,6 +19,19 @@
 
 /* --- Nodes ---------------------------------------------------------------------------------- */
 
+/* The smallest one: cursors of SCAN have room for ARILI_NODES_MAX. */
+static uint32_t free_index(const struct arili_loop *loop)
+{
+    uint32_t index = 0;
+    const struct arili_node *n = loop->nodes;
+    while (n != NULL) {
+        const bool taken = n->index == index;
+        index += taken ? 1 : 0;
+        n = taken ? loop->nodes : n->next;
+    }
+    return index;
+}
+
 struct arili_node *arili_node_of(struct arili_loop *loop, const struct arili_address *address)
 {
     struct arili_node **at = &loop->nodes;
@@ -27,13 +40,44 @@ struct arili_node *arili_node_of(struct arili_loop *loop, const struct arili_add
             return *at;
         }
     }
-    struct arili_node *node = arili_alloc(sizeof *node);
+    struct arili_node *node = loop->node_count < ARILI_NODES_MAX ? arili_alloc(sizeof *node) : NULL;
     if (node != NULL) {
         node->address = *address;
-        node->index = loop->node_count++;
+        node->index = free_index(loop);
+        loop->node_count++;
         *at = node;
     }
     return node;
+}
+
+static bool is_used(const struct arili_loop *loop, const struct arili_node *node)
+{
+    for (const struct arili_peer *p = loop->all_links; p != NULL; p = p->next) {
+        if (((const struct arili_link *)p)->node == node) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Servers may come and go for years, each with another address. While a map is read, nodes of it
+ * are still without a link. */
+static void reap_nodes(struct arili_loop *loop)
+{
+    struct arili_node **at = &loop->nodes;
+    while (*at != NULL && !loop->map_loading) {
+        struct arili_node *node = *at;
+        while (node->gone && node->idle != NULL) {
+            arili_link_lost(node->idle, ARIL_E_INTERRUPTED, "its server has left the Cluster");
+        }
+        if (node->gone && !is_used(loop, node)) {
+            *at = node->next;
+            loop->node_count--;
+            arili_free(node, sizeof *node);
+        } else {
+            at = &node->next;
+        }
+    }
 }
 
 /* --- Commands out --------------------------------------------------------------------------- */
@@ -232,9 +276,12 @@ struct arili_link *arili_link_take(struct arili_loop *loop, struct arili_node *n
             return NULL;
         }
     }
-    hold(link, holder);
     arili_link_prepare(link, resp3, database);
-    return link->peer.ended ? NULL : link;
+    if (link->peer.ended) {
+        return NULL;
+    }
+    hold(link, holder);
+    return link;
 }
 
 void arili_link_give(struct arili_link *link)
@@ -285,6 +332,7 @@ static void look_who_is_up(struct arili_loop *loop)
 void arili_links_probe(struct arili_loop *loop)
 {
     const uint32_t max = loop->settings->config->upstream.links_max;
+    reap_nodes(loop);
     if (!atomic_load(&loop->proxy->server_down) || loop->draining) {
         return;
     }
@@ -374,18 +422,35 @@ void arili_link_free(struct arili_link *link)
 
 /* --- Answers in ----------------------------------------------------------------------------- */
 
+/* The slot of r is not here. True: it was sent where it is. */
+static bool elsewhere(struct arili_request *r)
+{
+    bool ask = false;
+    struct arili_node *node = NULL;
+    if (r->job != NULL) { /* which may look at r->moved, and else has no answer */
+        (void)arili_cluster_learn(r, &ask, &node);
+        r->got.kind = ARILI_RESP_MORE;
+        r->answered = true;
+        return false;
+    }
+    r->moved = false;
+    r->begun = false;
+    if (arili_cluster_redirect(r)) {
+        return true;
+    }
+    (void)arili_reply_fail(r, "TRYAGAIN aril: the slot of this key has moved; try again");
+    return false;
+}
+
 static void answered(struct arili_link *link, struct arili_request *r)
 {
     r->link = NULL;
     pop(link);
     if (r->moved) {
         arili_figure_add(&link->peer.loop->proxy->figures.redirects, 1);
-        r->moved = false;
-        r->begun = false;
-        if (arili_cluster_redirect(r)) {
+        if (elsewhere(r)) {
             return;
         }
-        (void)arili_reply_fail(r, "TRYAGAIN aril: the slot of this key has moved; try again");
     }
     if (r->job != NULL) {
         arili_job_answered(r->job, r);

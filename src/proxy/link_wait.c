@@ -42,9 +42,10 @@ bool arili_link_is_allowed(const struct arili_loop *loop, const struct arili_nod
     return count(loop, node, tenant, false) <= (max - 1) / FEW_PARTS;
 }
 
-void arili_link_wait(struct arili_client *c)
+void arili_link_wait(struct arili_client *c, const struct arili_node *node)
 {
     struct arili_loop *loop = c->peer.loop;
+    c->waits_for = node;
     if (!c->waits_for_link) {
         c->waits_for_link = true;
         c->next_waiting = NULL;
@@ -69,7 +70,7 @@ static void wake(struct arili_loop *loop, struct arili_client **at)
 void arili_link_is_free(struct arili_loop *loop, const struct arili_node *node)
 {
     for (struct arili_client **at = &loop->waiting; *at != NULL; at = &(*at)->next_waiting) {
-        if (arili_link_is_allowed(loop, node, (*at)->tenant)) {
+        if ((*at)->waits_for == node && arili_link_is_allowed(loop, node, (*at)->tenant)) {
             wake(loop, at);
             return;
         }

@@ -283,6 +283,7 @@ static enum arili_ran reset(struct arili_running *run)
     }
     arili_client_forget_transaction(c);
     c->watching = false;
+    c->watches = 0;
     for (uint32_t i = c->link_count; i > 0; i--) { /* sticky ones are closed: nothing is watched */
         struct arili_link *link = c->links[i - 1];
         c->links[i - 1] = c->links[--c->link_count];

@@ -77,6 +77,7 @@ void arili_proxy_tell_owed(struct arili_proxy *proxy);
 
 /* --- A server and the links to it ----------------------------------------------------------- */
 
+#define ARILI_NODES_MAX 1024u
 struct arili_node {
     struct arili_node *next;
     struct arili_address address;
@@ -162,8 +163,9 @@ struct arili_client {
     uint32_t change_count, change_cap;
     bool resp3;
     bool watching, in_multi;
-    bool multi_bad;  /* a command was refused here: EXEC will not be sent */
-    bool multi_sent; /* MULTI was: a Cluster waits for the first key */
+    uint32_t watches; /* how many commands said what is watched */
+    bool multi_bad;   /* a command was refused here: EXEC will not be sent */
+    bool multi_sent;  /* MULTI was: a Cluster waits for the first key */
     uint32_t database;
     struct arili_local local;
     char address[64];
@@ -186,8 +188,8 @@ struct arili_client {
     uint64_t connected_ms;
     uint64_t stranger_ns;         /* since when it is nobody, if it is */
     uint64_t said_ns;             /* when it said something */
-    uint64_t read_ns, read_bytes; /* what it read since then; there was something all the time */
-    uint64_t begun_ns, got_bytes; /* of the command that is being read; 0: none */
+    uint64_t read_ns;             /* since when it is late with reading, of client_time.c */
+    uint64_t begun_ns;            /* the same with the command that is being read; 0: none */
     bool no_room;                 /* the command is refused: there is no memory for it */
     struct arili_request *stream; /* whose value goes to the server while it comes */
     struct arili_link *stream_link;
@@ -211,7 +213,9 @@ struct arili_client {
     int look; /* what was found out for an EXPIRE in a transaction: 1 yes, 2 no */
     struct arili_client **login; /* a passphrase is being checked: the task's pointer to this one */
     bool waits_for_link;
+    const struct arili_node *waits_for; /* NULL: any news; only compared */
     struct arili_client *next_waiting;
+    uint64_t map_version; /* of the Cluster, by which what is under way was sent */
 
     struct arili_link **links; /* that it has */
     uint32_t link_count, link_cap;
@@ -226,6 +230,7 @@ struct arili_loop {
     bool has_read;               /* since the last tick */
     struct arili_key_table keys;
     struct arili_name_cache *names;
+    struct arili_value_batch values; /* for all that is sealed and opened; ended with each tick */
     struct arili_settings *settings; /* as of the last tick */
     struct arili_peer *clients, *all_links, *grave;
     struct arili_peer *queue, **queue_end;
@@ -235,8 +240,11 @@ struct arili_loop {
     struct arili_node **slots; /* ARILI_RESP_SLOTS of a Cluster, NULL entries are not known */
     uint32_t node_count;
     bool map_known, map_loading;
-    uint64_t map_at_ns;
+    uint64_t map_at_ns, map_version;             /* version: changes with every slot that changes */
+    uint32_t map_asks;                           /* how often somebody was asked for it */
     struct arili_client *waiting, **waiting_end; /* for a link */
+    struct arili_request *requests;              /* that were freed, for those that are made next */
+    uint32_t request_count;
     struct arili_flow build; /* a command that is being written, over a Cluster */
     uint32_t tasks_out;
     uint64_t now_ns, now_ms, wall_at_ns;
@@ -276,6 +284,7 @@ void arili_link_unstick(struct arili_link *link);
  * and would never be. */
 void arili_links_probe(struct arili_loop *loop);
 void arili_link_free(struct arili_link *link);
+/* Found, or new. NULL: there are too many, or memory is short. */
 struct arili_node *arili_node_of(struct arili_loop *loop, const struct arili_address *address);
 void arili_link_command(struct arili_link *link, const aril_bytes *args, size_t count);
 
@@ -287,8 +296,8 @@ bool arili_link_is_allowed(const struct arili_loop *loop, const struct arili_nod
 /* Whether a job may have one beyond links_max: clients that have the others may wait for it. */
 bool arili_link_job_may(const struct arili_loop *loop, const struct arili_node *node,
                         const struct arili_tenant *tenant);
-/* c is run again when it may find one. */
-void arili_link_wait(struct arili_client *c);
+/* c is run again when it may find one to node; NULL: when there is any news. */
+void arili_link_wait(struct arili_client *c, const struct arili_node *node);
 /* One to node is free: whoever waits longest and may have it looks again. */
 void arili_link_is_free(struct arili_loop *loop, const struct arili_node *node);
 /* So many of those who wait look again, whatever they wait for. */
@@ -311,6 +320,8 @@ void arili_client_got(struct arili_client *c, size_t n);
 void arili_client_flow(struct arili_client *c);
 /* False: it takes too long with what it does. */
 bool arili_client_in_time(struct arili_client *c, uint64_t now_ns);
+/* Links without state of it go back. */
+void arili_client_give_links(struct arili_client *c);
 /* The link of it to that node, taken if it has none. NULL: none is free. (send.c) */
 struct arili_link *arili_client_link(struct arili_client *c, struct arili_node *node);
 /* A link of it is over. */
@@ -393,7 +404,9 @@ struct arili_node *arili_cluster_node(struct arili_loop *loop, uint16_t slot);
 /* Any node. */
 struct arili_node *arili_cluster_any(struct arili_loop *loop);
 void arili_cluster_refresh(struct arili_loop *loop);
-/* r was answered with MOVED or ASK: send it there. False: it cannot be. */
+/* r was answered with MOVED or ASK: where that leads; the map follows a MOVED. False: nowhere. */
+bool arili_cluster_learn(struct arili_request *r, bool *ret_ask, struct arili_node **ret);
+/* And r, of a client, is sent there. False: it cannot be. */
 bool arili_cluster_redirect(struct arili_request *r);
 /* Events of CLUSTER SLOTS. */
 void arili_cluster_event(struct arili_request *r, const struct arili_resp_event *event);

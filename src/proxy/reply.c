@@ -16,90 +16,6 @@
 /* What a list may have although memory is short. */
 #define ITEMS_FREE ((uint64_t)1 << 18)
 
-/* --- Requests ------------------------------------------------------------------------------- */
-
-struct arili_request *arili_request_new(struct arili_loop *loop)
-{
-    struct arili_request *r = arili_alloc(sizeof *r);
-    if (r != NULL) {
-        r->loop = loop;
-        r->began_ns = loop->now_ns;
-        arili_flow_init(&r->out, &loop->blocks);
-        arili_flow_init(&r->hold, &loop->blocks);
-        arili_flow_init(&r->items, &loop->blocks);
-        arili_flow_init(&r->mine, &loop->blocks);
-    }
-    return r;
-}
-
-void arili_bad_free(struct arili_bad *bad)
-{
-    while (bad != NULL) {
-        struct arili_bad *next = bad->next;
-        arili_free(bad, sizeof *bad + bad->key_len + bad->field_len);
-        bad = next;
-    }
-}
-
-void arili_request_free(struct arili_loop *loop, struct arili_request *r)
-{
-    if (r == NULL) {
-        return;
-    }
-    struct arili_request *inner = r->transaction;
-    while (inner != NULL) {
-        struct arili_request *next = inner->next;
-        arili_request_free(loop, inner);
-        inner = next;
-    }
-    arili_opening_done(r);
-    atomic_fetch_sub_explicit(&loop->proxy->budget.used, r->counted, memory_order_relaxed);
-    arili_block_drop(&loop->blocks, r->waiting);
-    arili_flow_done(&r->out);
-    arili_flow_done(&r->hold);
-    arili_free(r->sent, r->sent_len);
-    arili_flow_done(&r->items);
-    arili_flow_done(&r->mine);
-    arili_tenant_keys_drop(r->keys);
-    arili_settings_drop(loop->proxy, r->settings);
-    arili_free(r->key, r->key_len);
-    arili_free(r->place, sizeof *r->place);
-    if (r->asked != &r->asked_one) {
-        arili_free(r->asked, r->asked_count * sizeof *r->asked);
-    }
-    arili_free(r->room, r->room_len);
-    arili_free(r->gather, r->gather_cap);
-    arili_free(r->field, r->field_cap);
-    arili_bad_free(r->bad);
-    if (r->sum != NULL && --r->sum->refs == 0) {
-        arili_free(r->sum, sizeof *r->sum);
-    }
-    arili_free(r, sizeof *r);
-}
-
-void arili_request_count(struct arili_request *r, size_t bytes)
-{
-    r->counted += bytes;
-    atomic_fetch_add_explicit(&r->loop->proxy->budget.used, bytes, memory_order_relaxed);
-}
-
-aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key)
-{
-    r->key = arili_alloc(key.len > 0 ? key.len : 1);
-    ARILI_ENSURE(r->key != NULL, ARIL_E_NOMEM);
-    r->key_len = key.len > 0 ? key.len : 1;
-    memcpy(r->key, key.data, key.len);
-    return ARIL_OK;
-}
-
-aril_status arili_request_keep_room(struct arili_request *r, size_t n)
-{
-    r->room = arili_alloc(n > 0 ? n : 1);
-    ARILI_ENSURE(r->room != NULL, ARIL_E_NOMEM);
-    r->room_len = n > 0 ? n : 1;
-    return ARIL_OK;
-}
-
 /* --- Where it goes -------------------------------------------------------------------------- */
 
 struct arili_flow *arili_reply_out(struct arili_request *r)
@@ -282,25 +198,21 @@ static void spoil(struct arili_request *r, enum arili_ending ending, aril_status
 /* A list is told when all of it is there: whether one more element may be kept. */
 static bool has_room(struct arili_request *r)
 {
-    if (r->trouble == ARIL_OK && r->items.bytes >= ITEMS_FREE &&
-        !arili_budget_has(&r->loop->proxy->budget, 0)) {
-        r->trouble = ARIL_E_NOMEM;
+    if (r->items.bytes >= ITEMS_FREE && !arili_budget_has(&r->loop->proxy->budget, 0)) {
+        spoil(r, ARILI_ENDING_FAILED, ARIL_E_NOMEM);
     }
-    if (r->trouble != ARIL_OK) {
+    if (r->spoiled != ARILI_ENDING_HIT) {
         arili_flow_done(&r->items);
     }
-    return r->trouble == ARIL_OK;
+    return r->spoiled == ARILI_ENDING_HIT;
 }
 
 static void say_inner(struct arili_request *r, enum arili_inner what)
 {
     aril_bytes plain;
-    if (!has_room(r)) {
-        return;
-    }
     const enum arili_ending ending = open_inner(r, what, &plain);
     if (ending == ARILI_ENDING_HIT) {
-        if (r->pattern.data == NULL || arili_glob(r->pattern, plain)) {
+        if (has_room(r) && (r->pattern.data == NULL || arili_glob(r->pattern, plain))) {
             arili_say_bulk(target(r), plain);
             r->item_count++;
         }
@@ -315,6 +227,17 @@ static void say_inner(struct arili_request *r, enum arili_inner what)
 
 /* --- Values --------------------------------------------------------------------------------- */
 
+/* The plaintext, and the end of the line. */
+static void put_plain(struct arili_request *r, struct arili_flow *out)
+{
+    if (r->value.whole_in != NULL) {
+        arili_flow_share(out, r->value.whole_in, r->value.whole);
+    } else {
+        arili_flow_move(out, &r->hold);
+    }
+    arili_flow_put(out, ARILI_LITERAL("\r\n"));
+}
+
 static void say_value(struct arili_request *r, aril_bytes text)
 {
     const struct arili_opening *o = &r->value;
@@ -323,8 +246,7 @@ static void say_value(struct arili_request *r, aril_bytes text)
         if (!o->streamed) {
             arili_say_header(out, '$', o->plain_bytes);
         }
-        arili_flow_move(out, &r->hold);
-        arili_flow_put(out, ARILI_LITERAL("\r\n"));
+        put_plain(r, out);
         return;
     }
     if (o->ending == ARILI_ENDING_TAMPERED) {
@@ -376,8 +298,7 @@ static void say_pair(struct arili_request *r)
         arili_say_bulk(out, field);
     }
     arili_say_header(out, '$', r->value.plain_bytes);
-    arili_flow_move(out, &r->hold);
-    arili_flow_put(out, ARILI_LITERAL("\r\n"));
+    put_plain(r, out);
     r->item_count++;
 }
 
@@ -666,7 +587,7 @@ static enum arili_heard body(struct arili_request *r, const struct arili_resp_ev
 {
     if (r->in_value) {
         const aril_span piece = { (uint8_t *)(uintptr_t)e->text.data, e->text.len };
-        const enum arili_heard heard = arili_opening_piece(r, block, piece);
+        const enum arili_heard heard = arili_opening_piece(r, block, piece, e->last);
         if (heard == ARILI_HEARD_WAIT) {
             r->waiting_last = e->last;
             return heard;
@@ -746,11 +667,6 @@ static void put_list(struct arili_request *r)
     const bool both = r->shape == ARILI_SHAPE_PAIRS || r->shape == ARILI_SHAPE_HSCAN;
     r->aggregate = 0;
     struct arili_flow *out = target(r);
-    if (r->trouble != ARIL_OK) {
-        arili_say_error(out, "ERR aril: the answer cannot be given whole: %s",
-                        aril_status_text(r->trouble));
-        return;
-    }
     if (r->spoiled != ARILI_ENDING_HIT) { /* nothing of it was said yet */
         arili_flow_done(&r->items);
         arili_flow_init(&r->items, &r->loop->blocks);
@@ -813,6 +729,18 @@ static bool is_redirect(aril_bytes text)
            (text.len > 4 && memcmp(text.data, "ASK ", 4) == 0);
 }
 
+/* A Cluster says that the slot is elsewhere. */
+static bool is_moved(struct arili_request *r, const struct arili_resp_event *e)
+{
+    if (e->kind != ARILI_RESP_ERROR || r->loop->slots == NULL || !is_redirect(e->text)) {
+        return false;
+    }
+    r->moved = true;
+    r->got.len = e->text.len < sizeof r->got.text ? e->text.len : sizeof r->got.text;
+    memcpy(r->got.text, e->text.data, r->got.len);
+    return true;
+}
+
 static enum arili_heard one_answer(struct arili_request *r, const struct arili_resp_event *e,
                                    struct arili_block *block)
 {
@@ -820,11 +748,7 @@ static enum arili_heard one_answer(struct arili_request *r, const struct arili_r
     if (!r->begun) {
         r->begun = true;
         r->pending = 1;
-        if (e->kind == ARILI_RESP_ERROR && r->base == 0 &&
-            r->loop->settings->config->upstream.cluster && is_redirect(e->text)) {
-            r->moved = true;
-            r->got.len = e->text.len < sizeof r->got.text ? e->text.len : sizeof r->got.text;
-            memcpy(r->got.text, e->text.data, r->got.len);
+        if (r->base == 0 && is_moved(r, e)) {
             return ARILI_HEARD_ALL;
         }
     }
@@ -897,6 +821,9 @@ static enum arili_heard exec_event(struct arili_request *exec, const struct aril
         if (!arili_exec_fits(e, want)) {
             return ARILI_HEARD_NONSENSE;
         }
+        if (is_moved(exec, e)) {
+            return ARILI_HEARD_ALL;
+        }
         raw(exec, e, block);
         if (e->kind == ARILI_RESP_ARRAY && want > 0) {
             exec->current = exec->transaction;
@@ -932,14 +859,14 @@ enum arili_heard arili_reply_resume(struct arili_request *r)
     const aril_span piece = inner->waiting_piece;
     const bool last = inner->waiting_last;
     inner->waiting = NULL;
-    const enum arili_heard heard = arili_opening_piece(inner, block, piece);
-    arili_block_drop(&r->loop->blocks, block);
+    const enum arili_heard heard = arili_opening_piece(inner, block, piece, last);
     if (heard == ARILI_HEARD && last) {
         value_end(inner);
-        if (inner->pending == 0) {
-            finish(inner);
-            return inner == r ? ARILI_HEARD_ALL : exec_element_ended(r);
-        }
+    }
+    arili_block_drop(&r->loop->blocks, block);
+    if (heard == ARILI_HEARD && last && inner->pending == 0) {
+        finish(inner);
+        return inner == r ? ARILI_HEARD_ALL : exec_element_ended(r);
     }
     return heard;
 }

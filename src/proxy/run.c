@@ -126,7 +126,7 @@ enum arili_ran arili_wrong_count(struct arili_running *run)
     arili_send_arg(run, run->args[0]);
     arili_send_name(run, &place);
     for (size_t i = 0; i < more; i++) {
-        arili_send_arg(run, ARILI_LITERAL("x"));
+        arili_send_name(run, &place); /* which a Cluster takes for a key, too */
     }
     return arili_send_end(run, ARILI_SHAPE_RAW);
 }
@@ -200,6 +200,13 @@ static enum arili_ran local(struct arili_running *run)
     struct arili_client *c = run->c;
     struct arili_request *r = NULL;
     arili_client_describe(c);
+    if (arili_transaction_is_nowhere(c)) {
+        r = arili_transaction_keep(run);
+        if (r != NULL) {
+            arili_local_answer(&c->local, run->command, run->args, run->count, &r->mine);
+        }
+        return ARILI_RAN;
+    }
     if (c->in_multi) { /* a PING holds its place in the transaction */
         enum arili_ran ran = ARILI_RAN;
         if (!arili_send_begin(run, NULL, &ran)) {

@@ -117,6 +117,11 @@ enum arili_ran arili_run_walk(struct arili_running *run); /* job_walk.c: KEYS, D
 bool arili_run_is_apart(struct arili_running *run, size_t step, bool *failed);
 enum arili_ran arili_run_count_apart(struct arili_running *run);
 
+/* Over a Cluster, a transaction that has no server yet: it gets that of its first key. */
+bool arili_transaction_is_nowhere(const struct arili_client *c);
+/* A command without keys of it, whose answer goes to mine; "QUEUED" was said. NULL: no memory, and
+ * the client is ended. */
+struct arili_request *arili_transaction_keep(struct arili_running *run);
 /* What a transaction knows of a key that it changes: until when its value may live. */
 void arili_transaction_changes(struct arili_client *c, const struct arili_place *place,
                                uint64_t not_after_ms);

@@ -67,16 +67,35 @@ struct arili_link *arili_client_link(struct arili_client *c, struct arili_node *
     return link;
 }
 
+/* What is under way was sent by another map, and may be sent on yet: who follows another path now
+ * could overtake it. */
+static bool follows_another_map(struct arili_client *c)
+{
+    const struct arili_loop *loop = c->peer.loop;
+    if (c->map_version != loop->map_version && c->count > 0) {
+        return true;
+    }
+    c->map_version = loop->map_version;
+    return false;
+}
+
 bool arili_send_link(struct arili_running *run, struct arili_node *node, enum arili_ran *ran)
 {
     struct arili_client *c = run->c;
+    if (follows_another_map(c)) {
+        *ran = ARILI_RAN_LATER; /* answers wake it up */
+        return false;
+    }
     if (node != NULL && own_link(c, node) == NULL && is_down(node, c->peer.loop)) {
         *ran = arili_refuse(run, "ERR aril: the server cannot be reached; try again shortly");
         return false;
     }
     run->link = node != NULL ? arili_client_link(c, node) : NULL;
     if (run->link == NULL) {
-        arili_link_wait(c);
+        if (c->count == 0) { /* nobody keeps what it does not use: two could wait for one another */
+            arili_client_give_links(c);
+        }
+        arili_link_wait(c, node);
         *ran = ARILI_RAN_LATER;
         return false;
     }
@@ -105,6 +124,14 @@ static bool begin_transaction(struct arili_running *run, enum arili_ran *ran)
     arili_link_command(run->link, &multi, 1);
     run->link->sticky = true;
     c->multi_sent = true;
+    const aril_bytes ping = ARILI_LITERAL("PING");
+    for (const struct arili_request *q = c->queued; q != NULL; q = q->next) {
+        if (!arili_link_expect(run->link, NULL, ARILI_SWALLOW_OK)) {
+            *ran = arili_refuse(run, "ERR aril: out of memory");
+            return false;
+        }
+        arili_link_command(run->link, &ping, 1); /* holds the place of what was kept */
+    }
     return true;
 }
 
@@ -126,7 +153,8 @@ bool arili_send_begin_at(struct arili_running *run, struct arili_node *node, enu
     if (!arili_send_link(run, node, ran)) {
         return false;
     }
-    if ((c->in_multi || c->watching) && !same_server(c, run->link)) {
+    const bool bound = c->in_multi || run->command->verb == ARILI_VERB_WATCH;
+    if (bound && !same_server(c, run->link)) {
         *ran = arili_refuse(run, "CROSSSLOT aril: keys of one transaction must be with one server; "
                                  "give them one {hash tag}");
         return false;
@@ -146,6 +174,7 @@ bool arili_send_begin_at(struct arili_running *run, struct arili_node *node, enu
     run->r->command = run->command;
     run->r->resp3 = c->resp3;
     run->r->database = c->database;
+    arili_flow_done(&loop->build); /* what could not be ended is nobody's */
     run->out = loop->slots != NULL ? &loop->build : &run->link->peer.out;
     return true;
 }
@@ -155,11 +184,11 @@ bool arili_send_begin(struct arili_running *run, const struct arili_place *place
 {
     const struct arili_client *c = run->c;
     struct arili_loop *loop = c->peer.loop;
-    const uint16_t slot = place != NULL ? slot_of(place) : 0;
+    const uint16_t slot = place != NULL && loop->slots != NULL ? slot_of(place) : 0;
     struct arili_node *node =
         place != NULL ? arili_cluster_node(loop, slot) : arili_cluster_any(loop);
-    if (place == NULL && c->in_multi && c->link_count > 0) {
-        node = c->links[0]->node;
+    for (uint32_t i = 0; place == NULL && c->in_multi && i < c->link_count; i++) {
+        node = c->links[i]->sticky ? c->links[i]->node : node;
     }
     if (!arili_send_begin_at(run, node, ran)) {
         return false;
@@ -396,8 +425,8 @@ aril_status arili_seal_bulk(struct arili_loop *loop, const struct arili_tenant_k
     uint8_t header[ARILI_VALUE_HEADER_BYTES];
     const uint64_t bytes = flow != NULL ? flow->bytes : value.len;
     ARILI_TRY(keys->seal_status);
-    ARILI_TRY(arili_value_sealer_begin(&s, loop->proxy->rt, keys->data, context, loop->now_ms,
-                                       not_after_ms, keys->generation, bytes, header));
+    ARILI_TRY(arili_value_sealer_begin_in(&s, &loop->values, keys->data, context, loop->now_ms,
+                                          not_after_ms, keys->generation, bytes, header));
     arili_say_header(out, '$', arili_sealed_bytes(bytes));
     arili_flow_put(out, (aril_bytes){ header, sizeof header });
     const aril_status st = seal_all(&s, value, flow, out);

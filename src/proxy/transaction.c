@@ -75,6 +75,42 @@ static struct arili_link *sticky_link(const struct arili_client *c)
     return NULL;
 }
 
+bool arili_transaction_is_nowhere(const struct arili_client *c)
+{
+    return c->in_multi && c->peer.loop->slots != NULL && sticky_link(c) == NULL;
+}
+
+struct arili_request *arili_transaction_keep(struct arili_running *run)
+{
+    struct arili_client *c = run->c;
+    struct arili_request *r = arili_here(run);
+    struct arili_request *said = r != NULL ? arili_here(run) : NULL;
+    if (said == NULL) {
+        arili_request_free(c->peer.loop, r);
+        return NULL;
+    }
+    r->here = true;
+    r->base = 1;
+    *c->queued_end = r;
+    c->queued_end = &r->next;
+    arili_say_simple(&said->out, "QUEUED");
+    (void)arili_here_end(run, said);
+    return r;
+}
+
+/* EXEC of a transaction that no server heard of: all that was kept. */
+static void say_kept(struct arili_client *c, struct arili_flow *out)
+{
+    uint64_t count = 0;
+    for (const struct arili_request *q = c->queued; q != NULL; q = q->next) {
+        count++;
+    }
+    arili_say_header(out, '*', count);
+    for (struct arili_request *q = c->queued; q != NULL; q = q->next) {
+        arili_flow_move(out, &q->mine);
+    }
+}
+
 /* A command without keys to the server that has the transaction; r expects its answer. */
 static enum arili_ran send_plain(struct arili_running *run, struct arili_link *link,
                                  aril_bytes word, struct arili_request *r)
@@ -96,6 +132,7 @@ static void end_watch(struct arili_client *c)
         c->links[i]->sticky = false;
     }
     c->watching = false;
+    c->watches = 0;
 }
 
 /* Refused, and the transaction goes on: as with Redis. */
@@ -162,8 +199,8 @@ static enum arili_ran exec(struct arili_running *run)
         return ARILI_RAN;
     }
     if (link == NULL) { /* nothing was asked, nothing is watched */
+        say_kept(c, &r->out);
         arili_client_forget_transaction(c);
-        arili_say_header(&r->out, '*', 0);
         return arili_here_end(run, r);
     }
     if (!c->multi_sent) {
@@ -208,6 +245,7 @@ static enum arili_ran watch(struct arili_running *run)
     }
     run->link->sticky = true;
     run->c->watching = true;
+    run->c->watches++;
     return arili_send_end(run, ARILI_SHAPE_RAW);
 }
 
@@ -215,6 +253,13 @@ static enum arili_ran unwatch(struct arili_running *run)
 {
     struct arili_client *c = run->c;
     struct arili_link *link = sticky_link(c);
+    if (arili_transaction_is_nowhere(c)) {
+        struct arili_request *r = arili_transaction_keep(run);
+        if (r != NULL) {
+            arili_say_simple(&r->mine, "OK");
+        }
+        return ARILI_RAN;
+    }
     if (c->in_multi) {
         enum arili_ran ran = ARILI_RAN;
         if (!arili_send_begin(run, NULL, &ran)) {

@@ -185,12 +185,14 @@ static enum arili_ran mset(struct arili_running *run)
     return arili_send_end(run, ARILI_SHAPE_RAW);
 }
 
+/* With a reference of the caller's: its parts may be answered, and gone, before the last is sent.
+ */
 static struct arili_sum *sum_new(bool ok_alone)
 {
     struct arili_sum *sum = arili_alloc(sizeof *sum);
     if (sum != NULL) {
         sum->ok_alone = ok_alone;
-        sum->refs = 1; /* ours: a part may fail and go while there are no others */
+        sum->refs = 1;
     }
     return sum;
 }

@@ -175,7 +175,7 @@ static void a_list_without_an_end_is_an_error(void **state)
         proxy_say(s, one);
         assert_true(used() < USED_MAX);
     }
-    proxy_heard_begins(c, "-ERR aril: the answer cannot be given whole");
+    proxy_heard_begins(c, "-ERR aril: the value could not be opened");
     ASKS(c, "SMEMBERS", "k");
     proxy_say(s, TEXT("*1\r\n"));
     proxy_say(s, one);

@@ -223,6 +223,246 @@ static void a_seed_that_goes_instead_of_the_map_holds_nobody_up(void **state)
     proxy_heard_is(c, "+PONG\r\n");
 }
 
+/* The link that heard this and did not answer yet: which one is asked for the map is its affair. */
+static struct proxy_peer *who_heard(const char *word)
+{
+    for (size_t i = 0; i < p.link_count; i++) {
+        struct proxy_peer *link = proxy_is_closed(&p.links[i]) ? NULL : proxy_link(&p, i);
+        const size_t len = strlen(word);
+        for (size_t at = link != NULL ? link->heard_at : 0;
+             link != NULL && at + len <= link->heard_len; at++) {
+            if (memcmp(link->heard + at, word, len) == 0) {
+                return link;
+            }
+        }
+    }
+    fail_msg("nobody heard %s", word);
+    return NULL;
+}
+
+/* --- Order ---------------------------------------------------------------------------------- */
+
+/* A client whose map says that all is with 7000. */
+static struct proxy_peer *client_with_map(void)
+{
+    struct proxy_peer *c = proxy_accept(&p);
+    ASKS(c, "TTL", "k");
+    serve_map(node(6380), MAP_ALL);
+    aril_bytes args[4];
+    (void)proxy_command_is(node(7000), "TTL", args, COUNT(args));
+    proxy_say(node(7000), TEXT(":1\r\n"));
+    proxy_heard_is(c, ":1\r\n");
+    return c;
+}
+
+static void a_command_does_not_overtake_one_that_is_sent_elsewhere(void **state)
+{
+    (void)state;
+    aril_bytes args[4];
+    struct proxy_peer *c = client_with_map();
+    struct proxy_peer *old = node(7000);
+    ASKS(c, "TTL", "k");
+    ASKS(c, "PTTL", "k");
+    proxy_say(old, TEXT("-MOVED 1 127.0.0.1:7001\r\n"));
+    /* The map says 7001 for some slot now; PTTL is still on its way. */
+    ASKS(c, "TYPE", "k");
+    struct proxy_peer *now = node(7001);
+    (void)proxy_command_is(now, "TTL", args, COUNT(args));
+    proxy_say(now, TEXT(":7\r\n"));
+    proxy_say(old, TEXT("-MOVED 1 127.0.0.1:7001\r\n"));
+    (void)proxy_command_is(now, "PTTL", args, COUNT(args));
+    size_t n = 0;
+    assert_false(proxy_command(now, args, COUNT(args), &n)); /* TYPE waits for it */
+    proxy_say(now, TEXT(":8\r\n"));
+    proxy_heard_is(c, ":7\r\n:8\r\n");
+    /* The slots of these names are by chance: it is with one of the two. */
+    (void)proxy_command_is(old, "TTL", args, COUNT(args));
+    (void)proxy_command_is(old, "PTTL", args, COUNT(args));
+    if (!proxy_command(now, args, COUNT(args), &n)) {
+        (void)proxy_command_is(old, "TYPE", args, COUNT(args));
+    }
+}
+
+static void a_command_is_not_sent_on_behind_a_later_place_of_an_earlier_one(void **state)
+{
+    (void)state;
+    struct proxy_peer *c = client_with_map();
+    struct proxy_peer *old = node(7000);
+    ASKS(c, "TTL", "k");
+    ASKS(c, "PTTL", "k");
+    proxy_say(old, TEXT("-MOVED 1 127.0.0.1:7001\r\n")); /* TTL is with 7001 */
+    struct proxy_peer *now = node(7001);
+    proxy_say(old, TEXT("-MOVED 1 127.0.0.1:7002\r\n")); /* where TTL may still have to go */
+    proxy_say(now, TEXT(":7\r\n"));
+    proxy_heard_is(c, ":7\r\n-TRYAGAIN aril: the slot of this key has moved; try again\r\n");
+}
+
+static void nothing_is_sent_into_a_value_that_is_streamed(void **state)
+{
+    (void)state;
+    static char value[70000];
+    struct proxy_peer *c = client_with_map();
+    struct proxy_peer *other = proxy_accept(&p);
+    ASKS(c, "TTL", "k");
+    struct proxy_peer *old = node(7000);
+    proxy_say(c, TEXT("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$70000\r\n")); /* to 7000, too */
+    assert_true(p.loop->slots[0] != NULL);
+    /* A loop to itself: the value is on its way there. */
+    proxy_say(old, TEXT("-MOVED 1 127.0.0.1:7000\r\n"));
+    memset(value, 'v', sizeof value);
+    proxy_say(c, (aril_bytes){ (const uint8_t *)value, sizeof value });
+    proxy_say(c, TEXT("\r\n"));
+    aril_bytes args[4];
+    (void)proxy_command_is(old, "TTL", args, COUNT(args));
+    assert_int_equal(proxy_command_is(old, "SET", args, COUNT(args)), 3);
+    proxy_say(old, TEXT("+OK\r\n"));
+    proxy_heard_is(c, "-TRYAGAIN aril: the slot of this key has moved; try again\r\n+OK\r\n");
+    proxy_go(other);
+}
+
+/* --- Transactions --------------------------------------------------------------------------- */
+
+static void nothing_is_sent_into_a_transaction(void **state)
+{
+    (void)state;
+    aril_bytes args[4];
+    struct proxy_peer *c = client_with_map();
+    ASKS(c, "TTL", "k");
+    ASKS(c, "MULTI");
+    ASKS(c, "TTL", "k");
+    struct proxy_peer *s = node(7000);
+    proxy_say(s, TEXT("-MOVED 1 127.0.0.1:7000\r\n"));
+    (void)proxy_command_is(s, "TTL", args, COUNT(args));
+    (void)proxy_command_is(s, "MULTI", args, COUNT(args));
+    (void)proxy_command_is(s, "TTL", args, COUNT(args));
+    size_t n = 0;
+    assert_false(proxy_command(s, args, COUNT(args), &n));
+    proxy_say(s, TEXT("+OK\r\n+QUEUED\r\n"));
+    proxy_heard_is(c, "-TRYAGAIN aril: the slot of this key has moved; try again\r\n+OK\r\n"
+                      "+QUEUED\r\n");
+}
+
+static void a_transaction_that_has_moved_is_said_so_without_the_place(void **state)
+{
+    (void)state;
+    struct proxy_peer *c = client_with_map();
+    ASKS(c, "MULTI");
+    ASKS(c, "TTL", "k");
+    ASKS(c, "EXEC");
+    proxy_say(node(7000), TEXT("+OK\r\n+QUEUED\r\n-MOVED 1 127.0.0.1:7001\r\n"));
+    proxy_heard_is(c, "+OK\r\n+QUEUED\r\n-TRYAGAIN aril: the slot of this key has moved; try "
+                      "again\r\n");
+}
+
+static void what_is_watched_moves_with_its_slot(void **state)
+{
+    (void)state;
+    aril_bytes args[4];
+    struct proxy_peer *c = client_with_map();
+    ASKS(c, "WATCH", "k");
+    proxy_say(node(7000), TEXT("-MOVED 1 127.0.0.1:7001\r\n"));
+    struct proxy_peer *s = node(7001);
+    (void)proxy_command_is(s, "WATCH", args, COUNT(args));
+    proxy_say(s, TEXT("+OK\r\n"));
+    proxy_heard_is(c, "+OK\r\n");
+    ASKS(c, "MULTI");
+    ASKS(c, "PING"); /* goes where it is watched */
+    ASKS(c, "EXEC");
+    (void)proxy_command_is(s, "MULTI", args, COUNT(args));
+    (void)proxy_command_is(s, "PING", args, COUNT(args));
+    (void)proxy_command_is(s, "EXEC", args, COUNT(args));
+    proxy_say(s, TEXT("+OK\r\n+QUEUED\r\n*-1\r\n"));
+    proxy_heard_is(c, "+OK\r\n+QUEUED\r\n*-1\r\n");
+}
+
+static void a_watch_whose_slot_is_on_its_way_fails_and_leaves_nothing(void **state)
+{
+    (void)state;
+    aril_bytes args[4];
+    struct proxy_peer *c = client_with_map();
+    ASKS(c, "WATCH", "k");
+    proxy_say(node(7000), TEXT("-ASK 1 127.0.0.1:7001\r\n"));
+    proxy_heard_begins(c, "-TRYAGAIN ");
+    ASKS(c, "MULTI");
+    ASKS(c, "EXEC"); /* nothing is watched: no server is asked */
+    proxy_heard_is(c, "+OK\r\n*0\r\n");
+    size_t n = 0;
+    (void)proxy_command_is(node(7000), "WATCH", args, COUNT(args));
+    assert_false(proxy_command(node(7000), args, COUNT(args), &n));
+}
+
+/* --- Jobs ----------------------------------------------------------------------------------- */
+
+static void a_time_to_live_is_extended_where_the_key_is(void **state)
+{
+    (void)state;
+    aril_bytes args[8];
+    struct proxy_peer *c = client_with_map();
+    ASKS(c, "EXPIRE", "k", "100");
+    struct proxy_peer *old = node(7000);
+    proxy_say(old, TEXT("-ASK 1 127.0.0.1:7001\r\n-ASK 1 127.0.0.1:7001\r\n"));
+    struct proxy_peer *s = node(7001);
+    static const char *const words[] = { "ASKING", "WATCH", "ASKING", "GETRANGE" };
+    for (size_t i = 0; i < COUNT(words); i++) {
+        (void)proxy_command_is(s, words[i], args, COUNT(args));
+    }
+    proxy_say(s, TEXT("+OK\r\n+OK\r\n+OK\r\n$0\r\n\r\n"));
+    static const char *const more[] = { "ASKING", "MULTI", "expire", "EXEC" };
+    for (size_t i = 0; i < COUNT(more); i++) {
+        (void)proxy_command_is(s, more[i], args, COUNT(args));
+    }
+    /* Half way it has moved on: all of it again. */
+    proxy_say(s, TEXT("+OK\r\n+OK\r\n-MOVED 1 127.0.0.1:7002\r\n-EXECABORT no\r\n"));
+    proxy_say(node(7000), TEXT("+OK\r\n$0\r\n\r\n+OK\r\n+QUEUED\r\n*1\r\n:0\r\n"));
+    proxy_heard_is(c, ":0\r\n");
+}
+
+/* --- Nodes and maps ------------------------------------------------------------------------- */
+
+static void a_node_that_knows_of_nobody_is_not_believed(void **state)
+{
+    (void)state;
+    struct proxy_peer *c = client_with_map();
+    ASKS(c, "TTL", "k");
+    proxy_say(node(7000), TEXT("-MOVED 1 127.0.0.1:7001\r\n"));
+    serve_map(who_heard("SLOTS"), "*0\r\n");
+    assert_false(p.loop->map_loading);
+    for (uint32_t s = 0; s < ARILI_RESP_SLOTS; s++) {
+        assert_non_null(p.loop->slots[s]);
+    }
+}
+
+static void nodes_that_come_and_go_are_forgotten(void **state)
+{
+    (void)state;
+    char map[128];
+    struct proxy_peer *c = client_with_map();
+    for (unsigned i = 0; i < 20; i++) {
+        const unsigned was = 7000 + i;
+        char text[64];
+        ASKS(c, "TTL", "k");
+        (void)snprintf(text, sizeof text, "-MOVED 1 127.0.0.1:%u\r\n", was + 1);
+        proxy_say(who_heard("TTL"), text_bytes(text));
+        proxy_say(node((uint16_t)(was + 1)), TEXT(":1\r\n"));
+        (void)proxy_heard(c);
+        (void)snprintf(map, sizeof map,
+                       "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:%u\r\n", was + 1);
+        struct proxy_peer *asked = who_heard("SLOTS");
+        aril_bytes args[4];
+        size_t n = 0;
+        do { /* it may have had TTL before */
+            assert_true(proxy_command(asked, args, COUNT(args), &n));
+        } while (args[0].len != 7);
+        proxy_say(asked, text_bytes(map));
+        proxy_tick(&p, 200);
+        proxy_tick(&p, 200);
+        assert_in_range(p.loop->node_count, 1, 3);
+    }
+    for (const struct arili_node *n = p.loop->nodes; n != NULL; n = n->next) {
+        assert_in_range(n->index, 0, 2);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -235,6 +475,16 @@ int main(void)
         T(a_link_that_was_held_back_is_read_from_by_whoever_has_it_next),
         T(a_node_that_goes_answers_with_an_error),
         T(a_seed_that_goes_instead_of_the_map_holds_nobody_up),
+        T(a_command_does_not_overtake_one_that_is_sent_elsewhere),
+        T(a_command_is_not_sent_on_behind_a_later_place_of_an_earlier_one),
+        T(nothing_is_sent_into_a_value_that_is_streamed),
+        T(nothing_is_sent_into_a_transaction),
+        T(a_transaction_that_has_moved_is_said_so_without_the_place),
+        T(what_is_watched_moves_with_its_slot),
+        T(a_watch_whose_slot_is_on_its_way_fails_and_leaves_nothing),
+        T(a_time_to_live_is_extended_where_the_key_is),
+        T(a_node_that_knows_of_nobody_is_not_believed),
+        T(nodes_that_come_and_go_are_forgotten),
     };
 #undef T
     return cmocka_run_group_tests(tests, temp_folder_make_quick, temp_folder_remove);
