@@ -9,6 +9,8 @@
 /*
  * One connection of a client: its commands are read here, run in run.c, and answered in order.
  */
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_US UINT64_C(1000)
 #define ARGS_MIN  8u
 #define SPILL_MIN 512u
@@ -661,7 +663,6 @@ static void begin_command(struct arili_client *c, uint64_t count)
 {
     c->in_command = true;
     c->begun_ns = c->peer.loop->now_ns;
-    c->got_bytes = 0;
     c->no_room = false;
     c->arg_want = count;
     c->arg_count = 0;
