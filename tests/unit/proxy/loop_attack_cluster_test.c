@@ -109,23 +109,24 @@ static void nothing_is_sent_again_into_a_transaction(void **state)
     proxy_heard_begins(c, "-TRYAGAIN aril");
 }
 
-/* The transaction would run on a link that watches nothing, and the other one would be given to
- * another client with the watch. */
-static void a_watch_is_not_sent_elsewhere(void **state)
+/* A link that watches is its client's alone, wherever the WATCH was sent in the end: else another
+ * client got it, and the transaction ran where nothing is watched. */
+static void a_watch_that_moves_takes_its_hold_with_it(void **state)
 {
     (void)state;
+    aril_bytes args[4];
     struct proxy_peer *c = proxy_accept(&p);
     ASKS(c, "WATCH", "k");
-    proxy_say(serve_map(), TEXT("-MOVED 1 127.0.0.1:7001\r\n"));
-    proxy_heard_begins(c, "-TRYAGAIN aril");
-    for (size_t i = 0; i < p.link_count; i++) {
-        aril_bytes args[4];
-        size_t count = 0;
-        if (p.links[i].address.port == 7001) {
-            assert_false(proxy_command(node(7001), args, COUNT(args), &count) &&
-                         holds(args[0], "WATCH"));
-        }
-    }
+    struct proxy_peer *first = serve_map();
+    (void)proxy_command_is(first, "WATCH", args, COUNT(args));
+    proxy_say(first, TEXT("-MOVED 1 127.0.0.1:7001\r\n"));
+    struct proxy_peer *second = node(7001);
+    (void)proxy_command_is(second, "WATCH", args, COUNT(args));
+    proxy_say(second, TEXT("+OK\r\n"));
+    proxy_heard_is(c, "+OK\r\n");
+    assert_true(((const struct arili_link *)(const void *)second->peer)->sticky);
+    proxy_go(c);
+    assert_true(proxy_is_closed(second));
 }
 
 /* As one piece, with its end: then it is answered when it was opened. */
@@ -177,7 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(nothing_is_sent_again_into_the_middle_of_a_value),
         T(nothing_is_sent_again_into_a_transaction),
-        T(a_watch_is_not_sent_elsewhere),
+        T(a_watch_that_moves_takes_its_hold_with_it),
         T(values_that_waited_for_one_key_are_answered_in_order),
     };
 #undef T
