@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy.h"
 #include "command.h"
+#include "proxy_check.h"
 #include "proxy_top.h"
 #include "subcommand.h"
 
 static const struct subcommand subcommands[] = {
     { "token", "make, list and remove the tokens of machines", proxy_token },
     { "passwd", "set and remove the passphrases of people", proxy_passwd },
+    { "check", "look at a configuration and at what it names", proxy_check },
     { "top", "show how a running arild stands", proxy_top },
 };
 

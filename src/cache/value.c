@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "cache/value_internal.h"
 #include <stdatomic.h>
+#include <stddef.h>
 
 #define SEGMENT     ARILI_VALUE_SEGMENT_BYTES
 #define ZEROS_BYTES 65536u
@@ -66,8 +67,7 @@ aril_status arili_value_key_context(aril_runtime *rt, const aril_tenant_key *key
                                     uint8_t ret_nonce[ARILI_AEAD_NONCE_BYTES])
 {
     uint8_t nonce[ARILI_XAES_NONCE_BYTES];
-    memcpy(nonce, value_nonce, ARILI_VALUE_NONCE_BYTES);
-    arili_store32(nonce + ARILI_VALUE_NONCE_BYTES, (uint32_t)index);
+    arili_value_segment_nonce(value_nonce, index, nonce);
     ARILI_TRY(arili_contexts_get(rt->contexts, 0, NULL, ret_lease));
     const aril_status st =
         arili_xaes_message(arili_tenant_key_xaes(key), nonce, ret_lease->ctx, ret_nonce);
@@ -194,8 +194,12 @@ void arili_value_open_begin(struct arili_value_opening *o, aril_runtime *rt,
                             const struct arili_value_header *header,
                             const uint8_t context[ARILI_CACHE_CONTEXT_BYTES])
 {
-    *o = (struct arili_value_opening){ .rt = rt, .key = key, .header = *header };
+    memset(o, 0, offsetof(struct arili_value_opening, trailer));
+    o->rt = rt;
+    o->key = key;
+    o->header = *header;
     o->trailer.value_bytes = header->body_bytes;
+    o->trailer.tag_count = 0; /* and so nothing of its tags is read */
     memcpy(o->aad, stored, ARILI_VALUE_HEADER_BYTES);
     memcpy(o->aad + ARILI_VALUE_HEADER_BYTES, context, ARILI_CACHE_CONTEXT_BYTES);
 }

@@ -2,6 +2,7 @@
 #ifndef ARILI_CACHE_VALUE_H
 #define ARILI_CACHE_VALUE_H
 #include "cache/names.h"
+#include "cache/value_batch.h"
 #include "crypto/contexts.h"
 #include "format/cachevalue.h"
 #include <aril/executor.h>
@@ -44,6 +45,11 @@ ARIL_MUST_USE aril_status arili_value_seal(const struct arili_value_sealing *s, 
  * more comes. Pieces are decrypted while they are hot, and nothing of them is believed before the
  * tag of their segment was; whoever fails wipes out.
  */
+struct arili_value_lease {
+    struct arili_context_lease
+        of;       /* a context that is keyed for the segment under way; NULL: none */
+    bool batched; /* it is the batch's */
+};
 struct arili_value_opening {
     aril_runtime *rt;
     const aril_executor *executor;
@@ -51,15 +57,16 @@ struct arili_value_opening {
     struct arili_value_header header;
     uint8_t aad[ARILI_VALUE_AAD_BYTES];
     uint8_t *out; /* value_bytes of plaintext */
-    struct arili_value_trailer trailer;
 
     /* Of pieces: the segment that is under way. */
-    bool leased;
-    struct arili_context_lease lease;
+    struct arili_value_batch *batch; /* NULL: none */
+    struct arili_value_lease lease;
     uint64_t segment;
     size_t segment_at; /* bytes of its ciphertext and tag that came */
     uint8_t tag[ARILI_VALUE_TAG_BYTES];
     aril_status failed; /* of the first piece that failed: the later ones fail alike */
+
+    struct arili_value_trailer trailer; /* large, and so the last */
 };
 /* header was parsed from stored, key is the one that it names. */
 void arili_value_open_begin(struct arili_value_opening *o, aril_runtime *rt,
@@ -94,6 +101,11 @@ void arili_value_opener_begin(struct arili_value_opener *o, aril_runtime *rt,
                               const aril_tenant_key *key, const uint8_t *stored,
                               const struct arili_value_header *header,
                               const uint8_t context[ARILI_CACHE_CONTEXT_BYTES]);
+/* The same as one of a batch, which must outlive o. */
+void arili_value_opener_begin_in(struct arili_value_opener *o, struct arili_value_batch *batch,
+                                 const aril_tenant_key *key, const uint8_t *stored,
+                                 const struct arili_value_header *header,
+                                 const uint8_t context[ARILI_CACHE_CONTEXT_BYTES]);
 /*
  * Uses some of *in, which moves forward; *ret_run is the plaintext of it, where its ciphertext lay,
  * and may be empty. *ret_verified: with it a segment ended and was verified, and all runs up to
@@ -115,8 +127,8 @@ struct arili_value_sealer {
     const aril_tenant_key *key; /* borrowed until done */
     struct arili_value_header header;
     uint8_t aad[ARILI_VALUE_AAD_BYTES];
-    bool leased;
-    struct arili_context_lease lease;
+    struct arili_value_batch *batch; /* NULL: none */
+    struct arili_value_lease lease;
     uint64_t segment;
     uint64_t left;      /* of the body */
     size_t segment_at;  /* bytes of it that were sealed */
@@ -131,6 +143,11 @@ ARIL_MUST_USE aril_status arili_value_sealer_begin(struct arili_value_sealer *s,
                                                    uint64_t created_ms, uint64_t not_after_ms,
                                                    uint64_t generation, uint64_t body_bytes,
                                                    uint8_t ret_header[ARILI_VALUE_HEADER_BYTES]);
+/* The same as one of a batch, which must outlive s. */
+ARIL_MUST_USE aril_status arili_value_sealer_begin_in(
+    struct arili_value_sealer *s, struct arili_value_batch *batch, const aril_tenant_key *key,
+    const uint8_t context[ARILI_CACHE_CONTEXT_BYTES], uint64_t created_ms, uint64_t not_after_ms,
+    uint64_t generation, uint64_t body_bytes, uint8_t ret_header[ARILI_VALUE_HEADER_BYTES]);
 /*
  * Encrypts some of *in, which moves forward, in place: *ret_run. *ret_tagged: a segment ended and
  * its tag follows the run. Call it until *in is empty: each call uses all of it, or ends a segment.

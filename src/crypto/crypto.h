@@ -17,7 +17,7 @@
  *  - Secrets are wiped before memory goes back.
  *  - Members are appended and bump ARILI_CRYPTO_ABI.
  */
-#define ARILI_CRYPTO_ABI 5u
+#define ARILI_CRYPTO_ABI 6u
 
 #define ARILI_AEAD_KEY_BYTES   32u
 #define ARILI_AEAD_NONCE_BYTES 12u
@@ -78,7 +78,7 @@ struct arili_crypto_ops {
     /* Sets the key for both directions, replacing the one before. */
     ARIL_MUST_USE aril_status (*aead_key)(struct arili_aead_ctx *ctx,
                                           const uint8_t key[ARILI_AEAD_KEY_BYTES]);
-    /* Overwrites the key schedule; the context needs a new key before its next use. */
+    /* Overwrites the key schedules; the context needs a new key before its next use. */
     void (*aead_wipe)(struct arili_aead_ctx *ctx);
     /* Encrypts the spans, one after the other, to ret_body (exactly their sum);
      * ret_body may equal the one span's data, else must not overlap. On failure
@@ -216,6 +216,13 @@ struct arili_crypto_ops {
                                                 uint8_t *ret_body);
     ARIL_MUST_USE aril_status (*aead_seal_end)(struct arili_aead_ctx *ctx,
                                                uint8_t ret_tag[ARILI_AEAD_TAG_BYTES]);
+
+    /* --- aes_blocks with what ctx keeps for it, beside its AES-256-GCM key and until _wipe: for
+     * many calls under one key, as XAES makes them. key NULL: that of the call before; without one
+     * USAGE_STATE. After a failure there is none. */
+    ARIL_MUST_USE aril_status (*aead_blocks)(struct arili_aead_ctx *ctx,
+                                             const uint8_t key[ARILI_AEAD_KEY_BYTES],
+                                             const uint8_t *in, size_t blocks, uint8_t *ret_out);
 };
 
 /* The provider and its table, handed around together. */

@@ -14,6 +14,10 @@
 struct arili_aead_ctx {
     EVP_CIPHER_CTX *evp;
     bool keyed;
+    /* Of aead_blocks: NULL until it is first called. */
+    EVP_CIPHER_CTX *blocks;
+    bool blocks_keyed;
+    const EVP_CIPHER *ecb; /* the provider's */
     /* A message in pieces. Left to itself, libcrypto makes up a nonce for one without begin. */
     enum { NOTHING = 0, SEALING, OPENING } under_way;
 };
@@ -27,6 +31,13 @@ static void aead_freep(struct arili_aead_ctx **ctx)
     arili_openssl_aead_free(*ctx);
 }
 
+static void blocks_drop(struct arili_aead_ctx *ctx)
+{
+    EVP_CIPHER_CTX_free(ctx->blocks); /* wipes the key schedule */
+    ctx->blocks = NULL;
+    ctx->blocks_keyed = false;
+}
+
 aril_status arili_openssl_aead_new(struct arili_provider *p, struct arili_aead_ctx **ret)
 {
     ARILI_DEFER(aead_freep) struct arili_aead_ctx *ctx = arili_alloc(sizeof *ctx);
@@ -34,6 +45,7 @@ aril_status arili_openssl_aead_new(struct arili_provider *p, struct arili_aead_c
     ctx->evp = EVP_CIPHER_CTX_new();
     ARILI_TRY(ARILI_OSSL(ctx->evp != NULL, ARIL_E_NOMEM));
     ARILI_TRY(ARILI_OSSL(EVP_CipherInit_ex2(ctx->evp, p->gcm, NULL, NULL, 1, NULL), ARIL_E_CRYPTO));
+    ctx->ecb = p->ecb;
     *ret = ARILI_TAKE(ctx);
     return ARIL_OK;
 }
@@ -42,6 +54,7 @@ void arili_openssl_aead_free(struct arili_aead_ctx *ctx)
 {
     if (ctx != NULL) {
         EVP_CIPHER_CTX_free(ctx->evp); /* wipes the key schedule */
+        blocks_drop(ctx);
         arili_free(ctx, sizeof *ctx);
     }
 }
@@ -56,6 +69,11 @@ aril_status arili_openssl_aead_key(struct arili_aead_ctx *ctx,
     return ARIL_OK;
 }
 
+static aril_status blocks_key(struct arili_aead_ctx *ctx, const uint8_t *key)
+{
+    return ARILI_OSSL(EVP_CipherInit_ex2(ctx->blocks, NULL, key, NULL, 1, NULL), ARIL_E_CRYPTO);
+}
+
 void arili_openssl_aead_wipe(struct arili_aead_ctx *ctx)
 {
     static const uint8_t zeros[ARILI_AEAD_KEY_BYTES] = { 0 };
@@ -68,6 +86,10 @@ void arili_openssl_aead_wipe(struct arili_aead_ctx *ctx)
         arili_openssl_aead_seal(ctx, zeros, (aril_bytes){ 0 }, NULL, 0, NULL, tag) != ARIL_OK) {
         (void)EVP_CIPHER_CTX_reset(ctx->evp); /* always 1; wipes, and later calls fail */
     }
+    if (ctx->blocks_keyed && blocks_key(ctx, zeros) != ARIL_OK) {
+        blocks_drop(ctx);
+    }
+    ctx->blocks_keyed = false;
     ctx->keyed = false;
     ctx->under_way = NOTHING;
 }
@@ -232,5 +254,36 @@ aril_status arili_openssl_aes_blocks(struct arili_provider *p,
     ARILI_TRY(ARILI_OSSL(EVP_CIPHER_CTX_set_padding(evp, 0), ARIL_E_CRYPTO));
     ARILI_TRY(update(evp, ret_out, in, blocks * 16));
     ARILI_TRY(ARILI_OSSL(EVP_CipherFinal_ex(evp, ret_out, &written), ARIL_E_CRYPTO));
+    return ARIL_OK;
+}
+
+/* A context of its own for blocks, without a key. */
+static aril_status blocks_new(struct arili_aead_ctx *ctx)
+{
+    ARILI_DEFER(cipher_ctx_freep) EVP_CIPHER_CTX *evp = EVP_CIPHER_CTX_new();
+    ARILI_TRY(ARILI_OSSL(evp != NULL, ARIL_E_NOMEM));
+    ARILI_TRY(ARILI_OSSL(EVP_CipherInit_ex2(evp, ctx->ecb, NULL, NULL, 1, NULL), ARIL_E_CRYPTO));
+    ctx->blocks = ARILI_TAKE(evp);
+    return ARIL_OK;
+}
+
+aril_status arili_openssl_aead_blocks(struct arili_aead_ctx *ctx,
+                                      const uint8_t key[ARILI_AEAD_KEY_BYTES], const uint8_t *in,
+                                      size_t blocks, uint8_t *ret_out)
+{
+    ARILI_ENSURE(blocks <= UPDATE_BYTES_MAX / 16, ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE(key != NULL || ctx->blocks_keyed, ARIL_E_USAGE_STATE);
+    if (ctx->blocks == NULL) {
+        ARILI_TRY(blocks_new(ctx));
+    }
+    aril_status st = key != NULL ? blocks_key(ctx, key) : ARIL_OK;
+    if (st == ARIL_OK) { /* whole blocks, encrypted: padding would only come with _final */
+        st = update(ctx->blocks, ret_out, in, blocks * 16);
+    }
+    if (st != ARIL_OK) {
+        blocks_drop(ctx);
+        return st;
+    }
+    ctx->blocks_keyed = true;
     return ARIL_OK;
 }

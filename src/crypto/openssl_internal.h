@@ -78,6 +78,7 @@ ARILI_DECLARE(aead_open_end);
 ARILI_DECLARE(aead_seal_begin);
 ARILI_DECLARE(aead_seal_more);
 ARILI_DECLARE(aead_seal_end);
+ARILI_DECLARE(aead_blocks);
 ARILI_DECLARE(aes_blocks);
 ARILI_DECLARE(hash);
 ARILI_DECLARE(xof);

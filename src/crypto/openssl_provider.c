@@ -157,6 +157,7 @@ static const struct arili_crypto_ops openssl_ops = {
     .aead_seal_begin = arili_openssl_aead_seal_begin,
     .aead_seal_more = arili_openssl_aead_seal_more,
     .aead_seal_end = arili_openssl_aead_seal_end,
+    .aead_blocks = arili_openssl_aead_blocks,
     .aes_blocks = arili_openssl_aes_blocks,
     .hash = arili_openssl_hash,
     .xof = arili_openssl_xof,

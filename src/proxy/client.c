@@ -9,12 +9,15 @@
 /*
  * One connection of a client: its commands are read here, run in run.c, and answered in order.
  */
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_US UINT64_C(1000)
 #define ARGS_MIN  8u
 #define SPILL_MIN 512u
 /* Before a client said who it is, a command is this short. */
 #define STRANGER_BYTES_MAX 65536u
 #define STRANGER_ARGS_MAX  16u
+#define INPUT_OWN          1024u
 /* What a command may have although memory is short. */
 #define INPUT_FREE 65536u
 /* What a server was not sent yet, of a value that is streamed: more, and the client waits. */
@@ -208,7 +211,7 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     c->peer.loop = loop;
     c->listener = listener;
     c->settings = arili_settings_hold(proxy);
-    memcpy(c->address, identity->address, sizeof c->address);
+    memcpy(c->address, identity->address, sizeof c->address); /* before it is told of */
     c->address[sizeof c->address - 1] = '\0';
     if (!introduce(c, identity)) { /* before anything knows of it */
         arili_settings_drop(proxy, c->settings);
@@ -326,15 +329,23 @@ void arili_client_lost(struct arili_client *c)
     atomic_fetch_sub(&loop->proxy->clients, 1);
 }
 
-/* What a client sends is kept in memory of its own, which counts with the rest. */
+/* What a client sends is kept in memory of its own, which counts with the rest; but for the little
+ * that every client has, whatever it says. */
+static uint64_t counted(size_t bytes)
+{
+    return bytes > INPUT_OWN ? bytes : 0;
+}
+
 static void take_memory(const struct arili_client *c, size_t bytes)
 {
-    atomic_fetch_add_explicit(&c->peer.loop->proxy->budget.used, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->peer.loop->proxy->budget.used, counted(bytes),
+                              memory_order_relaxed);
 }
 
 static void give_memory(const struct arili_client *c, size_t bytes)
 {
-    atomic_fetch_sub_explicit(&c->peer.loop->proxy->budget.used, bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&c->peer.loop->proxy->budget.used, counted(bytes),
+                              memory_order_relaxed);
 }
 
 static void drop_spill(struct arili_client *c)
@@ -443,7 +454,7 @@ static void pop(struct arili_client *c)
         arili_peer_end(&c->peer);
     }
     arili_request_free(c->peer.loop, r);
-    if (c->first != NULL && !c->first->silent && !c->first->frozen) {
+    if (c->first != NULL && !c->first->silent && !c->first->frozen && !c->first->held_back) {
         arili_flow_move(&c->peer.out, &c->first->out);
     }
 }
@@ -652,7 +663,6 @@ static void begin_command(struct arili_client *c, uint64_t count)
 {
     c->in_command = true;
     c->begun_ns = c->peer.loop->now_ns;
-    c->got_bytes = 0;
     c->no_room = false;
     c->arg_want = count;
     c->arg_count = 0;

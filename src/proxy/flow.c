@@ -9,6 +9,8 @@
 #define KEEP_SMALL 256u
 #define KEEP_BIG   32u
 #define SLICES_MIN 8u
+/* A list of this many is kept in a flow that is emptied. */
+#define SLICES_KEPT 32u
 
 /* --- Blocks --------------------------------------------------------------------------------- */
 
@@ -130,6 +132,16 @@ void arili_flow_done(struct arili_flow *f)
     drop_slices(f);
     arili_free(f->slices, f->cap * sizeof *f->slices);
     *f = (struct arili_flow){ .blocks = f->blocks };
+}
+
+void arili_flow_clear(struct arili_flow *f)
+{
+    if (f->cap > SLICES_KEPT) {
+        arili_flow_done(f);
+        return;
+    }
+    drop_slices(f);
+    f->failed = false;
 }
 
 /* Room for n more slices. */

@@ -58,6 +58,8 @@ struct arili_flow {
 };
 void arili_flow_init(struct arili_flow *f, struct arili_blocks *blocks);
 void arili_flow_done(struct arili_flow *f); /* also empties it for another use */
+/* Empties it for another use soon: a short list of slices is kept. */
+void arili_flow_clear(struct arili_flow *f);
 /* Copies. */
 void arili_flow_put(struct arili_flow *f, aril_bytes bytes);
 /* Room of n bytes at the end, at most ARILI_BLOCK_BYTES; NULL when memory is short. Then commit

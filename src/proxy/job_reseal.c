@@ -18,6 +18,7 @@
 #define TRIES_MAX     64u
 #define WORDS_MAX     3u
 #define WORD_BYTES    32u
+#define SEAL_STEP     ((uint64_t)1 << 20)
 #define CLOCK_STEP_MS 1000u
 
 enum what { WHAT_EXPIRE, WHAT_GETEX, WHAT_KEEPTTL };
@@ -43,7 +44,11 @@ struct reseal {
     int64_t ttl_ms;          /* with one of these: what the server says; below 0: none */
     struct arili_flow plain; /* the value to seal */
     bool seals;
-    uint32_t answers; /* of a commit */
+    uint32_t answers;                 /* of a commit */
+    struct arili_value_sealer sealer; /* of a long value; slice and within: how far it is */
+    bool sealing;
+    uint32_t slice;
+    size_t within;
     bool queue_error;
     bool elsewhere;            /* a server of a Cluster said so: it begins anew */
     struct arili_node *ask_at; /* there, at once; NULL: where the map says */
@@ -53,6 +58,9 @@ struct reseal {
 static void reseal_done(struct arili_job *job)
 {
     struct reseal *s = (struct reseal *)job;
+    if (s->sealing) {
+        arili_forgive(arili_value_sealer_done(&s->sealer));
+    }
     arili_flow_done(&s->plain);
     arili_tenant_keys_drop(s->keys);
 }
@@ -65,6 +73,47 @@ static aril_bytes text_of(const char *text)
 static aril_bytes name_of(const struct reseal *s)
 {
     return (aril_bytes){ (const uint8_t *)s->place.name, s->place.name_len };
+}
+
+/* --- Values that are none ------------------------------------------------------------------- */
+
+static void say_missing(struct reseal *s)
+{
+    struct arili_request *r = s->job.request;
+    if (r != NULL && s->what == WHAT_EXPIRE) {
+        arili_say_integer(&r->out, 0);
+    } else if (r != NULL) {
+        arili_say_nil(&r->out, r->resp3);
+    }
+}
+
+/* The value that came did not open: what the policy wants is done before the client hears of it, as
+ * with GET. When the client is gone it is told, and found again by the next who reads it. */
+static void end_without_value(struct reseal *s, struct arili_request *answer)
+{
+    struct arili_request *r = s->job.request;
+    const enum arili_ending ending = answer->value.ending;
+    const aril_bytes key = r != NULL ? (aril_bytes){ r->key, r->key_len } : (aril_bytes){ NULL, 0 };
+    if (r == NULL && (answer->place = arili_alloc(sizeof s->place)) != NULL) {
+        *answer->place = s->place; /* its name is told */
+    }
+    if (ending == ARILI_ENDING_TAMPERED) {
+        arili_bad_tell(answer, key);
+    } else if (ending == ARILI_ENDING_EXPIRED) {
+        arili_replay_tell(answer, key);
+    }
+    if (ending == ARILI_ENDING_TAMPERED && r != NULL) {
+        answer->policy = r->policy;
+        arili_opening_bad(answer, key);
+        r->bad = answer->bad;
+        answer->bad = NULL;
+    }
+    if (r != NULL && arili_ending_is_error(r, ending)) {
+        arili_ending_say(&r->out, ending, answer->value.status, answer->value.plain_bytes);
+    } else {
+        say_missing(s);
+    }
+    arili_job_end(&s->job);
 }
 
 /* --- Steps ---------------------------------------------------------------------------------- */
@@ -151,33 +200,13 @@ static void ask_first(struct reseal *s)
     }
 }
 
-static void commit(struct reseal *s)
+/* What follows the value, and the end of the transaction. */
+static void commit_rest(struct reseal *s)
 {
     struct arili_job *job = &s->job;
-    const aril_bytes multi = ARILI_LITERAL("MULTI");
     const aril_bytes exec = ARILI_LITERAL("EXEC");
-    job->stage = STAGE_COMMIT;
-    s->answers = 0;
-    s->queue_error = false;
-    if (s->seals && s->keys->seal_status != ARIL_OK) {
-        arili_job_fail(job, "ERR aril: the value would have to be sealed anew, and this tenant's "
-                            "values can be read, not written; rotate its key");
-        return;
-    }
-    /* ASKING before MULTI holds until EXEC. */
-    if (!say_asking(s) || arili_job_ask(job, ARILI_SHAPE_COLLECT, &multi, 1) == NULL) {
-        return;
-    }
     if (s->seals) {
         struct arili_flow *out = &job->link->peer.out;
-        arili_say_header(out, '*', s->nx || s->xx ? 5 : 4);
-        arili_say_bulk(out, ARILI_LITERAL("SET"));
-        arili_say_bulk(out, name_of(s));
-        if (arili_seal_bulk(job->loop, s->keys, s->place.context, s->wanted_ms + CLOCK_STEP_MS,
-                            (aril_bytes){ NULL, 0 }, &s->plain, out) != ARIL_OK) {
-            arili_job_fail(job, "ERR aril: the value could not be sealed");
-            return;
-        }
         arili_say_bulk(out, ARILI_LITERAL("KEEPTTL"));
         if (s->nx || s->xx) {
             arili_say_bulk(out, s->nx ? ARILI_LITERAL("NX") : ARILI_LITERAL("XX"));
@@ -198,6 +227,99 @@ static void commit(struct reseal *s)
         }
     }
     (void)arili_job_ask(job, ARILI_SHAPE_COLLECT, &exec, 1);
+}
+
+/* A long value is sealed as fast as the server takes it, so that others have their turns. */
+static void seal_more(struct arili_job *job)
+{
+    struct reseal *s = (struct reseal *)job;
+    struct arili_flow *out = &job->link->peer.out;
+    uint64_t done = 0;
+    while (s->slice < s->plain.count && done < SEAL_STEP && out->bytes < SEAL_STEP) {
+        const struct arili_slice *slice = &s->plain.slices[s->plain.first + s->slice];
+        const size_t left = slice->len - s->within;
+        const size_t n = left < ARILI_BLOCK_BYTES ? left : ARILI_BLOCK_BYTES;
+        const uint8_t *from = slice->block->data + slice->at + s->within;
+        if (arili_seal_span(&s->sealer, (aril_bytes){ from, n }, out) != ARIL_OK) {
+            arili_job_fail(job, "ERR aril: the value could not be sealed");
+            return;
+        }
+        done += n;
+        s->within += n;
+        if (s->within == slice->len) {
+            s->slice++;
+            s->within = 0;
+        }
+    }
+    arili_peer_touch(&job->link->peer);
+    if (s->slice < s->plain.count) {
+        return; /* again when some of it was written */
+    }
+    job->wrote = NULL;
+    s->sealing = false;
+    job->link->half_sent = false;
+    if (arili_value_sealer_done(&s->sealer) != ARIL_OK) {
+        arili_job_fail(job, "ERR aril: the value could not be sealed");
+        return;
+    }
+    arili_flow_put(out, ARILI_LITERAL("\r\n"));
+    commit_rest(s);
+}
+
+static aril_status seal_begin(struct reseal *s)
+{
+    struct arili_job *job = &s->job;
+    struct arili_flow *out = &job->link->peer.out;
+    uint8_t header[ARILI_VALUE_HEADER_BYTES];
+    const uint64_t not_after_ms = s->wanted_ms + CLOCK_STEP_MS;
+    if (s->plain.bytes <= SEAL_STEP) {
+        return arili_seal_bulk(job->loop, s->keys, s->place.context, not_after_ms,
+                               (aril_bytes){ NULL, 0 }, &s->plain, out);
+    }
+    ARILI_TRY(arili_value_sealer_begin(&s->sealer, job->loop->proxy->rt, s->keys->data,
+                                       s->place.context, job->loop->now_ms, not_after_ms,
+                                       s->keys->generation, s->plain.bytes, header));
+    s->sealing = true;
+    s->slice = 0;
+    s->within = 0;
+    job->link->half_sent = true;
+    job->wrote = seal_more;
+    arili_say_header(out, '$', arili_sealed_bytes(s->plain.bytes));
+    arili_flow_put(out, (aril_bytes){ header, sizeof header });
+    return ARIL_OK;
+}
+
+static void commit(struct reseal *s)
+{
+    struct arili_job *job = &s->job;
+    const aril_bytes multi = ARILI_LITERAL("MULTI");
+    job->stage = STAGE_COMMIT;
+    s->answers = 0;
+    s->queue_error = false;
+    if (s->seals && s->keys->seal_status != ARIL_OK) {
+        arili_job_fail(job, "ERR aril: the value would have to be sealed anew, and this tenant's "
+                            "values can be read, not written; rotate its key");
+        return;
+    }
+    /* ASKING before MULTI holds until EXEC. */
+    if (!say_asking(s) || arili_job_ask(job, ARILI_SHAPE_COLLECT, &multi, 1) == NULL) {
+        return;
+    }
+    if (s->seals) {
+        struct arili_flow *out = &job->link->peer.out;
+        arili_say_header(out, '*', s->nx || s->xx ? 5 : 4);
+        arili_say_bulk(out, ARILI_LITERAL("SET"));
+        arili_say_bulk(out, name_of(s));
+        if (seal_begin(s) != ARIL_OK) {
+            arili_job_fail(job, "ERR aril: the value could not be sealed");
+            return;
+        }
+        if (s->sealing) {
+            seal_more(job);
+            return;
+        }
+    }
+    commit_rest(s);
 }
 
 static void fail_with(struct reseal *s, const struct arili_got *got)
@@ -264,10 +386,11 @@ static void header_came(struct reseal *s, const struct arili_got *got)
     struct arili_job *job = &s->job;
     const aril_bytes get[] = { ARILI_LITERAL("GET"), name_of(s) };
     const bool whole = got->kind == ARILI_RESP_BULK && got->len == ARILI_VALUE_HEADER_BYTES;
-    s->seals = whole && !changes_nothing(s) && arili_value_peek(got->text, &h) &&
-               h.not_after_ms < s->wanted_ms;
-    if (!s->seals) { /* nothing there, a hash or a set, or long enough: the server's own clock rules
-                      */
+    const bool own = whole && arili_value_peek(got->text, &h);
+    const bool bad = got->kind == ARILI_RESP_BULK && got->len > 0 && !own;
+    s->seals = own && !changes_nothing(s) && h.not_after_ms < s->wanted_ms;
+    if (!s->seals && !bad) { /* nothing there, a hash or a set, or long enough: the server's own
+                              * clock rules */
         commit(s);
         return;
     }
@@ -275,33 +398,13 @@ static void header_came(struct reseal *s, const struct arili_got *got)
     ask_value(s, get);
 }
 
-/* What was to live longer is bad: it is dealt with as GET does, and there is no such key. */
-static bool is_tampered(struct reseal *s, struct arili_request *answer)
-{
-    struct arili_request *r = s->job.request;
-    if (r == NULL || s->what != WHAT_EXPIRE || answer->value.ending != ARILI_ENDING_TAMPERED) {
-        return false;
-    }
-    const aril_bytes key = { r->key, r->key_len };
-    r->value = answer->value; /* which has ended, and holds nothing */
-    arili_opening_bad(r, key);
-    arili_bad_tell(r, key);
-    if (r->policy->on_tamper == ARILI_TAMPER_ERROR) {
-        arili_job_fail(&s->job, arili_tampered_text);
-        return true;
-    }
-    arili_say_integer(&r->out, 0);
-    arili_job_end(&s->job);
-    return true;
-}
-
 static void value_came(struct reseal *s, struct arili_request *answer)
 {
-    if (is_tampered(s, answer)) {
+    const bool hit = answer->got.kind == ARILI_RESP_BULK;
+    if (hit && answer->value.ending != ARILI_ENDING_HIT) {
+        end_without_value(s, answer);
         return;
     }
-    const bool hit =
-        answer->got.kind == ARILI_RESP_BULK && answer->value.ending == ARILI_ENDING_HIT;
     s->seals = hit && answer->value.said.not_after_ms < s->wanted_ms;
     if (hit) {
         arili_flow_move(&s->plain, &answer->hold);
@@ -312,13 +415,9 @@ static void value_came(struct reseal *s, struct arili_request *answer)
             fail_with(s, &answer->got);
             return;
         }
-        if (!hit) { /* there is nothing that may live longer */
-            if (r != NULL && answer->got.kind == ARILI_RESP_BULK) {
-                r->value = answer->value; /* which has ended, and holds nothing */
-                arili_reply_value(r, (aril_bytes){ r->key, r->key_len });
-            } else if (r != NULL) {
-                arili_say_nil(&r->out, r->resp3);
-            }
+        if (!hit) { /* a miss has no time to live */
+            arili_figure_add(&s->tenant->figures.misses, 1);
+            say_missing(s);
             arili_job_end(&s->job);
             return;
         }
@@ -398,7 +497,7 @@ static void step(struct arili_job *job, struct arili_request *answer)
         value_came(s, answer);
         return;
     default:
-        if (job->owed == 0) {
+        if (job->owed == 0 && !s->sealing) { /* else MULTI alone was */
             committed(s, &answer->got);
         }
         return;
@@ -422,12 +521,9 @@ static struct reseal *begin(struct arili_running *run, enum what what,
     }
     run->r = r;
     r->database = c->database;
-    if (!arili_run_remember(run, run->args[1], place)) {
-        arili_request_free(c->peer.loop, r);
-        (void)arili_refuse(run, "ERR aril: out of memory");
-        return NULL;
-    }
-    struct reseal *s = (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step);
+    struct reseal *s = arili_run_remember(run, run->args[1], NULL)
+                           ? (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step)
+                           : NULL;
     if (s == NULL) {
         arili_request_free(c->peer.loop, r);
         (void)arili_refuse(run, "ERR aril: out of memory");

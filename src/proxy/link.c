@@ -213,9 +213,12 @@ struct arili_link *arili_link_take(struct arili_loop *loop, struct arili_node *n
             return NULL;
         }
     }
-    hold(link, holder);
     arili_link_prepare(link, resp3, database);
-    return link->peer.ended ? NULL : link;
+    if (link->peer.ended) {
+        return NULL;
+    }
+    hold(link, holder);
+    return link;
 }
 
 void arili_link_give(struct arili_link *link)
@@ -332,6 +335,8 @@ void arili_link_lost(struct arili_link *link, aril_status st, const char *why)
     if (st != ARIL_E_INTERRUPTED) {
         node_failed(link, link->error[0] != '\0' ? link->error : why);
     }
+    /* A job that writes and is owed nothing hears of it from nobody else. */
+    const bool writes = holder.job != NULL && holder.job->wrote != NULL && holder.job->owed == 0;
     if (holder.job != NULL) { /* before it hears of it: then it may end */
         holder.job->link = NULL;
     }
@@ -344,6 +349,9 @@ void arili_link_lost(struct arili_link *link, aril_status st, const char *why)
     }
     if (holder.client != NULL) {
         arili_client_link_lost(holder.client, link, why);
+    } else if (writes && !holder.job->ending) {
+        arili_job_fail(holder.job, "ERR aril: the connection to the server was lost; the command "
+                                   "was not done");
     }
     arili_link_is_free(loop, link->node);
 }

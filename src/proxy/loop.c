@@ -113,6 +113,7 @@ aril_status arili_loop_new(struct arili_proxy *proxy, struct arili_loop **ret)
     loop->proxy = proxy;
     arili_blocks_init(&loop->blocks, &proxy->budget);
     arili_flow_init(&loop->build, &loop->blocks);
+    arili_value_batch_init(&loop->values, proxy->rt);
     loop->queue_end = &loop->queue;
     loop->tasks_end = &loop->tasks;
     loop->waiting_end = &loop->waiting;
@@ -182,9 +183,11 @@ void arili_loop_free(struct arili_loop *loop)
         arili_free(loop->nodes, sizeof *loop->nodes);
         loop->nodes = next;
     }
+    arili_requests_done(loop);
     arili_flow_done(&loop->build);
     arili_block_drop(&loop->blocks, loop->scratch);
     arili_blocks_done(&loop->blocks);
+    arili_value_batch_end(&loop->values);
     arili_key_table_done(&loop->keys);
     arili_name_cache_free(loop->names);
     arili_free(loop->slots, ARILI_RESP_SLOTS * sizeof(struct arili_node *));
@@ -328,6 +331,8 @@ void arili_loop_wrote(struct arili_peer *peer, size_t n)
         struct arili_link *link = (struct arili_link *)peer;
         if (link->holder.client != NULL) {
             arili_client_advance(link->holder.client);
+        } else if (link->holder.job != NULL && link->holder.job->wrote != NULL) {
+            link->holder.job->wrote(link->holder.job);
         }
     }
 }
@@ -427,6 +432,7 @@ void arili_loop_tick(struct arili_loop *loop, uint64_t now_ns)
     set_time(loop, now_ns);
     look_at_settings(loop);
     loop->tick_ns = now_ns;
+    arili_value_batch_end(&loop->values);
     for (struct arili_peer *p = loop->clients; p != NULL; p = p->next) {
         if (!p->ended && !arili_client_in_time((struct arili_client *)p, now_ns)) {
             slow_client(p);

@@ -143,8 +143,9 @@ struct arili_job {
      * got.kind ARILI_RESP_MORE. */
     void (*step)(struct arili_job *job, struct arili_request *answer);
     void (*name)(struct arili_job *job, aril_bytes name); /* ARILI_SHAPE_NAMES */
-    void (*done)(struct arili_job *job); /* releases what the job has besides; may be NULL */
-    size_t bytes;                        /* of the whole object, which begins with this struct */
+    void (*wrote)(struct arili_job *job); /* some of a long command was written; else NULL */
+    void (*done)(struct arili_job *job);  /* releases what the job has besides; may be NULL */
+    size_t bytes;                         /* of the whole object, which begins with this struct */
 };
 
 /* --- Clients -------------------------------------------------------------------------------- */
@@ -188,8 +189,8 @@ struct arili_client {
     uint64_t connected_ms;
     uint64_t stranger_ns;         /* since when it is nobody, if it is */
     uint64_t said_ns;             /* when it said something */
-    uint64_t read_ns, read_bytes; /* what it read since then; there was something all the time */
-    uint64_t begun_ns, got_bytes; /* of the command that is being read; 0: none */
+    uint64_t read_ns;             /* since when it is late with reading, of client_time.c */
+    uint64_t begun_ns;            /* the same with the command that is being read; 0: none */
     bool no_room;                 /* the command is refused: there is no memory for it */
     struct arili_request *stream; /* whose value goes to the server while it comes */
     struct arili_link *stream_link;
@@ -230,6 +231,7 @@ struct arili_loop {
     bool has_read;               /* since the last tick */
     struct arili_key_table keys;
     struct arili_name_cache *names;
+    struct arili_value_batch values; /* for all that is sealed and opened; ended with each tick */
     struct arili_settings *settings; /* as of the last tick */
     struct arili_peer *clients, *all_links, *grave;
     struct arili_peer *queue, **queue_end;
@@ -242,6 +244,8 @@ struct arili_loop {
     uint64_t map_at_ns, map_version;             /* version: changes with every slot that changes */
     uint32_t map_asks;                           /* how often somebody was asked for it */
     struct arili_client *waiting, **waiting_end; /* for a link */
+    struct arili_request *requests;              /* that were freed, for those that are made next */
+    uint32_t request_count;
     struct arili_flow build; /* a command that is being written, over a Cluster */
     uint32_t tasks_out;
     uint64_t now_ns, now_ms, wall_at_ns;

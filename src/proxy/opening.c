@@ -3,6 +3,7 @@
 #include "base/ensure.h"
 #include "base/mem.h"
 #include "proxy/loop_internal.h"
+#include <stddef.h>
 #include <string.h>
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -51,9 +52,10 @@ enum arili_heard arili_opening_begin(struct arili_request *r, uint64_t stored_by
 {
     const struct arili_proxy_config *config = r->loop->settings->config;
     struct arili_opening *o = &r->value;
-    struct arili_opening fresh = { .active = true, .stored_bytes = stored_bytes };
-    memcpy(fresh.context, context, sizeof fresh.context); /* which may be o's own */
-    *o = fresh;
+    memset(o, 0, offsetof(struct arili_opening, context));
+    o->active = true;
+    o->stored_bytes = stored_bytes;
+    memmove(o->context, context, sizeof o->context); /* it may be o's own */
     if (arili_plain_bytes(stored_bytes, &o->plain_bytes) != ARIL_OK) {
         skip(o, ARILI_ENDING_TAMPERED, ARIL_E_FORMAT_LENGTH);
         return ARILI_HEARD;
@@ -174,8 +176,8 @@ static enum arili_heard judge_header(struct arili_request *r)
         }
         return ARILI_HEARD_WAIT;
     }
-    arili_value_opener_begin(&o->opener, r->loop->proxy->rt, o->key, o->header, &o->said,
-                             o->context);
+    arili_value_opener_begin_in(&o->opener, &r->loop->values, o->key, o->header, &o->said,
+                                o->context);
     o->begun = true;
     return ARILI_HEARD;
 }
@@ -208,7 +210,14 @@ static void stream_out(struct arili_request *r)
     }
 }
 
-static void open_runs(struct arili_request *r, struct arili_block *block, aril_span piece)
+/* Nothing came before it, and nothing comes behind it: it needs no place of its own. */
+static bool is_whole(const struct arili_request *r)
+{
+    return r->hold.bytes == 0 && !r->value.streaming && r->shape != ARILI_SHAPE_PLAIN;
+}
+
+static void open_runs(struct arili_request *r, struct arili_block *block, aril_span piece,
+                      bool last)
 {
     struct arili_opening *o = &r->value;
     while (piece.len > 0 && !o->skipping) {
@@ -217,6 +226,11 @@ static void open_runs(struct arili_request *r, struct arili_block *block, aril_s
         const aril_status st = arili_value_opener_run(&o->opener, &piece, &run, &verified);
         if (st != ARIL_OK) {
             skip(o, arili_ending_of(st), st);
+            return;
+        }
+        if (verified && last && piece.len == 0 && is_whole(r)) {
+            o->whole_in = block;
+            o->whole = (aril_bytes){ run.data, run.len };
             return;
         }
         arili_flow_share(&r->hold, block, (aril_bytes){ run.data, run.len });
@@ -231,7 +245,7 @@ static void open_runs(struct arili_request *r, struct arili_block *block, aril_s
 }
 
 enum arili_heard arili_opening_piece(struct arili_request *r, struct arili_block *block,
-                                     aril_span piece)
+                                     aril_span piece, bool last)
 {
     struct arili_opening *o = &r->value;
     if (o->header_len < ARILI_VALUE_HEADER_BYTES) { /* kept of a bad value too: it is known by it */
@@ -251,7 +265,7 @@ enum arili_heard arili_opening_piece(struct arili_request *r, struct arili_block
         return ARILI_HEARD_WAIT;
     }
     if (!o->skipping) {
-        open_runs(r, block, piece);
+        open_runs(r, block, piece, last);
     }
     return ARILI_HEARD;
 }
@@ -295,8 +309,8 @@ void arili_opening_end(struct arili_request *r)
         }
     }
     if (o->ending != ARILI_ENDING_HIT && !o->streamed) {
-        arili_flow_done(&r->hold);
-        arili_flow_init(&r->hold, &r->loop->blocks);
+        arili_flow_clear(&r->hold);
+        o->whole_in = NULL;
     }
     if (o->ending != ARILI_ENDING_HIT && o->streamed) {
         r->cut = true;
@@ -305,9 +319,44 @@ void arili_opening_end(struct arili_request *r)
     arili_opening_done(r);
 }
 
+bool arili_ending_is_error(const struct arili_request *r, enum arili_ending ending)
+{
+    return ending == ARILI_ENDING_TOO_LONG || ending == ARILI_ENDING_FAILED ||
+           (ending == ARILI_ENDING_TAMPERED && r->policy != NULL &&
+            r->policy->on_tamper == ARILI_TAMPER_ERROR);
+}
+
+void arili_ending_say(struct arili_flow *out, enum arili_ending ending, aril_status st,
+                      uint64_t bytes)
+{
+    if (ending == ARILI_ENDING_TAMPERED) {
+        arili_say_error(out, "ERR aril: the value of this key is not what was put there; see the "
+                             "log and the audit trail");
+    } else if (ending == ARILI_ENDING_TOO_LONG) {
+        arili_say_error(out,
+                        "ERR aril: the value has %llu bytes, more than max_verified_value; allow "
+                        "streaming in its policy, or raise the limit",
+                        (unsigned long long)bytes);
+    } else {
+        arili_say_error(out, "ERR aril: the value could not be opened: %s", aril_status_text(st));
+    }
+}
+
+/* No more of the answer leaves before the value has gone: who heard nil would still see it. */
+static void hold(struct arili_request *r)
+{
+    while (r->exec != NULL) {
+        r = r->exec;
+    }
+    if (!r->held_back) {
+        r->torn = r->said && arili_reply_out(r) != &r->out;
+        r->held_back = true;
+    }
+}
+
 void arili_opening_bad(struct arili_request *r, aril_bytes text)
 {
-    if (r->policy == NULL || r->policy->on_tamper == ARILI_TAMPER_ERROR || r->job != NULL) {
+    if (r->policy == NULL || r->policy->on_tamper == ARILI_TAMPER_ERROR) {
         return;
     }
     const aril_bytes key = r->in_hash ? (aril_bytes){ r->key, r->key_len } : text;
@@ -327,5 +376,5 @@ void arili_opening_bad(struct arili_request *r, aril_bytes text)
     bad->header_len = r->value.header_len;
     bad->next = r->bad;
     r->bad = bad;
-    (r->exec != NULL ? r->exec : r)->held_back = true;
+    hold(r);
 }

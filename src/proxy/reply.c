@@ -15,91 +15,6 @@
 #define GATHER_MIN 256u
 /* What a list may have although memory is short. */
 #define ITEMS_FREE ((uint64_t)1 << 18)
-const char arili_tampered_text[] =
-    "ERR aril: the value of this key is not what was put there; see the log and the audit trail";
-
-/* --- Requests ------------------------------------------------------------------------------- */
-
-struct arili_request *arili_request_new(struct arili_loop *loop)
-{
-    struct arili_request *r = arili_alloc(sizeof *r);
-    if (r != NULL) {
-        r->loop = loop;
-        r->began_ns = loop->now_ns;
-        arili_flow_init(&r->out, &loop->blocks);
-        arili_flow_init(&r->hold, &loop->blocks);
-        arili_flow_init(&r->items, &loop->blocks);
-        arili_flow_init(&r->mine, &loop->blocks);
-    }
-    return r;
-}
-
-void arili_bad_free(struct arili_bad *bad)
-{
-    while (bad != NULL) {
-        struct arili_bad *next = bad->next;
-        arili_free(bad, sizeof *bad + bad->key_len + bad->field_len);
-        bad = next;
-    }
-}
-
-void arili_request_free(struct arili_loop *loop, struct arili_request *r)
-{
-    if (r == NULL) {
-        return;
-    }
-    struct arili_request *inner = r->transaction;
-    while (inner != NULL) {
-        struct arili_request *next = inner->next;
-        arili_request_free(loop, inner);
-        inner = next;
-    }
-    arili_opening_done(r);
-    atomic_fetch_sub_explicit(&loop->proxy->budget.used, r->counted, memory_order_relaxed);
-    arili_block_drop(&loop->blocks, r->waiting);
-    arili_flow_done(&r->out);
-    arili_flow_done(&r->hold);
-    arili_free(r->sent, r->sent_len);
-    arili_flow_done(&r->items);
-    arili_flow_done(&r->mine);
-    arili_tenant_keys_drop(r->keys);
-    arili_free(r->key, r->key_len);
-    arili_free(r->place, sizeof *r->place);
-    if (r->asked != &r->asked_one) {
-        arili_free(r->asked, r->asked_count * sizeof *r->asked);
-    }
-    arili_free(r->room, r->room_len);
-    arili_free(r->gather, r->gather_cap);
-    arili_free(r->field, r->field_cap);
-    arili_bad_free(r->bad);
-    if (r->sum != NULL && --r->sum->refs == 0) {
-        arili_free(r->sum, sizeof *r->sum);
-    }
-    arili_free(r, sizeof *r);
-}
-
-void arili_request_count(struct arili_request *r, size_t bytes)
-{
-    r->counted += bytes;
-    atomic_fetch_add_explicit(&r->loop->proxy->budget.used, bytes, memory_order_relaxed);
-}
-
-aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key)
-{
-    r->key = arili_alloc(key.len > 0 ? key.len : 1);
-    ARILI_ENSURE(r->key != NULL, ARIL_E_NOMEM);
-    r->key_len = key.len > 0 ? key.len : 1;
-    memcpy(r->key, key.data, key.len);
-    return ARIL_OK;
-}
-
-aril_status arili_request_keep_room(struct arili_request *r, size_t n)
-{
-    r->room = arili_alloc(n > 0 ? n : 1);
-    ARILI_ENSURE(r->room != NULL, ARIL_E_NOMEM);
-    r->room_len = n > 0 ? n : 1;
-    return ARIL_OK;
-}
 
 /* --- Where it goes -------------------------------------------------------------------------- */
 
@@ -270,32 +185,10 @@ static enum arili_ending open_inner(struct arili_request *r, enum arili_inner wh
 
 /* --- What is said of bad ones --------------------------------------------------------------- */
 
-static bool is_error(const struct arili_request *r, enum arili_ending ending)
-{
-    return ending == ARILI_ENDING_TOO_LONG || ending == ARILI_ENDING_FAILED ||
-           (ending == ARILI_ENDING_TAMPERED && r->policy != NULL &&
-            r->policy->on_tamper == ARILI_TAMPER_ERROR);
-}
-
-static void say_why(struct arili_flow *out, enum arili_ending ending, aril_status st,
-                    uint64_t bytes)
-{
-    if (ending == ARILI_ENDING_TAMPERED) {
-        arili_say_error(out, "%s", arili_tampered_text);
-    } else if (ending == ARILI_ENDING_TOO_LONG) {
-        arili_say_error(out,
-                        "ERR aril: the value has %llu bytes, more than max_verified_value; allow "
-                        "streaming in its policy, or raise the limit",
-                        (unsigned long long)bytes);
-    } else {
-        arili_say_error(out, "ERR aril: the value could not be opened: %s", aril_status_text(st));
-    }
-}
-
 /* An element of a list ended so: the whole list may be an error, of the first one. */
 static void spoil(struct arili_request *r, enum arili_ending ending, aril_status st)
 {
-    if (r->spoiled == ARILI_ENDING_HIT && is_error(r, ending)) {
+    if (r->spoiled == ARILI_ENDING_HIT && arili_ending_is_error(r, ending)) {
         r->spoiled = ending;
         r->spoiled_status = st;
         r->spoiled_bytes = r->value.plain_bytes;
@@ -305,32 +198,28 @@ static void spoil(struct arili_request *r, enum arili_ending ending, aril_status
 /* A list is told when all of it is there: whether one more element may be kept. */
 static bool has_room(struct arili_request *r)
 {
-    if (r->trouble == ARIL_OK && r->items.bytes >= ITEMS_FREE &&
-        !arili_budget_has(&r->loop->proxy->budget, 0)) {
-        r->trouble = ARIL_E_NOMEM;
+    if (r->items.bytes >= ITEMS_FREE && !arili_budget_has(&r->loop->proxy->budget, 0)) {
+        spoil(r, ARILI_ENDING_FAILED, ARIL_E_NOMEM);
     }
-    if (r->trouble != ARIL_OK) {
+    if (r->spoiled != ARILI_ENDING_HIT) {
         arili_flow_done(&r->items);
     }
-    return r->trouble == ARIL_OK;
+    return r->spoiled == ARILI_ENDING_HIT;
 }
 
 static void say_inner(struct arili_request *r, enum arili_inner what)
 {
     aril_bytes plain;
-    if (!has_room(r)) {
-        return;
-    }
     const enum arili_ending ending = open_inner(r, what, &plain);
     if (ending == ARILI_ENDING_HIT) {
-        if (r->pattern.data == NULL || arili_glob(r->pattern, plain)) {
+        if (has_room(r) && (r->pattern.data == NULL || arili_glob(r->pattern, plain))) {
             arili_say_bulk(target(r), plain);
             r->item_count++;
         }
     } else if (r->aggregate != 0) {
         spoil(r, ending, ARIL_E_NOMEM);
-    } else if (is_error(r, ending)) {
-        say_why(target(r), ending, ARIL_E_NOMEM, 0);
+    } else if (arili_ending_is_error(r, ending)) {
+        arili_ending_say(target(r), ending, ARIL_E_NOMEM, 0);
     } else {
         arili_say_nil(target(r), r->resp3);
     }
@@ -338,27 +227,37 @@ static void say_inner(struct arili_request *r, enum arili_inner what)
 
 /* --- Values --------------------------------------------------------------------------------- */
 
-void arili_reply_value(struct arili_request *r, aril_bytes text)
+/* The plaintext, and the end of the line. */
+static void put_plain(struct arili_request *r, struct arili_flow *out)
 {
-    struct arili_flow *out = target(r);
+    if (r->value.whole_in != NULL) {
+        arili_flow_share(out, r->value.whole_in, r->value.whole);
+    } else {
+        arili_flow_move(out, &r->hold);
+    }
+    arili_flow_put(out, ARILI_LITERAL("\r\n"));
+}
+
+static void say_value(struct arili_request *r, aril_bytes text)
+{
     const struct arili_opening *o = &r->value;
     if (o->ending == ARILI_ENDING_HIT) {
+        struct arili_flow *out = target(r);
         if (!o->streamed) {
             arili_say_header(out, '$', o->plain_bytes);
         }
-        arili_flow_move(out, &r->hold);
-        arili_flow_put(out, ARILI_LITERAL("\r\n"));
+        put_plain(r, out);
         return;
     }
     if (o->ending == ARILI_ENDING_TAMPERED) {
         arili_opening_bad(r, text);
         arili_bad_tell(r, text);
-        out = target(r); /* what follows is held back */
     } else if (o->ending == ARILI_ENDING_EXPIRED) {
         arili_replay_tell(r, text);
     }
-    if (is_error(r, o->ending)) {
-        say_why(out, o->ending, o->status, o->plain_bytes);
+    struct arili_flow *out = target(r); /* which a bad value changes */
+    if (arili_ending_is_error(r, o->ending)) {
+        arili_ending_say(out, o->ending, o->status, o->plain_bytes);
     } else if (!o->streamed) {
         arili_say_nil(out, r->resp3);
     }
@@ -399,8 +298,7 @@ static void say_pair(struct arili_request *r)
         arili_say_bulk(out, field);
     }
     arili_say_header(out, '$', r->value.plain_bytes);
-    arili_flow_move(out, &r->hold);
-    arili_flow_put(out, ARILI_LITERAL("\r\n"));
+    put_plain(r, out);
     r->item_count++;
 }
 
@@ -672,7 +570,7 @@ static void value_end(struct arili_request *r)
         break;
     case ARILI_SHAPE_VALUE:
     case ARILI_SHAPE_VALUES:
-        arili_reply_value(r, asked(r)->text);
+        say_value(r, asked(r)->text);
         r->element++;
         break;
     default:
@@ -689,7 +587,7 @@ static enum arili_heard body(struct arili_request *r, const struct arili_resp_ev
 {
     if (r->in_value) {
         const aril_span piece = { (uint8_t *)(uintptr_t)e->text.data, e->text.len };
-        const enum arili_heard heard = arili_opening_piece(r, block, piece);
+        const enum arili_heard heard = arili_opening_piece(r, block, piece, e->last);
         if (heard == ARILI_HEARD_WAIT) {
             r->waiting_last = e->last;
             return heard;
@@ -769,15 +667,10 @@ static void put_list(struct arili_request *r)
     const bool both = r->shape == ARILI_SHAPE_PAIRS || r->shape == ARILI_SHAPE_HSCAN;
     r->aggregate = 0;
     struct arili_flow *out = target(r);
-    if (r->trouble != ARIL_OK) {
-        arili_say_error(out, "ERR aril: the answer cannot be given whole: %s",
-                        aril_status_text(r->trouble));
-        return;
-    }
     if (r->spoiled != ARILI_ENDING_HIT) { /* nothing of it was said yet */
         arili_flow_done(&r->items);
         arili_flow_init(&r->items, &r->loop->blocks);
-        say_why(out, r->spoiled, r->spoiled_status, r->spoiled_bytes);
+        arili_ending_say(out, r->spoiled, r->spoiled_status, r->spoiled_bytes);
         return;
     }
     if (scan) {
@@ -966,14 +859,14 @@ enum arili_heard arili_reply_resume(struct arili_request *r)
     const aril_span piece = inner->waiting_piece;
     const bool last = inner->waiting_last;
     inner->waiting = NULL;
-    const enum arili_heard heard = arili_opening_piece(inner, block, piece);
-    arili_block_drop(&r->loop->blocks, block);
+    const enum arili_heard heard = arili_opening_piece(inner, block, piece, last);
     if (heard == ARILI_HEARD && last) {
         value_end(inner);
-        if (inner->pending == 0) {
-            finish(inner);
-            return inner == r ? ARILI_HEARD_ALL : exec_element_ended(r);
-        }
+    }
+    arili_block_drop(&r->loop->blocks, block);
+    if (heard == ARILI_HEARD && last && inner->pending == 0) {
+        finish(inner);
+        return inner == r ? ARILI_HEARD_ALL : exec_element_ended(r);
     }
     return heard;
 }
@@ -993,7 +886,7 @@ bool arili_reply_fail(struct arili_request *r, const char *text)
     r->aggregate = 0;
     arili_flow_done(&r->items);
     struct arili_flow *out = arili_reply_out(r);
-    if (out == &r->out && !(r->held_back && r->said)) { /* nobody heard it yet */
+    if (out == &r->out && !r->torn) { /* nobody heard it yet */
         arili_flow_done(out);
     } else if (r->said) {
         return false;

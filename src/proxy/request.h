@@ -15,6 +15,7 @@ struct arili_client;
 struct arili_link;
 struct arili_node;
 struct arili_job;
+struct arili_settings;
 
 /* What a server's answer is, and so what becomes of it. */
 enum arili_shape {
@@ -50,22 +51,25 @@ enum arili_ending {
     ARILI_ENDING_FAILED /* no memory, no cipher: status */
 };
 
-/* A value that is being opened. */
+/* A value that is being opened. What is behind said is not cleared between two values. */
 struct arili_opening {
     bool active, skipping; /* skipping: the rest of the body is of no use */
     bool streaming;        /* leaves segment by segment */
     bool streamed;         /* some of it has left */
     bool begun;            /* opener holds a cipher */
     bool reserved;         /* plain_bytes of the budget */
-    uint8_t context[ARILI_CACHE_CONTEXT_BYTES];
     enum arili_ending ending;
     aril_status status;
     uint64_t stored_bytes, plain_bytes;
     uint32_t header_len;
-    uint8_t header[ARILI_VALUE_HEADER_BYTES];
-    struct arili_value_header said;
-    struct arili_value_opener opener;
     aril_tenant_key *key;
+    struct arili_block
+        *whole_in;    /* all of it came at once: its plaintext is whole, in this block, */
+    aril_bytes whole; /* which is borrowed, and hold is empty; NULL: it is in hold */
+    struct arili_value_header said;
+    uint8_t context[ARILI_CACHE_CONTEXT_BYTES];
+    uint8_t header[ARILI_VALUE_HEADER_BYTES]; /* header_len of it */
+    struct arili_value_opener opener;
 };
 
 /* Values that failed their check: what the policy wants is done before the client hears of it. */
@@ -100,8 +104,15 @@ struct arili_sum {
     char error[256]; /* the first one; empty: none */
 };
 
+#define ARILI_REQUEST_KEY_ROOM 64u
 struct arili_request {
-    struct arili_request *next;
+    /* Empty in one that is new; their memory is kept from one request to the next. */
+    struct arili_flow out;   /* what of the answer could not go to the client yet */
+    struct arili_flow hold;  /* plaintext that was not verified, or a job's */
+    struct arili_flow items; /* elements, when their count is known last */
+    struct arili_flow mine;
+
+    struct arili_request *next; /* from here to value: all zero in one that is new */
     struct arili_loop *loop;
     struct arili_client *client; /* NULL: of a job, or the client is gone */
     struct arili_job *job;
@@ -117,12 +128,9 @@ struct arili_request {
     bool wrong_type_is_nil; /* MGET */
     bool sum_last;          /* the last part of its sum */
     bool here;              /* in a transaction: mine is the answer, the server's is dropped */
-    struct arili_flow mine;
     uint8_t redirects;
     uint32_t database;
-    struct arili_flow out;  /* what of the answer could not go to the client yet */
-    struct arili_flow hold; /* plaintext that was not verified, or a job's */
-    uint8_t *sent;          /* a Cluster: what was sent, to send it elsewhere; NULL: cannot */
+    uint8_t *sent; /* a Cluster: what was sent, to send it elsewhere; NULL: cannot */
     size_t sent_len;
     uint16_t slot;
 
@@ -141,18 +149,16 @@ struct arili_request {
     uint8_t *room;
     size_t room_len, room_at;
     const struct arili_policy_config *policy;
-    aril_bytes pattern; /* SCAN MATCH, in room; len 0: none */
-    uint32_t node;      /* SCAN over a Cluster: which node */
+    struct arili_settings *settings; /* a reference: those that policy is of */
+    aril_bytes pattern;              /* SCAN MATCH, in room; len 0: none */
+    uint32_t node;                   /* SCAN over a Cluster: which node */
 
     /* Of the answer that is being read. */
     uint32_t element; /* of the outermost aggregate */
     uint32_t base;    /* depth of this answer: 0, or 1 inside EXEC */
-    struct arili_opening value;
-    struct arili_flow items; /* elements, when their count is known last */
     uint64_t item_count;
-    size_t counted;      /* of the budget of memory, for what is not in flows */
-    aril_status trouble; /* why the list cannot be told; what was gathered of it is gone */
-    uint8_t *gather;     /* a name or member that comes in pieces */
+    size_t counted;  /* of the budget of memory, for what is not in flows */
+    uint8_t *gather; /* a name or member that comes in pieces */
     size_t gather_len, gather_cap;
     bool gather_bad;    /* longer than any of ours */
     bool gather_failed; /* memory was short */
@@ -167,9 +173,9 @@ struct arili_request {
     bool nested;              /* pairs come as arrays of two */
     bool in_value, in_gather; /* what the body events belong to */
     char aggregate;           /* type of the one that is put together */
-    struct arili_got got;
     struct arili_bad *bad;
     bool held_back; /* what follows goes out once the bad values are removed */
+    bool torn;      /* something had gone out by then */
     struct arili_sum *sum;
     struct arili_request *transaction; /* EXEC: what it answers, in order */
     struct arili_request *exec;        /* the one that answers this one */
@@ -187,13 +193,20 @@ struct arili_request {
     bool waiting_last;
     bool wants_memory; /* or for memory */
     uint64_t waits_ns; /* since when; 0: it does not */
+
+    /* Large: only their beginnings are cleared. */
+    struct arili_opening value;
+    struct arili_got got;
+    uint8_t key_room[ARILI_REQUEST_KEY_ROOM]; /* where key is, when it is short */
 };
 
-/* Zeroed, with its loop's blocks. NULL: no memory. */
+/* With its loop's blocks, from those that the loop kept. NULL: no memory. */
 struct arili_request *arili_request_new(struct arili_loop *loop);
 void arili_request_free(struct arili_loop *loop, struct arili_request *r); /* NULL is fine */
 /* It has so many bytes more, which count with the rest of the memory. */
 void arili_request_count(struct arili_request *r, size_t bytes);
+/* The memory of those that the loop kept. */
+void arili_requests_done(struct arili_loop *loop);
 /* Keeps copies of what the answer will need. NOMEM. */
 ARIL_MUST_USE aril_status arili_request_keep_key(struct arili_request *r, aril_bytes key);
 ARIL_MUST_USE aril_status arili_request_keep_room(struct arili_request *r, size_t n);
@@ -227,20 +240,15 @@ enum arili_heard arili_reply_resume(struct arili_request *r);
 bool arili_reply_fail(struct arili_request *r, const char *text);
 /* Tell log and audit sink that the value of text, a key or a field of r's key, is bad. */
 void arili_bad_tell(struct arili_request *r, aril_bytes text);
-/* What the client hears of it under on_tamper = error. */
-extern const char arili_tampered_text[];
+void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 /* That a field name or a member of r's key is. */
 void arili_bad_name_tell(struct arili_request *r);
 /* That the value of text, which is authentic, was given out after its end: by more than this, for
  * a server goes by its own clock. */
 #define ARILI_REPLAY_GRACE_MS 2000u
 void arili_replay_tell(struct arili_request *r, aril_bytes text);
-void arili_bad_free(struct arili_bad *bad); /* and all behind it */
 /* What the client hears as the cursor of a scan. */
 uint64_t arili_cursor_out(const struct arili_request *r, uint64_t cursor);
-/* Answer with the value that r has opened, or with what its ending and its policy want; text as for
- * arili_bad_tell(). */
-void arili_reply_value(struct arili_request *r, aril_bytes text);
 /* Where the answer goes now. */
 struct arili_flow *arili_reply_out(struct arili_request *r);
 #endif

@@ -184,7 +184,7 @@ bool arili_send_begin(struct arili_running *run, const struct arili_place *place
 {
     const struct arili_client *c = run->c;
     struct arili_loop *loop = c->peer.loop;
-    const uint16_t slot = place != NULL ? slot_of(place) : 0;
+    const uint16_t slot = place != NULL && loop->slots != NULL ? slot_of(place) : 0;
     struct arili_node *node =
         place != NULL ? arili_cluster_node(loop, slot) : arili_cluster_any(loop);
     for (uint32_t i = 0; place == NULL && c->in_multi && i < c->link_count; i++) {
@@ -353,6 +353,8 @@ bool arili_run_remember(struct arili_running *run, aril_bytes key, const struct 
     struct arili_request *r = run->r;
     r->tenant = run->c->tenant;
     r->policy = run->policy;
+    r->settings = run->c->settings; /* its client may follow others before the answer is there */
+    atomic_fetch_add(&r->settings->refs, 1);
     atomic_fetch_add(&run->keys->refs, 1);
     r->keys = run->keys;
     if (arili_request_keep_key(r, key) != ARIL_OK) {
@@ -370,7 +372,7 @@ bool arili_run_remember(struct arili_running *run, aril_bytes key, const struct 
 
 /* --- Sealing -------------------------------------------------------------------------------- */
 
-static aril_status seal_span(struct arili_value_sealer *s, aril_bytes value, struct arili_flow *out)
+aril_status arili_seal_span(struct arili_value_sealer *s, aril_bytes value, struct arili_flow *out)
 {
     uint8_t tag[ARILI_VALUE_TAG_BYTES];
     while (value.len > 0) {
@@ -397,13 +399,13 @@ static aril_status seal_all(struct arili_value_sealer *s, aril_bytes value,
     if (flow != NULL && flow->bytes > 0) {
         for (uint32_t i = 0; i < flow->count; i++) {
             const struct arili_slice *slice = &flow->slices[flow->first + i];
-            ARILI_TRY(
-                seal_span(s, (aril_bytes){ slice->block->data + slice->at, slice->len }, out));
+            ARILI_TRY(arili_seal_span(s, (aril_bytes){ slice->block->data + slice->at, slice->len },
+                                      out));
         }
         return ARIL_OK;
     }
     if (value.len > 0) {
-        return seal_span(s, value, out);
+        return arili_seal_span(s, value, out);
     }
     uint8_t tag[ARILI_VALUE_TAG_BYTES];
     uint8_t none = 0;
@@ -423,8 +425,8 @@ aril_status arili_seal_bulk(struct arili_loop *loop, const struct arili_tenant_k
     uint8_t header[ARILI_VALUE_HEADER_BYTES];
     const uint64_t bytes = flow != NULL ? flow->bytes : value.len;
     ARILI_TRY(keys->seal_status);
-    ARILI_TRY(arili_value_sealer_begin(&s, loop->proxy->rt, keys->data, context, loop->now_ms,
-                                       not_after_ms, keys->generation, bytes, header));
+    ARILI_TRY(arili_value_sealer_begin_in(&s, &loop->values, keys->data, context, loop->now_ms,
+                                          not_after_ms, keys->generation, bytes, header));
     arili_say_header(out, '$', arili_sealed_bytes(bytes));
     arili_flow_put(out, (aril_bytes){ header, sizeof header });
     const aril_status st = seal_all(&s, value, flow, out);

@@ -79,7 +79,8 @@ env -u NOTIFY_SOCKET setpriv --pdeathsig KILL "$ARIL_BUILD_DIR/arild" \
     --config "$proxy_folder/second.conf" >>"$proxy_folder/second.log" 2>&1 &
 second_pid=$!
 second_ready() {
-    kill -0 "$second_pid" && [[ $(redis-cli -s "$proxy_folder/second.sock" ping 2>/dev/null) == PONG ]]
+    kill -0 "$second_pid"
+    [[ $(redis-cli -s "$proxy_folder/second.sock" ping 2>/dev/null) == PONG ]]
 }
 check "the second one listens" proxy_wait_for second_ready
 redis-cli -s "$proxy_folder/second.sock" get key >"$out" 2>&1 || true

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy_sealed.h"
 #include "check.h"
+#include "proxy/loop_internal.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -56,6 +57,53 @@ void sealed_say(struct proxy_peer *link, const struct sealed *s)
     proxy_say(link, (aril_bytes){ (const uint8_t *)line, (size_t)n });
     proxy_say(link, (aril_bytes){ s->bytes, s->len });
     proxy_say(link, TEXT("\r\n"));
+}
+
+uint64_t sealed_tampered(const struct proxy_peers *p)
+{
+    uint64_t n = 0;
+    for (struct arili_tenant *t = p->proxy->tenants; t != NULL; t = t->next) {
+        n += arili_figure(&t->figures.tampered);
+    }
+    return n;
+}
+
+uint64_t sealed_removed(const struct proxy_peers *p)
+{
+    uint64_t n = 0;
+    for (struct arili_tenant *t = p->proxy->tenants; t != NULL; t = t->next) {
+        n += arili_figure(&t->figures.removed) + arili_figure(&t->figures.quarantined);
+    }
+    return n;
+}
+
+aril_bytes sealed_head(const struct sealed *v)
+{
+    return (aril_bytes){ v->bytes,
+                         v->len < ARILI_VALUE_HEADER_BYTES ? v->len : ARILI_VALUE_HEADER_BYTES };
+}
+
+void sealed_removal(struct proxy_peers *p, size_t n, const char *verb, aril_bytes head)
+{
+    aril_bytes args[8];
+    char line[32];
+    struct proxy_peer *s = proxy_link(p, n);
+    (void)proxy_command_is(s, "WATCH", args, COUNT(args));
+    (void)proxy_command_is(s, "GETRANGE", args, COUNT(args));
+    proxy_say(s, TEXT("+OK\r\n"));
+    const int len = snprintf(line, sizeof line, "$%zu\r\n", head.len);
+    proxy_say(s, (aril_bytes){ (const uint8_t *)line, (size_t)len });
+    proxy_say(s, head);
+    proxy_say(s, TEXT("\r\n"));
+    if (verb == NULL) {
+        size_t count = 0;
+        assert_false(proxy_command(s, args, COUNT(args), &count));
+        return;
+    }
+    (void)proxy_command_is(s, "MULTI", args, COUNT(args));
+    (void)proxy_command_is(s, verb, args, COUNT(args));
+    (void)proxy_command_is(s, "EXEC", args, COUNT(args));
+    proxy_say(s, TEXT("+OK\r\n+QUEUED\r\n*1\r\n:1\r\n"));
 }
 
 struct heard heard_answers(struct proxy_peer *c, size_t count, bool resp3)

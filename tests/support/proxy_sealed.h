@@ -17,6 +17,14 @@ void sealed_hset(struct proxy_peer *c, size_t n, const char *key, const char *fi
                  const char *value, struct sealed *ret_field, struct sealed *ret_value);
 /* "$len" body CRLF. */
 void sealed_say(struct proxy_peer *link, const struct sealed *s);
+/* What the tenants' figures say: values that failed their check; that were removed or moved. */
+uint64_t sealed_tampered(const struct proxy_peers *p);
+uint64_t sealed_removed(const struct proxy_peers *p);
+/* What a value is known by when it is to be removed. */
+aril_bytes sealed_head(const struct sealed *v);
+/* Link n is asked for the beginning of what was found, which is head, and to remove it with verb:
+ * UNLINK, RENAME. NULL: it must not be asked to. */
+void sealed_removal(struct proxy_peers *p, size_t n, const char *verb, aril_bytes head);
 /* Any command as words, from a client. */
 void client_asks(struct proxy_peer *c, const char *const *words, size_t count);
 #define ASKS(c, ...)                                     \

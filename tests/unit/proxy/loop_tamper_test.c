@@ -50,54 +50,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static uint64_t tampered(void)
-{
-    uint64_t n = 0;
-    for (struct arili_tenant *t = p.proxy->tenants; t != NULL; t = t->next) {
-        n += arili_figure(&t->figures.tampered);
-    }
-    return n;
-}
-static uint64_t removed(void)
-{
-    uint64_t n = 0;
-    for (struct arili_tenant *t = p.proxy->tenants; t != NULL; t = t->next) {
-        n += arili_figure(&t->figures.removed) + arili_figure(&t->figures.quarantined);
-    }
-    return n;
-}
-
-/* Link n is asked for the beginning of what was found, and to remove it: with head there. verb
- * NULL: it must not be asked to. */
-static void serve_removal(size_t n, const char *verb, aril_bytes head)
-{
-    aril_bytes args[8];
-    char line[32];
-    struct proxy_peer *s = proxy_link(&p, n);
-    (void)proxy_command_is(s, "WATCH", args, COUNT(args));
-    (void)proxy_command_is(s, "GETRANGE", args, COUNT(args));
-    proxy_say(s, TEXT("+OK\r\n"));
-    const int len = snprintf(line, sizeof line, "$%zu\r\n", head.len);
-    proxy_say(s, (aril_bytes){ (const uint8_t *)line, (size_t)len });
-    proxy_say(s, head);
-    proxy_say(s, TEXT("\r\n"));
-    if (verb == NULL) {
-        size_t count = 0;
-        assert_false(proxy_command(s, args, COUNT(args), &count));
-        return;
-    }
-    (void)proxy_command_is(s, "MULTI", args, COUNT(args));
-    (void)proxy_command_is(s, verb, args, COUNT(args));
-    (void)proxy_command_is(s, "EXEC", args, COUNT(args));
-    proxy_say(s, TEXT("+OK\r\n+QUEUED\r\n*1\r\n:1\r\n"));
-}
-
-static aril_bytes head_of(const struct sealed *v)
-{
-    return (aril_bytes){ v->bytes,
-                         v->len < ARILI_VALUE_HEADER_BYTES ? v->len : ARILI_VALUE_HEADER_BYTES };
-}
-
 static void each_changed_byte_of_a_value_is_nil_counted_and_removed(void **state)
 {
     (void)state;
@@ -111,26 +63,26 @@ static void each_changed_byte_of_a_value_is_nil_counted_and_removed(void **state
         struct sealed bad = v;
         proxy_peers_end(&p);
         proxy_peers_begin(&p);
-        const uint64_t before = tampered();
-        const uint64_t gone = removed();
+        const uint64_t before = sealed_tampered(&p);
+        const uint64_t gone = sealed_removed(&p);
         world_forget(&p.w);
         fake_clock_add_s(&p.w.clock, 3); /* of each kind, one event a second is told */
         bad.bytes[i] ^= (uint8_t)(1u << (i % 8));
         c = proxy_accept(&p);
         ASKS(c, "GET", "k");
         sealed_say(proxy_link(&p, 0), &bad);
-        if (tampered() == before) { /* the id of a key that nobody has */
+        if (sealed_tampered(&p) == before) { /* the id of a key that nobody has */
             proxy_heard_is(c, "$-1\r\n");
             assert_int_equal(p.link_count, 1);
             continue;
         }
-        assert_int_equal(tampered(), before + 1);
+        proxy_heard_is(c, ""); /* it would still be there for EXISTS */
+        assert_int_equal(sealed_tampered(&p), before + 1);
         assert_int_equal(world_events(&p.w, ARIL_EVENT_AUTH_FAILURE), 1);
-        proxy_heard_is(c, ""); /* before it hears nil the value is gone, for everybody */
-        serve_removal(1, "UNLINK", head_of(&bad));
+        sealed_removal(&p, 1, "UNLINK", sealed_head(&bad));
         proxy_heard_is(c, "$-1\r\n");
         assert_int_equal(world_events(&p.w, ARIL_EVENT_AUTH_FAILURE), 2);
-        assert_int_equal(removed(), gone + 1);
+        assert_int_equal(sealed_removed(&p), gone + 1);
         ASKS(c, "PING");
         proxy_heard_is(c, "+PONG\r\n");
     }
@@ -146,13 +98,13 @@ static void each_cut_value_is_nil(void **state)
     for (v.len = 0; v.len < all; v.len++) {
         proxy_peers_end(&p);
         proxy_peers_begin(&p);
-        const uint64_t before = tampered();
+        const uint64_t before = sealed_tampered(&p);
         c = proxy_accept(&p);
         ASKS(c, "GET", "k");
         sealed_say(proxy_link(&p, 0), &v);
-        assert_int_equal(tampered(), before + 1);
+        assert_int_equal(sealed_tampered(&p), before + 1);
         proxy_heard_is(c, "");
-        serve_removal(1, "UNLINK", head_of(&v));
+        sealed_removal(&p, 1, "UNLINK", sealed_head(&v));
         proxy_heard_is(c, "$-1\r\n");
     }
 }
@@ -168,8 +120,8 @@ static void a_value_that_was_put_meanwhile_stays(void **state)
     ASKS(c, "GET", "k");
     ASKS(c, "PING");
     sealed_say(proxy_link(&p, 0), &v);
-    serve_removal(1, NULL, head_of(&other));
-    assert_int_equal(removed(), 0);
+    sealed_removal(&p, 1, NULL, sealed_head(&other));
+    assert_int_equal(sealed_removed(&p), 0);
     proxy_heard_is(c, "$-1\r\n+PONG\r\n");
 }
 
@@ -183,9 +135,9 @@ static void quarantine_moves_it_aside(void **state)
     ASKS(c, "GET", "k");
     sealed_say(proxy_link(&p, 0), &v);
     proxy_heard_is(c, "");
-    serve_removal(1, "RENAME", head_of(&v));
+    sealed_removal(&p, 1, "RENAME", sealed_head(&v));
     proxy_heard_is(c, "$-1\r\n");
-    assert_int_equal(removed(), 1);
+    assert_int_equal(sealed_removed(&p), 1);
 }
 
 static void with_errors_it_is_left_and_told(void **state)
@@ -199,7 +151,7 @@ static void with_errors_it_is_left_and_told(void **state)
     sealed_say(proxy_link(&p, 0), &v);
     proxy_heard_begins(c, "-ERR aril: the value of this key is not what was put there");
     assert_int_equal(p.link_count, 1);
-    assert_int_equal(removed(), 0);
+    assert_int_equal(sealed_removed(&p), 0);
 }
 
 /* The server goes at each step of a removal: the client is served on, and nothing is left. */
@@ -255,7 +207,83 @@ static void a_removal_that_cannot_begin_answers_for_nobody_else(void **state)
     proxy_heard_is(c, ":77\r\n");
     proxy_say(&p.links[0], TEXT("$-1\r\n"));
     proxy_heard_is(c, "$-1\r\n");
-    assert_int_equal(removed(), 0);
+    assert_int_equal(sealed_removed(&p), 0);
+}
+
+/* What was said before the bad one has left; what is behind it waits, and is whole. */
+static void a_list_goes_on_when_its_bad_value_is_gone(void **state)
+{
+    (void)state;
+    struct sealed v, bad;
+    struct proxy_peer *c = proxy_accept(&p);
+    sealed_set(c, 0, "k", "the plaintext", &v);
+    bad = v;
+    bad.bytes[bad.len - 1] ^= 1;
+    ASKS(c, "MGET", "k", "k", "k");
+    ASKS(c, "PING");
+    proxy_say(&p.links[0], TEXT("*3\r\n"));
+    sealed_say(&p.links[0], &v);
+    sealed_say(&p.links[0], &bad);
+    proxy_heard_is(c, "*3\r\n$13\r\nthe plaintext\r\n");
+    sealed_say(&p.links[0], &v);
+    proxy_heard_is(c, "");
+    sealed_removal(&p, 1, "UNLINK", sealed_head(&bad));
+    proxy_heard_is(c, "$-1\r\n$13\r\nthe plaintext\r\n+PONG\r\n");
+}
+
+static void a_transaction_goes_on_when_its_bad_values_are_gone(void **state)
+{
+    (void)state;
+    struct sealed v;
+    struct proxy_peer *c = proxy_accept(&p);
+    sealed_set(c, 0, "k", "the plaintext", &v);
+    v.bytes[v.len - 1] ^= 1;
+    ASKS(c, "MULTI");
+    ASKS(c, "MGET", "k", "k");
+    ASKS(c, "EXEC");
+    proxy_say(&p.links[0], TEXT("+OK\r\n+QUEUED\r\n*1\r\n*2\r\n"));
+    proxy_heard_is(c, "+OK\r\n+QUEUED\r\n*1\r\n*2\r\n");
+    sealed_say(&p.links[0], &v);
+    sealed_say(&p.links[0], &v);
+    proxy_heard_is(c, "");
+    sealed_removal(&p, 1, "UNLINK", sealed_head(&v));
+    sealed_removal(&p, 1, NULL, TEXT(""));
+    proxy_heard_is(c, "$-1\r\n$-1\r\n");
+}
+
+/* Half of a list has left, and the rest is held: an error in its place would be an element. */
+static void a_torn_list_whose_server_goes_ends_the_client(void **state)
+{
+    (void)state;
+    struct sealed v;
+    struct proxy_peer *c = proxy_accept(&p);
+    sealed_set(c, 0, "k", "the plaintext", &v);
+    v.bytes[v.len - 1] ^= 1;
+    ASKS(c, "MGET", "k", "l", "k");
+    proxy_say(&p.links[0], TEXT("*3\r\n"));
+    sealed_say(&p.links[0], &v);
+    proxy_heard_is(c, "*3\r\n");
+    proxy_go(&p.links[0]);
+    assert_true(proxy_is_closed(c));
+    proxy_heard_is(c, "");
+}
+
+static void a_held_list_of_which_nothing_left_is_an_error_when_its_server_goes(void **state)
+{
+    (void)state;
+    struct sealed v;
+    struct proxy_peer *c = proxy_accept(&p);
+    sealed_set(c, 0, "k", "the plaintext", &v);
+    v.bytes[v.len - 1] ^= 1;
+    proxy_say(c, TEXT("GET k\r\nMGET k l k\r\n"));
+    sealed_say(&p.links[0], &v);
+    proxy_say(&p.links[0], TEXT("*3\r\n"));
+    sealed_say(&p.links[0], &v);
+    struct proxy_peer *removal = proxy_link(&p, 1);
+    proxy_go(&p.links[0]);
+    proxy_heard_is(c, "");
+    proxy_go(removal);
+    proxy_heard_begins(c, "$-1\r\n-ERR aril: the connection to the server was lost");
 }
 
 static void a_client_that_goes_during_a_removal_does_not_stop_it(void **state)
@@ -268,8 +296,8 @@ static void a_client_that_goes_during_a_removal_does_not_stop_it(void **state)
     ASKS(c, "GET", "k");
     sealed_say(proxy_link(&p, 0), &v);
     proxy_go(c);
-    serve_removal(1, "UNLINK", head_of(&v));
-    assert_int_equal(removed(), 1);
+    sealed_removal(&p, 1, "UNLINK", sealed_head(&v));
+    assert_int_equal(sealed_removed(&p), 1);
 }
 
 /* --- In another place ----------------------------------------------------------------------- */
@@ -277,14 +305,13 @@ static void a_client_that_goes_during_a_removal_does_not_stop_it(void **state)
 static void expect_nil(struct proxy_peer *c, const char *const *words, size_t count,
                        const struct sealed *v)
 {
-    const uint64_t before = tampered();
+    const uint64_t before = sealed_tampered(&p);
     const size_t n = p.link_count;
     client_asks(c, words, count);
     sealed_say(proxy_link(&p, n > 0 && !proxy_is_closed(&p.links[0]) ? 0 : n), v);
-    proxy_heard_is(c, "");
-    proxy_go(proxy_link(&p, p.link_count - 1)); /* it is not removed, and found again */
+    assert_int_equal(sealed_tampered(&p), before + 1);
+    proxy_go(proxy_link(&p, p.link_count - 1)); /* it stays */
     proxy_heard_is(c, "$-1\r\n");
-    assert_int_equal(tampered(), before + 1);
 }
 #define NIL(c, v, ...)                                  \
     expect_nil(c, (const char *const[]){ __VA_ARGS__ }, \
@@ -357,53 +384,7 @@ static void a_value_whose_time_is_over_is_nil_and_not_tampered(void **state)
     ASKS(c, "GET", "k");
     sealed_say(s, &v);
     proxy_heard_is(c, "$-1\r\n");
-    assert_int_equal(tampered(), 0);
-}
-
-/* What GETEX and EXPIRE find on their way is dealt with as what GET finds. */
-static void other_ways_to_read_find_it_too(void **state)
-{
-    static const char *const commands[][4] = { { "GETEX", "k", "EX", "100000" },
-                                               { "EXPIRE", "k", "100000", "GT" } };
-    const bool errors = *state != NULL;
-    struct sealed v;
-    aril_bytes args[8];
-    struct proxy_peer *c = proxy_accept(&p);
-    ASKS(c, "SETEX", "k", "10", "the plaintext");
-    struct proxy_peer *s = proxy_link(&p, 0);
-    assert_int_equal(proxy_command_is(s, "SETEX", args, COUNT(args)), 4);
-    memcpy(v.bytes, args[3].data, args[3].len);
-    v.len = args[3].len;
-    proxy_say(s, TEXT("+OK\r\n"));
-    proxy_heard_is(c, "+OK\r\n");
-    v.bytes[v.len - 1] ^= 1;
-    for (unsigned i = 0; i < COUNT(commands); i++) {
-        proxy_peers_end(&p);
-        proxy_peers_begin(&p);
-        c = proxy_accept(&p);
-        const uint64_t before = tampered();
-        const uint64_t told = world_events(&p.w, ARIL_EVENT_AUTH_FAILURE);
-        client_asks(c, commands[i], 4);
-        s = proxy_link(&p, 0);
-        proxy_say(s, TEXT("+OK\r\n"));
-        if (i == 1) { /* its header first */
-            struct sealed head = { .len = ARILI_VALUE_HEADER_BYTES };
-            memcpy(head.bytes, v.bytes, head.len);
-            sealed_say(s, &head);
-        }
-        sealed_say(s, &v);
-        assert_int_equal(tampered(), before + 1);
-        assert_int_equal(world_events(&p.w, ARIL_EVENT_AUTH_FAILURE), told + 1);
-        if (errors) {
-            proxy_heard_begins(c, "-ERR aril: the value of this key is not what was put there");
-            assert_int_equal(removed(), 0);
-            continue;
-        }
-        proxy_heard_is(c, "");
-        serve_removal(p.link_count - 1, "UNLINK", head_of(&v));
-        proxy_heard_is(c, i == 0 ? "$-1\r\n" : ":0\r\n");
-        assert_int_equal(removed(), i + 1);
-    }
+    assert_int_equal(sealed_tampered(&p), 0);
 }
 
 /* --- Memory --------------------------------------------------------------------------------- */
@@ -453,13 +434,12 @@ static void a_value_that_waited_for_memory_opens(void **state)
     assert_int_equal(proxy_heard(a).len, LARGE + sizeof "$307200\r\n\r\n" - 1);
     proxy_tick(&p, 100);
     assert_int_equal(proxy_heard(b).len, LARGE + sizeof "$307200\r\n\r\n" - 1);
-    assert_int_equal(tampered(), 0);
+    assert_int_equal(sealed_tampered(&p), 0);
     free(v);
 }
 
 int main(void)
 {
-    static bool yes = true;
 #define T(name, with) cmocka_unit_test_setup_teardown(name, with, teardown)
     const struct CMUnitTest tests[] = {
         T(each_changed_byte_of_a_value_is_nil_counted_and_removed, setup),
@@ -469,11 +449,13 @@ int main(void)
         T(with_errors_it_is_left_and_told, setup_error),
         T(a_removal_that_cannot_be_done_holds_nobody_up, setup),
         T(a_removal_that_cannot_begin_answers_for_nobody_else, setup),
+        T(a_list_goes_on_when_its_bad_value_is_gone, setup),
+        T(a_transaction_goes_on_when_its_bad_values_are_gone, setup),
+        T(a_torn_list_whose_server_goes_ends_the_client, setup),
+        T(a_held_list_of_which_nothing_left_is_an_error_when_its_server_goes, setup),
         T(a_client_that_goes_during_a_removal_does_not_stop_it, setup),
         T(a_value_of_another_place_is_nil, setup),
         T(a_value_whose_time_is_over_is_nil_and_not_tampered, setup),
-        T(other_ways_to_read_find_it_too, setup),
-        { "the_same_with_errors", other_ways_to_read_find_it_too, setup_error, teardown, &yes },
         T(a_value_that_waited_for_memory_opens, setup_small),
     };
 #undef T

@@ -116,6 +116,23 @@ static void a_longer_time_of_a_streamed_value_is_cut(void **state)
     is_word(args[2], "100");
 }
 
+/* One that waits for the options behind it. */
+static void a_longer_time_behind_a_long_value_is_cut(void **state)
+{
+    (void)state;
+    aril_bytes args[8];
+    const size_t len = 3000000;
+    char *large = calloc(1, len + 1);
+    assert_non_null(large);
+    memset(large, 'v', len);
+    skip_commands(&p.links[0]);
+    ASKS(c, "SET", "k", large, "PX", "5000000", "XX");
+    free(large);
+    assert_int_equal(proxy_command_is(&p.links[0], "SET", args, COUNT(args)), 6);
+    is_word(args[4], "100000");
+    is_word(args[5], "XX");
+}
+
 /* EXPIRE and its kin, as GETEX: what is between MULTI and EXEC. */
 static void expect_expire(const char *const *words, size_t count, const char *verb,
                           const char *want)
@@ -202,6 +219,7 @@ int main(void)
         T(a_longer_time_of_set_is_cut, setup),
         T(another_time_of_set_stays, setup),
         T(a_longer_time_of_a_streamed_value_is_cut, setup),
+        T(a_longer_time_behind_a_long_value_is_cut, setup),
         T(a_longer_time_of_expire_is_cut, setup),
         T(a_longer_time_is_cut_in_a_transaction, setup),
         T(times_of_what_passes_stay, setup_pass),
