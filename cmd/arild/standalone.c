@@ -151,8 +151,17 @@ aril_status standalone_config(const struct standalone *s, const char *listen,
     }
     snprintf(path, sizeof path, "%s/(standalone)", s->folder);
     snprintf(text, sizeof text, format, listen != NULL ? listen : address);
-    return arili_config_parse(path, (aril_bytes){ (const uint8_t *)text, strlen(text) }, ret,
-                              error);
+    ARILI_DEFER(arili_config_freep) struct arili_proxy_config *config = NULL;
+    ARILI_TRY(arili_config_parse(path, (aril_bytes){ (const uint8_t *)text, strlen(text) }, &config,
+                                 error));
+    if (!arili_address_is_local(&config->listeners[0].address)) {
+        return arili_error_set(error, arili_fail(ARIL_E_USAGE_RANGE),
+                               "--listen %s: nobody has to say who he is, so standalone mode serves "
+                               "this host alone: 127.0.0.1:PORT or the path of a socket",
+                               listen);
+    }
+    *ret = ARILI_TAKE(config);
+    return ARIL_OK;
 }
 
 void standalone_close(struct standalone *s)

@@ -3,6 +3,7 @@
 """Many clients of arild: ten thousand that say nothing, more than may be, and more than there are
 descriptors for. Those that are there do not notice, and there is room again afterwards."""
 
+import os
 import pathlib
 import resource
 import sys
@@ -55,7 +56,8 @@ def idle_crowd():
         score.equal("as many as came are logged in", len(wires), IDLE)
         used = rss_bytes(world.pid)
         print(f"{IDLE} idle clients: {used / MIB:.1f} MiB resident, {before / MIB:.1f} before")
-        score.check("memory of idle clients", proxy_watch.SANITIZED or used <= IDLE_RSS_MAX, f"{used / MIB:.1f} MiB")
+        score.check("memory of idle clients", proxy_watch.is_within(used, IDLE_RSS_MAX),
+                    f"{used / MIB:.1f} MiB")
         last = world.wire()
         score.equal("one more has room", last.ask("SET", "crowd", "v"), b"OK")
         score.equal("and one is too many", refused(Wire(world.socket)), REFUSED)
@@ -115,6 +117,17 @@ def limit_files(world, count):
     return soft
 
 
+def next_descriptor(pid):
+    """The lowest that is free: with that as its limit it gets none. Closed ones, as the admin
+    listener's, may take a moment."""
+    lowest = []
+    for _ in range(20):
+        taken = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+        lowest.append(min(set(range(len(taken) + 1)) - taken))
+        proxy_watch.pause()
+    return min(lowest)
+
+
 def no_descriptors():
     with proxy_watch.World(top="threads = 1\n[limits]\nclients_max = 100") as world:
         wire = world.wire()
@@ -146,7 +159,7 @@ def no_descriptor_for_a_server(world, soft):
         other.ask("PING")
     score.check("the crowd is gone",
                 until(lambda: status(world)["clients"] == len(holders) + 1))
-    limit_files(world, descriptors(world.pid) - 1)
+    limit_files(world, next_descriptor(world.pid))
     replies = [answer_or_end(w, "WATCH", "k") for w in holders]
     score.equal("who has a link keeps it", replies[0], b"OK")
     score.check("others have none", all(r != b"OK" for r in replies[-2:]), replies)

@@ -254,8 +254,9 @@ def after(world, looks, before):
     for name in ("tampered", "expired", "key_gone"):
         score.equal(name, acme[name], 0)
     score.check("values were sealed again", acme["resealed"] > 0)
-    score.check("memory stayed below its bound", proxy_watch.SANITIZED or looks.most(1, 0, 1) < RSS_MAX,
-                f"{looks.most(1, 0, 1) / MIB:.1f} MiB")
+    most = looks.most(1, 0, 1)
+    score.check("memory stayed below its bound", proxy_watch.is_within(most, RSS_MAX),
+                f"{most / MIB:.1f} MiB")
     print(f"idle: {rss_bytes(world.pid) / MIB:.1f} MiB, {descriptors(world.pid)} descriptors, "
           f"{links(world)} links")
     if SECONDS < LONG_S:

@@ -87,6 +87,11 @@ def rss_bytes(pid):
     return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
 
 
+def is_within(resident, most):
+    """Whether that is not too much memory of the system; a sanitizer takes more."""
+    return SANITIZED or resident <= most
+
+
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -116,5 +121,5 @@ def is_closed(wire):
     return True
 
 
-__all__ = ["HERE", "LIMIT_S", "SANITIZED", "World", "descriptors", "figure", "is_closed", "pause", "rss_bytes",
-           "status", "until"]
+__all__ = ["HERE", "LIMIT_S", "SANITIZED", "World", "descriptors", "figure", "is_closed",
+           "is_within", "pause", "rss_bytes", "status", "until"]
