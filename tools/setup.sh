@@ -162,6 +162,7 @@ python3-cryptography|test||an independent implementation to test against
 swtpm|test|swtpm|a TPM 2.0 in software
 softhsm2|test|softhsm2-util|a PKCS#11 token in software
 redis-server|test|redis-server|the store that the cache is tested with
+faketime|test|faketime|jumps of the clock under arild
 chromium|test|chromium|shows arild's status page, without a screen
 python3-redis|test||a Redis client that the proxy is tested with
 npm|test demo|npm|fetches test oracles and the demo's llama.cpp

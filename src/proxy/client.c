@@ -17,6 +17,7 @@
 /* Before a client said who it is, a command is this short. */
 #define STRANGER_BYTES_MAX 65536u
 #define STRANGER_ARGS_MAX  16u
+#define INPUT_OWN          1024u
 /* What a command may have although memory is short. */
 #define INPUT_FREE 65536u
 /* What a server was not sent yet, of a value that is streamed: more, and the client waits. */
@@ -328,15 +329,23 @@ void arili_client_lost(struct arili_client *c)
     atomic_fetch_sub(&loop->proxy->clients, 1);
 }
 
-/* What a client sends is kept in memory of its own, which counts with the rest. */
+/* What a client sends is kept in memory of its own, which counts with the rest; but for the little
+ * that every client has, whatever it says. */
+static uint64_t counted(size_t bytes)
+{
+    return bytes > INPUT_OWN ? bytes : 0;
+}
+
 static void take_memory(const struct arili_client *c, size_t bytes)
 {
-    atomic_fetch_add_explicit(&c->peer.loop->proxy->budget.used, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->peer.loop->proxy->budget.used, counted(bytes),
+                              memory_order_relaxed);
 }
 
 static void give_memory(const struct arili_client *c, size_t bytes)
 {
-    atomic_fetch_sub_explicit(&c->peer.loop->proxy->budget.used, bytes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&c->peer.loop->proxy->budget.used, counted(bytes),
+                              memory_order_relaxed);
 }
 
 static void drop_spill(struct arili_client *c)

@@ -18,6 +18,7 @@
 #define TRIES_MAX     64u
 #define WORDS_MAX     3u
 #define WORD_BYTES    32u
+#define SEAL_STEP     ((uint64_t)1 << 20)
 #define CLOCK_STEP_MS 1000u
 
 enum what { WHAT_EXPIRE, WHAT_GETEX, WHAT_KEEPTTL };
@@ -43,8 +44,12 @@ struct reseal {
     int64_t ttl_ms;          /* with one of these: what the server says; below 0: none */
     struct arili_flow plain; /* the value to seal */
     bool seals;
-    uint32_t answers; /* of a commit */
-    bool queue_error;
+    uint32_t answers;                 /* of a commit */
+    struct arili_got refused;         /* why the server did not queue a command; kind ERROR if so */
+    struct arili_value_sealer sealer; /* of a long value; slice and within: how far it is */
+    bool sealing;
+    uint32_t slice;
+    size_t within;
     bool elsewhere;            /* a server of a Cluster said so: it begins anew */
     struct arili_node *ask_at; /* there, at once; NULL: where the map says */
     bool asking;               /* that is to be said before each command */
@@ -53,6 +58,9 @@ struct reseal {
 static void reseal_done(struct arili_job *job)
 {
     struct reseal *s = (struct reseal *)job;
+    if (s->sealing) {
+        arili_forgive(arili_value_sealer_done(&s->sealer));
+    }
     arili_flow_done(&s->plain);
     arili_tenant_keys_drop(s->keys);
 }
@@ -192,33 +200,13 @@ static void ask_first(struct reseal *s)
     }
 }
 
-static void commit(struct reseal *s)
+/* What follows the value, and the end of the transaction. */
+static void commit_rest(struct reseal *s)
 {
     struct arili_job *job = &s->job;
-    const aril_bytes multi = ARILI_LITERAL("MULTI");
     const aril_bytes exec = ARILI_LITERAL("EXEC");
-    job->stage = STAGE_COMMIT;
-    s->answers = 0;
-    s->queue_error = false;
-    if (s->seals && s->keys->seal_status != ARIL_OK) {
-        arili_job_fail(job, "ERR aril: the value would have to be sealed anew, and this tenant's "
-                            "values can be read, not written; rotate its key");
-        return;
-    }
-    /* ASKING before MULTI holds until EXEC. */
-    if (!say_asking(s) || arili_job_ask(job, ARILI_SHAPE_COLLECT, &multi, 1) == NULL) {
-        return;
-    }
     if (s->seals) {
         struct arili_flow *out = &job->link->peer.out;
-        arili_say_header(out, '*', s->nx || s->xx ? 5 : 4);
-        arili_say_bulk(out, ARILI_LITERAL("SET"));
-        arili_say_bulk(out, name_of(s));
-        if (arili_seal_bulk(job->loop, s->keys, s->place.context, s->wanted_ms + CLOCK_STEP_MS,
-                            (aril_bytes){ NULL, 0 }, &s->plain, out) != ARIL_OK) {
-            arili_job_fail(job, "ERR aril: the value could not be sealed");
-            return;
-        }
         arili_say_bulk(out, ARILI_LITERAL("KEEPTTL"));
         if (s->nx || s->xx) {
             arili_say_bulk(out, s->nx ? ARILI_LITERAL("NX") : ARILI_LITERAL("XX"));
@@ -239,6 +227,99 @@ static void commit(struct reseal *s)
         }
     }
     (void)arili_job_ask(job, ARILI_SHAPE_COLLECT, &exec, 1);
+}
+
+/* A long value is sealed as fast as the server takes it, so that others have their turns. */
+static void seal_more(struct arili_job *job)
+{
+    struct reseal *s = (struct reseal *)job;
+    struct arili_flow *out = &job->link->peer.out;
+    uint64_t done = 0;
+    while (s->slice < s->plain.count && done < SEAL_STEP && out->bytes < SEAL_STEP) {
+        const struct arili_slice *slice = &s->plain.slices[s->plain.first + s->slice];
+        const size_t left = slice->len - s->within;
+        const size_t n = left < ARILI_BLOCK_BYTES ? left : ARILI_BLOCK_BYTES;
+        const uint8_t *from = slice->block->data + slice->at + s->within;
+        if (arili_seal_span(&s->sealer, (aril_bytes){ from, n }, out) != ARIL_OK) {
+            arili_job_fail(job, "ERR aril: the value could not be sealed");
+            return;
+        }
+        done += n;
+        s->within += n;
+        if (s->within == slice->len) {
+            s->slice++;
+            s->within = 0;
+        }
+    }
+    arili_peer_touch(&job->link->peer);
+    if (s->slice < s->plain.count) {
+        return; /* again when some of it was written */
+    }
+    job->wrote = NULL;
+    s->sealing = false;
+    job->link->half_sent = false;
+    if (arili_value_sealer_done(&s->sealer) != ARIL_OK) {
+        arili_job_fail(job, "ERR aril: the value could not be sealed");
+        return;
+    }
+    arili_flow_put(out, ARILI_LITERAL("\r\n"));
+    commit_rest(s);
+}
+
+static aril_status seal_begin(struct reseal *s)
+{
+    struct arili_job *job = &s->job;
+    struct arili_flow *out = &job->link->peer.out;
+    uint8_t header[ARILI_VALUE_HEADER_BYTES];
+    const uint64_t not_after_ms = s->wanted_ms + CLOCK_STEP_MS;
+    if (s->plain.bytes <= SEAL_STEP) {
+        return arili_seal_bulk(job->loop, s->keys, s->place.context, not_after_ms,
+                               (aril_bytes){ NULL, 0 }, &s->plain, out);
+    }
+    ARILI_TRY(arili_value_sealer_begin(&s->sealer, job->loop->proxy->rt, s->keys->data,
+                                       s->place.context, job->loop->now_ms, not_after_ms,
+                                       s->keys->generation, s->plain.bytes, header));
+    s->sealing = true;
+    s->slice = 0;
+    s->within = 0;
+    job->link->half_sent = true;
+    job->wrote = seal_more;
+    arili_say_header(out, '$', arili_sealed_bytes(s->plain.bytes));
+    arili_flow_put(out, (aril_bytes){ header, sizeof header });
+    return ARIL_OK;
+}
+
+static void commit(struct reseal *s)
+{
+    struct arili_job *job = &s->job;
+    const aril_bytes multi = ARILI_LITERAL("MULTI");
+    job->stage = STAGE_COMMIT;
+    s->answers = 0;
+    s->refused.kind = ARILI_RESP_MORE;
+    if (s->seals && s->keys->seal_status != ARIL_OK) {
+        arili_job_fail(job, "ERR aril: the value would have to be sealed anew, and this tenant's "
+                            "values can be read, not written; rotate its key");
+        return;
+    }
+    /* ASKING before MULTI holds until EXEC. */
+    if (!say_asking(s) || arili_job_ask(job, ARILI_SHAPE_COLLECT, &multi, 1) == NULL) {
+        return;
+    }
+    if (s->seals) {
+        struct arili_flow *out = &job->link->peer.out;
+        arili_say_header(out, '*', s->nx || s->xx ? 5 : 4);
+        arili_say_bulk(out, ARILI_LITERAL("SET"));
+        arili_say_bulk(out, name_of(s));
+        if (seal_begin(s) != ARIL_OK) {
+            arili_job_fail(job, "ERR aril: the value could not be sealed");
+            return;
+        }
+        if (s->sealing) {
+            seal_more(job);
+            return;
+        }
+    }
+    commit_rest(s);
 }
 
 static void fail_with(struct reseal *s, const struct arili_got *got)
@@ -292,7 +373,7 @@ static void committed(struct reseal *s, const struct arili_got *got)
     }
     if (got->kind != ARILI_RESP_ARRAY || got->inner_error) {
         job->link->sticky = false;
-        fail_with(s, got);
+        fail_with(s, s->refused.kind == ARILI_RESP_ERROR ? &s->refused : got);
         return;
     }
     say_result(s, got);
@@ -416,8 +497,10 @@ static void step(struct arili_job *job, struct arili_request *answer)
         value_came(s, answer);
         return;
     default:
-        if (job->owed == 0) {
+        if (job->owed == 0 && !s->sealing) { /* else MULTI alone was */
             committed(s, &answer->got);
+        } else if (answer->got.kind == ARILI_RESP_ERROR && s->refused.kind != ARILI_RESP_ERROR) {
+            s->refused = answer->got; /* OOM, READONLY; EXEC will only say that there was one */
         }
         return;
     }

@@ -17,69 +17,6 @@
 #define RETRY_MOST_MS  2000u
 #define BODY_MAX       (UINT64_C(1) << 34) /* of a server's answer: it is never kept whole */
 
-/* --- Nodes ---------------------------------------------------------------------------------- */
-
-/* The smallest one: cursors of SCAN have room for ARILI_NODES_MAX. */
-static uint32_t free_index(const struct arili_loop *loop)
-{
-    uint32_t index = 0;
-    const struct arili_node *n = loop->nodes;
-    while (n != NULL) {
-        const bool taken = n->index == index;
-        index += taken ? 1 : 0;
-        n = taken ? loop->nodes : n->next;
-    }
-    return index;
-}
-
-struct arili_node *arili_node_of(struct arili_loop *loop, const struct arili_address *address)
-{
-    struct arili_node **at = &loop->nodes;
-    for (; *at != NULL; at = &(*at)->next) {
-        if (arili_address_equal(&(*at)->address, address)) {
-            return *at;
-        }
-    }
-    struct arili_node *node = loop->node_count < ARILI_NODES_MAX ? arili_alloc(sizeof *node) : NULL;
-    if (node != NULL) {
-        node->address = *address;
-        node->index = free_index(loop);
-        loop->node_count++;
-        *at = node;
-    }
-    return node;
-}
-
-static bool is_used(const struct arili_loop *loop, const struct arili_node *node)
-{
-    for (const struct arili_peer *p = loop->all_links; p != NULL; p = p->next) {
-        if (((const struct arili_link *)p)->node == node) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Servers may come and go for years, each with another address. While a map is read, nodes of it
- * are still without a link. */
-static void reap_nodes(struct arili_loop *loop)
-{
-    struct arili_node **at = &loop->nodes;
-    while (*at != NULL && !loop->map_loading) {
-        struct arili_node *node = *at;
-        while (node->gone && node->idle != NULL) {
-            arili_link_lost(node->idle, ARIL_E_INTERRUPTED, "its server has left the Cluster");
-        }
-        if (node->gone && !is_used(loop, node)) {
-            *at = node->next;
-            loop->node_count--;
-            arili_free(node, sizeof *node);
-        } else {
-            at = &node->next;
-        }
-    }
-}
-
 /* --- Commands out --------------------------------------------------------------------------- */
 
 void arili_link_command(struct arili_link *link, const aril_bytes *args, size_t count)
@@ -332,7 +269,7 @@ static void look_who_is_up(struct arili_loop *loop)
 void arili_links_probe(struct arili_loop *loop)
 {
     const uint32_t max = loop->settings->config->upstream.links_max;
-    reap_nodes(loop);
+    arili_nodes_reap(loop);
     if (!atomic_load(&loop->proxy->server_down) || loop->draining) {
         return;
     }
@@ -398,6 +335,8 @@ void arili_link_lost(struct arili_link *link, aril_status st, const char *why)
     if (st != ARIL_E_INTERRUPTED) {
         node_failed(link, link->error[0] != '\0' ? link->error : why);
     }
+    /* A job that writes and is owed nothing hears of it from nobody else. */
+    const bool writes = holder.job != NULL && holder.job->wrote != NULL && holder.job->owed == 0;
     if (holder.job != NULL) { /* before it hears of it: then it may end */
         holder.job->link = NULL;
     }
@@ -410,6 +349,9 @@ void arili_link_lost(struct arili_link *link, aril_status st, const char *why)
     }
     if (holder.client != NULL) {
         arili_client_link_lost(holder.client, link, why);
+    } else if (writes && !holder.job->ending) {
+        arili_job_fail(holder.job, "ERR aril: the connection to the server was lost; the command "
+                                   "was not done");
     }
     arili_link_is_free(loop, link->node);
 }

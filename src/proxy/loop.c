@@ -331,6 +331,8 @@ void arili_loop_wrote(struct arili_peer *peer, size_t n)
         struct arili_link *link = (struct arili_link *)peer;
         if (link->holder.client != NULL) {
             arili_client_advance(link->holder.client);
+        } else if (link->holder.job != NULL && link->holder.job->wrote != NULL) {
+            link->holder.job->wrote(link->holder.job);
         }
     }
 }

@@ -143,8 +143,9 @@ struct arili_job {
      * got.kind ARILI_RESP_MORE. */
     void (*step)(struct arili_job *job, struct arili_request *answer);
     void (*name)(struct arili_job *job, aril_bytes name); /* ARILI_SHAPE_NAMES */
-    void (*done)(struct arili_job *job); /* releases what the job has besides; may be NULL */
-    size_t bytes;                        /* of the whole object, which begins with this struct */
+    void (*wrote)(struct arili_job *job); /* some of a long command was written; else NULL */
+    void (*done)(struct arili_job *job);  /* releases what the job has besides; may be NULL */
+    size_t bytes;                         /* of the whole object, which begins with this struct */
 };
 
 /* --- Clients -------------------------------------------------------------------------------- */
@@ -284,9 +285,14 @@ void arili_link_unstick(struct arili_link *link);
  * and would never be. */
 void arili_links_probe(struct arili_loop *loop);
 void arili_link_free(struct arili_link *link);
+void arili_link_command(struct arili_link *link, const aril_bytes *args, size_t count);
+
+/* node.c */
 /* Found, or new. NULL: there are too many, or memory is short. */
 struct arili_node *arili_node_of(struct arili_loop *loop, const struct arili_address *address);
-void arili_link_command(struct arili_link *link, const aril_bytes *args, size_t count);
+/* Forgets nodes that are in the map no more and have no link: servers may come and go for years,
+ * each with another address. */
+void arili_nodes_reap(struct arili_loop *loop);
 
 /* link_wait.c: who has a link next. */
 /* Whether a tenant may have one more link to node: some are left for the others, whatever it does

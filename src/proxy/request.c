@@ -111,7 +111,7 @@ void arili_request_free(struct arili_loop *loop, struct arili_request *r)
         inner = next;
     }
     release(loop, r);
-    if (loop->request_count >= KEPT_MAX) {
+    if (loop->request_count + 1 > KEPT_MAX) { /* KEPT_MAX may be 0 */
         forget(r);
         return;
     }

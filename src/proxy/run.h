@@ -73,6 +73,9 @@ bool arili_send_value(struct arili_running *run, const uint8_t *context, uint64_
                       aril_bytes value, const struct arili_flow *flow);
 /* All of it was written. */
 enum arili_ran arili_send_end(struct arili_running *run, enum arili_shape shape);
+/* The next bytes of a value, copied to out and sealed there. */
+ARIL_MUST_USE aril_status arili_seal_span(struct arili_value_sealer *s, aril_bytes value,
+                                          struct arili_flow *out);
 /* Seal into any flow: "$len" body CRLF. flow: the value when it is not NULL, which is copied. */
 ARIL_MUST_USE aril_status arili_seal_bulk(struct arili_loop *loop,
                                           const struct arili_tenant_keys *keys,

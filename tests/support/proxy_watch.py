@@ -19,6 +19,7 @@ from proxy_world import BUILD, HERE, Process, Wire
 
 LIMIT_S = proxy_world.READY_S  # for what hangs; nothing is decided by it
 ADMIN = "[admin]\naddress = unix:admin.sock\n"
+SANITIZED = os.environ.get("ARIL_SANITIZE", "") != ""  # its memory is another one
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -115,5 +116,5 @@ def is_closed(wire):
     return True
 
 
-__all__ = ["HERE", "LIMIT_S", "World", "descriptors", "figure", "is_closed", "pause", "rss_bytes",
+__all__ = ["HERE", "LIMIT_S", "SANITIZED", "World", "descriptors", "figure", "is_closed", "pause", "rss_bytes",
            "status", "until"]
