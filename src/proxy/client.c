@@ -484,6 +484,21 @@ void arili_client_give_links(struct arili_client *c)
     }
 }
 
+/* Those that owe nothing, while a job holds the client up: it may wait for one of them, or for
+ * others who do, and what is held back for it may be the memory that they wait for. */
+static void give_spare_links(struct arili_client *c)
+{
+    for (uint32_t i = 0; i < c->link_count;) {
+        struct arili_link *link = c->links[i];
+        if (link->sticky || link->half_sent || link->count > 0) {
+            i++;
+            continue;
+        }
+        c->links[i] = c->links[--c->link_count];
+        arili_link_give(link);
+    }
+}
+
 /* A server does not take what it was sent. */
 static bool servers_are_full(const struct arili_client *c)
 {
@@ -516,6 +531,9 @@ void arili_client_advance(struct arili_client *c)
         return;
     }
     answer(c);
+    if (c->job != NULL) {
+        give_spare_links(c);
+    }
     if (c->count == 0 && c->stream == NULL) {
         arili_client_give_links(c);
         if (c->refused_input || (c->peer.loop->draining && !c->in_command && c->job == NULL)) {

@@ -45,11 +45,11 @@ struct reseal {
     struct arili_flow plain; /* the value to seal */
     bool seals;
     uint32_t answers;                 /* of a commit */
+    struct arili_got refused;         /* why the server did not queue a command; kind ERROR if so */
     struct arili_value_sealer sealer; /* of a long value; slice and within: how far it is */
     bool sealing;
     uint32_t slice;
     size_t within;
-    struct arili_got refused;  /* why the server did not queue a command; kind ERROR if so */
     bool elsewhere;            /* a server of a Cluster said so: it begins anew */
     struct arili_node *ask_at; /* there, at once; NULL: where the map says */
     bool asking;               /* that is to be said before each command */
