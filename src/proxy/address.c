@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/bytes.h"
 #include "base/conf.h"
 #include "base/ensure.h"
 #include "base/units.h"
 #include "proxy/config.h"
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <string.h>
 
 static bool all_in(const char *text, const char *others)
 {

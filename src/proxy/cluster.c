@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/bytes.h"
-#include "base/ensure.h"
 #include "base/mem.h"
 #include "proxy/loop_internal.h"
 #include <stdio.h>
@@ -22,22 +21,17 @@ static struct arili_node *seed(struct arili_loop *loop, uint64_t number)
     return arili_node_of(loop, &u->seeds[number % u->seed_count]);
 }
 
-static bool is_down(const struct arili_loop *loop, const struct arili_node *n)
-{
-    return n->failures > 0 && n->retry_at_ns > loop->now_ns;
-}
-
 /* Somebody to ask for the map: who has slots and is up, else a seed. In turns: one of them may know
  * less than the others. */
 static struct arili_node *somebody(struct arili_loop *loop)
 {
     uint32_t up = 0;
     for (const struct arili_node *n = loop->nodes; n != NULL; n = n->next) {
-        up += n->has_slots && !is_down(loop, n) ? 1 : 0;
+        up += n->has_slots && !arili_node_is_down(loop, n) ? 1 : 0;
     }
     uint32_t turn = up > 0 ? loop->map_asks++ % up : 0;
     for (struct arili_node *n = loop->nodes; n != NULL; n = n->next) {
-        if (n->has_slots && !is_down(loop, n) && turn-- == 0) {
+        if (n->has_slots && !arili_node_is_down(loop, n) && turn-- == 0) {
             return n;
         }
     }
@@ -45,7 +39,7 @@ static struct arili_node *somebody(struct arili_loop *loop)
     const uint32_t first = loop->map_asks++;
     for (size_t i = 0; i < u->seed_count; i++) {
         struct arili_node *n = seed(loop, first + i);
-        if (n != NULL && !is_down(loop, n)) {
+        if (n != NULL && !arili_node_is_down(loop, n)) {
             return n;
         }
     }
@@ -63,7 +57,7 @@ struct arili_node *arili_cluster_node(struct arili_loop *loop, uint16_t slot)
     }
     struct arili_node *node = loop->slots[slot % ARILI_RESP_SLOTS];
     if (node != NULL) {
-        if (is_down(loop, node)) {
+        if (arili_node_is_down(loop, node)) {
             arili_cluster_refresh(loop); /* another one may have its slots now */
         }
         return node;
@@ -79,7 +73,7 @@ struct arili_node *arili_cluster_any(struct arili_loop *loop)
         return arili_cluster_node(loop, 0);
     }
     for (struct arili_node *n = loop->nodes; n != NULL; n = n->next) {
-        if (n->has_slots && !is_down(loop, n)) {
+        if (n->has_slots && !arili_node_is_down(loop, n)) {
             return n;
         }
     }
@@ -180,7 +174,6 @@ static void take_map(struct mapping *m)
     for (struct arili_node *n = loop->nodes; n != NULL; n = n->next) {
         n->gone = !n->has_slots;
     }
-    loop->map_known = true;
 }
 
 static void step(struct arili_job *job, struct arili_request *answer)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/commands.h"
 #include "resp/number.h"
-#include <string.h>
 
 /* --- The table. Short names for the flags, of this file alone. */
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/credential_line.h"
-#include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char small_digits[] = "0123456789abcdef";
 static const char large_digits[] = "0123456789ABCDEF";

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/flow.h"
-#include "base/ensure.h"
 #include "base/mem.h"
 #include <string.h>
 #include <sys/mman.h>

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/ensure.h"
 #include "base/mem.h"
 #include "proxy/loop_internal.h"
-#include <stdio.h>
 #include <string.h>
 
 /* What takes several exchanges with a server, over a link of its own, while its client waits. */
@@ -114,7 +112,7 @@ bool arili_job_link(struct arili_job *job, struct arili_node *node)
         return true;
     }
     arili_job_give_link(job);
-    if (node != NULL && node->failures > 0 && node->retry_at_ns > loop->now_ns) {
+    if (node != NULL && arili_node_is_down(loop, node)) {
         arili_job_fail(job, "ERR aril: the server cannot be reached; try again shortly");
         return false;
     }

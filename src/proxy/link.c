@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/bytes.h"
-#include "base/clock.h"
-#include "base/ensure.h"
 #include "base/mem.h"
 #include "proxy/loop_internal.h"
 #include <stdio.h>

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/bytes.h"
-#include "base/ensure.h"
 #include "base/mem.h"
 #include "proxy/run.h"
-#include <stdio.h>
 #include <string.h>
 
 /* AUTH, HELLO, SELECT, RESET, QUIT: what changes the client itself. */

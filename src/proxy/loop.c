@@ -7,8 +7,6 @@
 #include <string.h>
 
 #define NS_PER_MS UINT64_C(1000000)
-/* A client's or a server's turn ends after so much, so that others have theirs. */
-#define READ_MAX ARILI_BLOCK_BIG_BYTES
 /* Of those who wait for a link, in each tick. */
 #define WAKE_MAX 128u
 /* With less room than this the scratch block is changed for another. */
@@ -84,11 +82,6 @@ static void drop_held(struct arili_peer *p)
 }
 
 /* --- The loop ------------------------------------------------------------------------------- */
-
-uint64_t arili_loop_boot_ns(const struct arili_loop *loop)
-{
-    return loop->now_ns;
-}
 
 /* The driver's time is monotonic; sealed times are the system's. */
 static void set_time(struct arili_loop *loop, uint64_t now_ns)
@@ -431,7 +424,6 @@ void arili_loop_tick(struct arili_loop *loop, uint64_t now_ns)
     drop_scratch(loop);
     set_time(loop, now_ns);
     look_at_settings(loop);
-    loop->tick_ns = now_ns;
     arili_value_batch_end(&loop->values);
     for (struct arili_peer *p = loop->clients; p != NULL; p = p->next) {
         if (!p->ended && !arili_client_in_time((struct arili_client *)p, now_ns)) {

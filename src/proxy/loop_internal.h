@@ -39,15 +39,13 @@ struct arili_proxy {
     char run_id[41];
     char server_version[32]; /* what clients are told */
     _Atomic uint64_t clients, next_client;
-    _Atomic uint32_t links;          /* that are ready, of all loops */
-    _Atomic uint64_t server_said_ns; /* when a server answered last, or a connection was made */
-    _Atomic bool server_down;        /* the last attempt failed, and nothing worked since */
+    _Atomic uint32_t links;   /* that are ready, of all loops */
+    _Atomic bool server_down; /* the last attempt failed, and nothing worked since */
 
     pthread_mutex_t lock; /* the rest */
     struct arili_settings *settings;
     struct arili_tenant *tenants; /* only grows; a pointer to one stays good */
     uint32_t tenant_count;
-    struct arili_loop *loops;
 };
 /* The tenant, made if it is in the configuration and new. NOT_FOUND. */
 ARIL_MUST_USE aril_status arili_proxy_tenant(struct arili_proxy *proxy,
@@ -224,7 +222,6 @@ struct arili_client {
 
 struct arili_loop {
     struct arili_proxy *proxy;
-    struct arili_loop *next; /* of the proxy */
     struct arili_blocks blocks;
     struct arili_block *scratch; /* what is read goes here first */
     uint32_t scratch_at;         /* what is before it may be shared */
@@ -240,7 +237,7 @@ struct arili_loop {
     struct arili_node *nodes;
     struct arili_node **slots; /* ARILI_RESP_SLOTS of a Cluster, NULL entries are not known */
     uint32_t node_count;
-    bool map_known, map_loading;
+    bool map_loading;
     uint64_t map_at_ns, map_version;             /* version: changes with every slot that changes */
     uint32_t map_asks;                           /* how often somebody was asked for it */
     struct arili_client *waiting, **waiting_end; /* for a link */
@@ -249,7 +246,6 @@ struct arili_loop {
     struct arili_flow build; /* a command that is being written, over a Cluster */
     uint32_t tasks_out;
     uint64_t now_ns, now_ms, wall_at_ns;
-    uint64_t tick_ns;
     bool draining;
 };
 
@@ -260,7 +256,6 @@ void arili_peer_resume(struct arili_peer *p);
 /* It is over: no more of it than ARILI_DO_CLOSE. */
 void arili_peer_end(struct arili_peer *p);
 void arili_loop_work(struct arili_loop *loop, struct arili_task *task);
-uint64_t arili_loop_boot_ns(const struct arili_loop *loop);
 
 /* link.c */
 /* A link to node for holder, from the idle ones or new; NULL: none is free now, or memory is short.
@@ -290,6 +285,8 @@ void arili_link_command(struct arili_link *link, const aril_bytes *args, size_t 
 /* node.c */
 /* Found, or new. NULL: there are too many, or memory is short. */
 struct arili_node *arili_node_of(struct arili_loop *loop, const struct arili_address *address);
+/* It failed, and is not tried again yet. */
+bool arili_node_is_down(const struct arili_loop *loop, const struct arili_node *node);
 /* Forgets nodes that are in the map no more and have no link: servers may come and go for years,
  * each with another address. */
 void arili_nodes_reap(struct arili_loop *loop);

@@ -35,6 +35,11 @@ struct arili_node *arili_node_of(struct arili_loop *loop, const struct arili_add
     return node;
 }
 
+bool arili_node_is_down(const struct arili_loop *loop, const struct arili_node *node)
+{
+    return node->failures > 0 && node->retry_at_ns > loop->now_ns;
+}
+
 static bool is_used(const struct arili_loop *loop, const struct arili_node *node)
 {
     for (const struct arili_peer *p = loop->all_links; p != NULL; p = p->next) {

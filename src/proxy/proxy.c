@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/proxy.h"
-#include "base/clock.h"
 #include "base/ensure.h"
 #include "base/files.h"
 #include "base/mem.h"
 #include "proxy/loop_internal.h"
-#include "proxy/status.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -97,17 +95,6 @@ static struct arili_tenant *find(struct arili_tenant *list, aril_bytes id)
     return NULL;
 }
 
-static bool is_configured(const struct arili_proxy_config *config, aril_bytes id)
-{
-    for (size_t i = 0; i < config->tenant_count; i++) {
-        if (strlen(config->tenants[i].id) == id.len &&
-            memcmp(config->tenants[i].id, id.data, id.len) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Every tenant of the configuration has its object, and its place in the list for ever. */
 static aril_status make_tenants(struct arili_proxy *proxy, const struct arili_proxy_config *config)
 {
@@ -129,7 +116,7 @@ static aril_status make_tenants(struct arili_proxy *proxy, const struct arili_pr
 aril_status arili_proxy_tenant(struct arili_proxy *proxy, const struct arili_settings *settings,
                                aril_bytes id, struct arili_tenant **ret)
 {
-    ARILI_ENSURE(is_configured(settings->config, id), ARIL_E_NOT_FOUND);
+    ARILI_ENSURE(arili_config_tenant(settings->config, id) != NULL, ARIL_E_NOT_FOUND);
     (void)pthread_mutex_lock(&proxy->lock);
     struct arili_tenant *t = find(proxy->tenants, id);
     (void)pthread_mutex_unlock(&proxy->lock);
@@ -258,7 +245,6 @@ static aril_status reload(struct arili_proxy *proxy, struct arili_proxy_config *
     if (st == ARIL_OK) {
         old = proxy->settings;
         proxy->settings = now;
-        proxy->budget.max = config->memory_max;
     }
     (void)pthread_mutex_unlock(&proxy->lock);
     if (st != ARIL_OK) {

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/ensure.h"
 #include "base/mem.h"
 #include "proxy/loop_internal.h"
 #include "proxy/opening.h"
@@ -60,7 +59,7 @@ static void put_line(struct arili_flow *out, char type, aril_bytes text)
 static void put_nil(struct arili_request *r, struct arili_flow *out, bool of_array)
 {
     if (of_array && !r->resp3) {
-        arili_flow_put(out, ARILI_LITERAL("*-1\r\n"));
+        arili_say_nil_array(out, false);
         return;
     }
     arili_say_nil(out, r->resp3);

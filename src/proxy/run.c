@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/run.h"
 #include "base/bytes.h"
-#include "base/ensure.h"
-#include "base/mem.h"
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 /* --- Words ---------------------------------------------------------------------------------- */
 
@@ -129,6 +126,13 @@ enum arili_ran arili_wrong_count(struct arili_running *run)
         arili_send_name(run, &place); /* which a Cluster takes for a key, too */
     }
     return arili_send_end(run, ARILI_SHAPE_RAW);
+}
+
+enum arili_ran arili_no_memory(struct arili_running *run)
+{
+    arili_request_free(run->c->peer.loop, run->r);
+    run->r = NULL;
+    return arili_refuse(run, "ERR aril: out of memory");
 }
 
 bool arili_run_alone(const struct arili_running *run)

@@ -30,6 +30,8 @@ enum arili_ran arili_refuse(struct arili_running *run, const char *format, ...)
 /* The number of arguments is wrong in a way that a server finds out when it runs the command: in a
  * transaction that is with EXEC. */
 enum arili_ran arili_wrong_count(struct arili_running *run);
+/* The request that was being made is freed, and that is the answer. */
+enum arili_ran arili_no_memory(struct arili_running *run);
 /* An answer of our own: request with out to be filled, then arili_here_end(). NULL: no memory, and
  * the client is ended. */
 struct arili_request *arili_here(struct arili_running *run);
@@ -53,13 +55,15 @@ bool arili_word_is_option(aril_bytes arg);
 
 /* --- send.c */
 
-/* Begin a command of count arguments for the slot of place (NULL: any server). NULL after an answer
- * was made or with *ran LATER. */
+/* The slot of a Cluster that the name of place is in. */
+uint16_t arili_send_slot(const struct arili_place *place);
+/* Begin a command of count arguments for the slot of place (NULL: any server). False: *ran
+ * is LATER, or an answer was made. */
 bool arili_send_begin(struct arili_running *run, const struct arili_place *place,
                       enum arili_ran *ran);
 /* The same for that node. */
 bool arili_send_begin_at(struct arili_running *run, struct arili_node *node, enum arili_ran *ran);
-/* A link for the slot alone, without a request. */
+/* A link to that node alone, without a request. */
 bool arili_send_link(struct arili_running *run, struct arili_node *node, enum arili_ran *ran);
 void arili_send_count(struct arili_running *run, size_t count);
 void arili_send_arg(struct arili_running *run, aril_bytes arg);

@@ -42,11 +42,6 @@ static bool links_room(struct arili_client *c)
     return true;
 }
 
-static bool is_down(const struct arili_node *node, const struct arili_loop *loop)
-{
-    return node->failures > 0 && node->retry_at_ns > loop->now_ns;
-}
-
 struct arili_link *arili_client_link(struct arili_client *c, struct arili_node *node)
 {
     struct arili_link *link = own_link(c, node);
@@ -86,7 +81,7 @@ bool arili_send_link(struct arili_running *run, struct arili_node *node, enum ar
         *ran = ARILI_RAN_LATER; /* answers wake it up */
         return false;
     }
-    if (node != NULL && own_link(c, node) == NULL && is_down(node, c->peer.loop)) {
+    if (node != NULL && own_link(c, node) == NULL && arili_node_is_down(c->peer.loop, node)) {
         *ran = arili_refuse(run, "ERR aril: the server cannot be reached; try again shortly");
         return false;
     }
@@ -104,7 +99,7 @@ bool arili_send_link(struct arili_running *run, struct arili_node *node, enum ar
 
 /* --- Commands ------------------------------------------------------------------------------- */
 
-static uint16_t slot_of(const struct arili_place *place)
+uint16_t arili_send_slot(const struct arili_place *place)
 {
     return arili_resp_slot((aril_bytes){ (const uint8_t *)place->name, place->name_len });
 }
@@ -184,7 +179,7 @@ bool arili_send_begin(struct arili_running *run, const struct arili_place *place
 {
     const struct arili_client *c = run->c;
     struct arili_loop *loop = c->peer.loop;
-    const uint16_t slot = place != NULL && loop->slots != NULL ? slot_of(place) : 0;
+    const uint16_t slot = place != NULL && loop->slots != NULL ? arili_send_slot(place) : 0;
     struct arili_node *node =
         place != NULL ? arili_cluster_node(loop, slot) : arili_cluster_any(loop);
     for (uint32_t i = 0; place == NULL && c->in_multi && i < c->link_count; i++) {

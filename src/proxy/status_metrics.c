@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/bytes.h"
 #include "proxy/status.h"
 #include <stdio.h>
+#include <string.h>
 
 #define PREFIX   "aril_proxy_"
 #define LE_BYTES 32u

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/report.h"
 #include "proxy/loop_internal.h"
-#include <stdio.h>
 #include <string.h>
 
 /* What the audit sink hears of the proxy, and the log beside it: docs/audit.md has the list. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
 #include "cache/names.h"
 #include "crypto/runtime.h"
 #include "proxy/credentials.h"
+#include <string.h>
 
 #define TOKEN_RANDOM_BYTES 32u
 #define TOKEN_CHARS        (ARILI_TOKEN_TEXT - 1)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
 #include "base/tablehash.h"
 #include "proxy/credentials.h"
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/random.h>
 
 #define SETS 512u /* of each table; a power of two */

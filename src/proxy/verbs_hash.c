@@ -2,20 +2,12 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "proxy/run.h"
-#include <string.h>
 
 /*
  * Hashes: names of fields are deterministic, so that they are found again; values are sealed for
  * their field. When a key ends is not known when a field is set, so its bound is the policy's.
  */
 #define STACK_BYTES 1024u
-
-static enum arili_ran no_memory(struct arili_running *run)
-{
-    arili_request_free(run->c->peer.loop, run->r);
-    run->r = NULL;
-    return arili_refuse(run, "ERR aril: out of memory");
-}
 
 /* A name as the store has it: in stack where it fits. */
 struct inner {
@@ -144,7 +136,7 @@ static enum arili_ran hget(struct arili_running *run, const struct arili_place *
         return ran;
     }
     if (!arili_run_remember(run, run->args[1], place) || !ask_fields(run, place)) {
-        return no_memory(run);
+        return arili_no_memory(run);
     }
     arili_send_count(run, run->count);
     arili_send_arg(run, run->args[0]);
@@ -198,7 +190,7 @@ static enum arili_ran hall(struct arili_running *run, const struct arili_place *
         return ran;
     }
     if (!arili_run_remember(run, run->args[1], place)) {
-        return no_memory(run);
+        return arili_no_memory(run);
     }
     run->r->in_hash = true;
     arili_send_count(run, run->count);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/bytes.h"
 #include "proxy/run.h"
 
 /* Commands of which only the keys are changed: what they do with values needs none, or the policy

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/bytes.h"
-#include "base/ensure.h"
-#include "base/mem.h"
 #include "proxy/run.h"
 #include <stdio.h>
 #include <string.h>
@@ -65,13 +63,6 @@ static void send_options(struct arili_running *run, const struct scan_options *o
     }
 }
 
-static enum arili_ran no_memory(struct arili_running *run)
-{
-    arili_request_free(run->c->peer.loop, run->r);
-    run->r = NULL;
-    return arili_refuse(run, "ERR aril: out of memory");
-}
-
 enum arili_ran arili_run_inner_scan(struct arili_running *run, const struct arili_place *place,
                                     enum arili_shape shape)
 {
@@ -85,7 +76,7 @@ enum arili_ran arili_run_inner_scan(struct arili_running *run, const struct aril
         return ran;
     }
     if (!arili_run_remember(run, run->args[1], place) || !keep_pattern(run->r, o.match)) {
-        return no_memory(run);
+        return arili_no_memory(run);
     }
     run->r->in_hash = shape == ARILI_SHAPE_HSCAN;
     arili_send_count(run, 3 + option_count(&o, false));
@@ -170,7 +161,7 @@ enum arili_ran arili_run_scan(struct arili_running *run)
     r->keys = run->keys;
     r->node = node->index;
     if (!keep_pattern(r, o.match)) {
-        return no_memory(run);
+        return arili_no_memory(run);
     }
     const int n = snprintf(text, sizeof text, "%llu", (unsigned long long)cursor);
     memcpy(pattern, arili_place_prefix(run->keys), ARILI_CACHE_PREFIX_TEXT);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/bytes.h"
 #include "proxy/run.h"
 
 /* Sets: members are deterministic ciphertext, the same in one set and different in every other. */

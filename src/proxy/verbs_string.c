@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/bytes.h"
-#include "base/mem.h"
 #include "proxy/run.h"
 #include <string.h>
 
@@ -85,13 +84,6 @@ static bool remember_value(struct arili_running *run, const struct arili_place *
     return true;
 }
 
-static enum arili_ran no_memory(struct arili_running *run)
-{
-    arili_request_free(run->c->peer.loop, run->r);
-    run->r = NULL;
-    return arili_refuse(run, "ERR aril: out of memory");
-}
-
 /* Whether argument i is a unit of time in the options of SET, whose number follows. */
 static bool is_time(const struct arili_running *run, size_t i)
 {
@@ -145,7 +137,7 @@ static enum arili_ran set(struct arili_running *run, const struct arili_place *p
         return ran;
     }
     if (former && !remember_value(run, place)) {
-        return no_memory(run);
+        return arili_no_memory(run);
     }
     if (held_value(run, value) != NULL && !run->c->in_multi) {
         return arili_held_begin(run, place, not_after,
@@ -178,7 +170,7 @@ static enum arili_ran get(struct arili_running *run, const struct arili_place *p
         return ran;
     }
     if (value && !remember_value(run, place)) {
-        return no_memory(run);
+        return arili_no_memory(run);
     }
     arili_send_count(run, 2);
     arili_send_arg(run, run->args[0]);

@@ -9,11 +9,6 @@
  * Cluster it becomes one command for each key, whose answers, one behind the other, are its answer.
  */
 
-static uint16_t slot_of(const struct arili_place *place)
-{
-    return arili_resp_slot((aril_bytes){ (const uint8_t *)place->name, place->name_len });
-}
-
 /* Whether all keys, from argument 1 on, are in one slot; false with *failed: an error was said. */
 static bool one_slot(struct arili_running *run, size_t step, bool *failed)
 {
@@ -28,10 +23,10 @@ static bool one_slot(struct arili_running *run, size_t step, bool *failed)
             *failed = true;
             return false;
         }
-        if (i > 1 && slot_of(&place) != slot) {
+        if (i > 1 && arili_send_slot(&place) != slot) {
             return false;
         }
-        slot = slot_of(&place);
+        slot = arili_send_slot(&place);
     }
     return true;
 }
@@ -45,18 +40,12 @@ static bool all_ready(struct arili_running *run, size_t step, enum arili_ran *ra
             *ran = ARILI_RAN;
             return false;
         }
-        if (!arili_send_link(run, arili_cluster_node(run->c->peer.loop, slot_of(&place)), ran)) {
+        if (!arili_send_link(run, arili_cluster_node(run->c->peer.loop, arili_send_slot(&place)),
+                             ran)) {
             return false;
         }
     }
     return true;
-}
-
-static enum arili_ran no_memory(struct arili_running *run)
-{
-    arili_request_free(run->c->peer.loop, run->r);
-    run->r = NULL;
-    return arili_refuse(run, "ERR aril: out of memory");
 }
 
 /* --- MGET ----------------------------------------------------------------------------------- */
@@ -89,7 +78,7 @@ static enum arili_ran mget(struct arili_running *run)
         return ran;
     }
     if (!remember_keys(run)) {
-        return no_memory(run);
+        return arili_no_memory(run);
     }
     struct arili_request *r = run->r;
     /* Names first: a key that is too long is found before anything is written. */
