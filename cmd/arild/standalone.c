@@ -156,8 +156,8 @@ aril_status standalone_config(const struct standalone *s, const char *listen,
                                  error));
     if (!arili_address_is_local(&config->listeners[0].address)) {
         return arili_error_set(error, arili_fail(ARIL_E_USAGE_RANGE),
-                               "--listen %s: nobody has to say who he is, so standalone mode serves "
-                               "this host alone: 127.0.0.1:PORT or the path of a socket",
+                               "--listen %s: nobody has to say who he is, so standalone mode "
+                               "serves this host alone: 127.0.0.1:PORT or the path of a socket",
                                listen);
     }
     *ret = ARILI_TAKE(config);
