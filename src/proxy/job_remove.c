@@ -196,6 +196,7 @@ void arili_job_remove(struct arili_request *r)
         return;
     }
     m->job.done = removing_done;
+    m->job.brief = true;
     m->job.database = r->database;
     m->tenant = r->tenant;
     m->keys = arili_tenant_keys_hold(r->tenant);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/job_reseal.h"
 #include "base/bytes.h"
 #include "base/ensure.h"
 #include "base/mem.h"
 #include "proxy/opening.h"
-#include "proxy/run.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -15,49 +15,14 @@
  *   WATCH name   then   EXPIRE, PERSIST: the value's header     GETEX: the value     KEEPTTL: PTTL
  *   MULTI   [SET name VALUE KEEPTTL]   [EXPIRE name ...]   EXEC        again when EXEC is nil
  */
-#define TRIES_MAX     64u
-#define WORDS_MAX     3u
-#define WORD_BYTES    32u
-#define SEAL_STEP     ((uint64_t)1 << 20)
-#define CLOCK_STEP_MS 1000u
+#define TRIES_MAX 64u
+#define SEAL_STEP ((uint64_t)1 << 20)
 
-enum what { WHAT_EXPIRE, WHAT_GETEX, WHAT_KEEPTTL };
 enum stage { STAGE_BEGIN, STAGE_WATCHED, STAGE_VALUE, STAGE_COMMIT };
 
-struct only { /* when EXPIRE has an effect */
-    bool nx, xx, lt;
-};
-struct reseal {
-    struct arili_job job; /* first */
-    enum what what;
-    struct arili_tenant *tenant;
-    struct arili_tenant_keys *keys;
-    struct arili_place place;
-    uint64_t wanted_ms; /* the value must be allowed to live so long */
-    uint64_t max_ms;    /* what the policy allows */
-    /* What follows the name in the last command: "EXPIRE" name word word. */
-    char verb[16];
-    char words[WORDS_MAX][WORD_BYTES];
-    size_t word_count;
-    bool nx, xx; /* of SET */
-    struct only only;
-    int64_t ttl_ms;          /* with one of these: what the server says; below 0: none */
-    struct arili_flow plain; /* the value to seal */
-    bool seals;
-    uint32_t answers;                 /* of a commit */
-    struct arili_got refused;         /* why the server did not queue a command; kind ERROR if so */
-    struct arili_value_sealer sealer; /* of a long value; slice and within: how far it is */
-    bool sealing;
-    uint32_t slice;
-    size_t within;
-    bool elsewhere;            /* a server of a Cluster said so: it begins anew */
-    struct arili_node *ask_at; /* there, at once; NULL: where the map says */
-    bool asking;               /* that is to be said before each command */
-};
-
-static void reseal_done(struct arili_job *job)
+void arili_reseal_done(struct arili_job *job)
 {
-    struct reseal *s = (struct reseal *)job;
+    struct arili_reseal *s = (struct arili_reseal *)job;
     if (s->sealing) {
         arili_forgive(arili_value_sealer_done(&s->sealer));
     }
@@ -70,17 +35,17 @@ static aril_bytes text_of(const char *text)
     return (aril_bytes){ (const uint8_t *)text, strlen(text) };
 }
 
-static aril_bytes name_of(const struct reseal *s)
+static aril_bytes name_of(const struct arili_reseal *s)
 {
     return (aril_bytes){ (const uint8_t *)s->place.name, s->place.name_len };
 }
 
 /* --- Values that are none ------------------------------------------------------------------- */
 
-static void say_missing(struct reseal *s)
+static void say_missing(struct arili_reseal *s)
 {
     struct arili_request *r = s->job.request;
-    if (r != NULL && s->what == WHAT_EXPIRE) {
+    if (r != NULL && s->what == ARILI_RESEAL_EXPIRE) {
         arili_say_integer(&r->out, 0);
     } else if (r != NULL) {
         arili_say_nil(&r->out, r->resp3);
@@ -89,7 +54,7 @@ static void say_missing(struct reseal *s)
 
 /* The value that came did not open: what the policy wants is done before the client hears of it, as
  * with GET. When the client is gone it is told, and found again by the next who reads it. */
-static void end_without_value(struct reseal *s, struct arili_request *answer)
+static void end_without_value(struct arili_reseal *s, struct arili_request *answer)
 {
     struct arili_request *r = s->job.request;
     const enum arili_ending ending = answer->value.ending;
@@ -119,7 +84,7 @@ static void end_without_value(struct reseal *s, struct arili_request *answer)
 /* --- Steps ---------------------------------------------------------------------------------- */
 
 /* False: no memory, and the job was failed. */
-static bool say_asking(struct reseal *s)
+static bool say_asking(struct arili_reseal *s)
 {
     const aril_bytes asking = ARILI_LITERAL("ASKING");
     struct arili_link *link = s->job.link;
@@ -136,7 +101,7 @@ static bool say_asking(struct reseal *s)
     return true;
 }
 
-static void ask_value(struct reseal *s, const aril_bytes get[2])
+static void ask_value(struct arili_reseal *s, const aril_bytes get[2])
 {
     if (!say_asking(s)) {
         return;
@@ -148,20 +113,21 @@ static void ask_value(struct reseal *s, const aril_bytes get[2])
 }
 
 /* EXPIRE that changes nothing leaves the value alone: who watches it sees no change. */
-static bool asks_ttl(const struct reseal *s)
+static bool asks_ttl(const struct arili_reseal *s)
 {
-    return s->what == WHAT_EXPIRE && (s->only.nx || s->only.xx || s->only.lt);
+    return s->what == ARILI_RESEAL_EXPIRE && (s->only.nx || s->only.xx || s->only.lt);
 }
 
-static bool changes_nothing(const struct reseal *s)
+static bool changes_nothing(const struct arili_reseal *s)
 {
     const uint64_t now = s->job.loop->now_ms;
     const uint64_t until = now + (s->ttl_ms > 0 ? (uint64_t)s->ttl_ms : 0);
-    return asks_ttl(s) && ((s->only.nx && s->ttl_ms >= 0) || (s->only.xx && s->ttl_ms < 0) ||
-                           (s->only.lt && s->ttl_ms >= 0 && s->wanted_ms > until + CLOCK_STEP_MS));
+    return asks_ttl(s) &&
+           ((s->only.nx && s->ttl_ms >= 0) || (s->only.xx && s->ttl_ms < 0) ||
+            (s->only.lt && s->ttl_ms >= 0 && s->wanted_ms > until + ARILI_CLOCK_STEP_MS));
 }
 
-static void ask_first(struct reseal *s)
+static void ask_first(struct arili_reseal *s)
 {
     struct arili_job *job = &s->job;
     const aril_bytes watch[] = { ARILI_LITERAL("WATCH"), name_of(s) };
@@ -188,12 +154,12 @@ static void ask_first(struct reseal *s)
         (!say_asking(s) || arili_job_ask(job, ARILI_SHAPE_COLLECT, ttl, 2) == NULL)) {
         return;
     }
-    if (s->what != WHAT_GETEX && !say_asking(s)) {
+    if (s->what != ARILI_RESEAL_GETEX && !say_asking(s)) {
         return;
     }
-    if (s->what == WHAT_EXPIRE) {
+    if (s->what == ARILI_RESEAL_EXPIRE) {
         (void)arili_job_ask(job, ARILI_SHAPE_COLLECT, head, 4);
-    } else if (s->what == WHAT_KEEPTTL) {
+    } else if (s->what == ARILI_RESEAL_KEEPTTL) {
         (void)arili_job_ask(job, ARILI_SHAPE_COLLECT, ttl, 2);
     } else {
         ask_value(s, get);
@@ -201,7 +167,7 @@ static void ask_first(struct reseal *s)
 }
 
 /* What follows the value, and the end of the transaction. */
-static void commit_rest(struct reseal *s)
+static void commit_rest(struct arili_reseal *s)
 {
     struct arili_job *job = &s->job;
     const aril_bytes exec = ARILI_LITERAL("EXEC");
@@ -218,7 +184,7 @@ static void commit_rest(struct reseal *s)
         arili_figure_add(&s->tenant->figures.resealed, 1);
     }
     if (s->verb[0] != '\0') {
-        aril_bytes args[2 + WORDS_MAX] = { text_of(s->verb), name_of(s) };
+        aril_bytes args[2 + ARILI_RESEAL_WORDS_MAX] = { text_of(s->verb), name_of(s) };
         for (size_t i = 0; i < s->word_count; i++) {
             args[2 + i] = text_of(s->words[i]);
         }
@@ -232,7 +198,7 @@ static void commit_rest(struct reseal *s)
 /* A long value is sealed as fast as the server takes it, so that others have their turns. */
 static void seal_more(struct arili_job *job)
 {
-    struct reseal *s = (struct reseal *)job;
+    struct arili_reseal *s = (struct arili_reseal *)job;
     struct arili_flow *out = &job->link->peer.out;
     uint64_t done = 0;
     while (s->slice < s->plain.count && done < SEAL_STEP && out->bytes < SEAL_STEP) {
@@ -266,12 +232,12 @@ static void seal_more(struct arili_job *job)
     commit_rest(s);
 }
 
-static aril_status seal_begin(struct reseal *s)
+static aril_status seal_begin(struct arili_reseal *s)
 {
     struct arili_job *job = &s->job;
     struct arili_flow *out = &job->link->peer.out;
     uint8_t header[ARILI_VALUE_HEADER_BYTES];
-    const uint64_t not_after_ms = s->wanted_ms + CLOCK_STEP_MS;
+    const uint64_t not_after_ms = s->wanted_ms + ARILI_CLOCK_STEP_MS;
     if (s->plain.bytes <= SEAL_STEP) {
         return arili_seal_bulk(job->loop, s->keys, s->place.context, not_after_ms,
                                (aril_bytes){ NULL, 0 }, &s->plain, out);
@@ -289,7 +255,7 @@ static aril_status seal_begin(struct reseal *s)
     return ARIL_OK;
 }
 
-static void commit(struct reseal *s)
+static void commit(struct arili_reseal *s)
 {
     struct arili_job *job = &s->job;
     const aril_bytes multi = ARILI_LITERAL("MULTI");
@@ -322,20 +288,20 @@ static void commit(struct reseal *s)
     commit_rest(s);
 }
 
-static void fail_with(struct reseal *s, const struct arili_got *got)
+static void fail_with(struct arili_reseal *s, const struct arili_got *got)
 {
     char text[300];
     (void)snprintf(text, sizeof text, "%.*s", (int)(got->len < 250 ? got->len : 250), got->text);
     arili_job_fail(&s->job, got->len > 0 ? text : "ERR aril: the server gave no answer");
 }
 
-static void say_result(struct reseal *s, const struct arili_got *got)
+static void say_result(struct arili_reseal *s, const struct arili_got *got)
 {
     struct arili_request *r = s->job.request;
     s->job.link->sticky = false;
-    if (r != NULL && s->what == WHAT_EXPIRE) {
+    if (r != NULL && s->what == ARILI_RESEAL_EXPIRE) {
         arili_say_integer(&r->out, got->inner_number);
-    } else if (r != NULL && s->what == WHAT_KEEPTTL) {
+    } else if (r != NULL && s->what == ARILI_RESEAL_KEEPTTL) {
         if (got->inner_kind == ARILI_RESP_NIL) {
             arili_say_nil(&r->out, r->resp3);
         } else {
@@ -346,24 +312,24 @@ static void say_result(struct reseal *s, const struct arili_got *got)
 }
 
 /* Nothing was done: all of it again. */
-static void begin_anew(struct reseal *s, const char *too_often)
+static void begin_anew(struct arili_reseal *s, const char *too_often)
 {
     struct arili_job *job = &s->job;
     if (++job->tries >= TRIES_MAX) {
         arili_job_fail(job, too_often);
         return;
     }
-    if (s->what != WHAT_KEEPTTL) {
+    if (s->what != ARILI_RESEAL_KEEPTTL) {
         arili_flow_done(&s->plain);
     }
-    if (s->what == WHAT_GETEX && job->request != NULL) {
+    if (s->what == ARILI_RESEAL_GETEX && job->request != NULL) {
         arili_flow_done(&job->request->out);
     }
     ask_first(s);
 }
 
 /* All of MULTI to EXEC was answered. */
-static void committed(struct reseal *s, const struct arili_got *got)
+static void committed(struct arili_reseal *s, const struct arili_got *got)
 {
     struct arili_job *job = &s->job;
     if (got->kind == ARILI_RESP_NIL) { /* somebody was quicker */
@@ -380,7 +346,7 @@ static void committed(struct reseal *s, const struct arili_got *got)
 }
 
 /* The header of what is there, or the beginning of what is no value of ours. */
-static void header_came(struct reseal *s, const struct arili_got *got)
+static void header_came(struct arili_reseal *s, const struct arili_got *got)
 {
     struct arili_value_header h;
     struct arili_job *job = &s->job;
@@ -398,7 +364,7 @@ static void header_came(struct reseal *s, const struct arili_got *got)
     ask_value(s, get);
 }
 
-static void value_came(struct reseal *s, struct arili_request *answer)
+static void value_came(struct arili_reseal *s, struct arili_request *answer)
 {
     const bool hit = answer->got.kind == ARILI_RESP_BULK;
     if (hit && answer->value.ending != ARILI_ENDING_HIT) {
@@ -409,7 +375,7 @@ static void value_came(struct reseal *s, struct arili_request *answer)
     if (hit) {
         arili_flow_move(&s->plain, &answer->hold);
     }
-    if (s->what == WHAT_GETEX) {
+    if (s->what == ARILI_RESEAL_GETEX) {
         struct arili_request *r = s->job.request;
         if (answer->got.kind == ARILI_RESP_ERROR) {
             fail_with(s, &answer->got);
@@ -430,7 +396,7 @@ static void value_came(struct reseal *s, struct arili_request *answer)
     commit(s);
 }
 
-static void ttl_came(struct reseal *s, const struct arili_got *got)
+static void ttl_came(struct arili_reseal *s, const struct arili_got *got)
 {
     const uint64_t now = s->job.loop->now_ms;
     s->wanted_ms = got->kind == ARILI_RESP_INTEGER && got->number >= 0 &&
@@ -442,7 +408,7 @@ static void ttl_came(struct reseal *s, const struct arili_got *got)
 
 /* MOVED or ASK: with the last answer it begins there. A transaction of which a command was answered
  * so is not done. */
-static void went_elsewhere(struct reseal *s, struct arili_request *answer)
+static void went_elsewhere(struct arili_reseal *s, struct arili_request *answer)
 {
     bool ask = false;
     struct arili_node *node = NULL;
@@ -456,9 +422,9 @@ static void went_elsewhere(struct reseal *s, struct arili_request *answer)
     }
 }
 
-static void step(struct arili_job *job, struct arili_request *answer)
+void arili_reseal_step(struct arili_job *job, struct arili_request *answer)
 {
-    struct reseal *s = (struct reseal *)job;
+    struct arili_reseal *s = (struct arili_reseal *)job;
     if (answer == NULL) {
         ask_first(s);
         return;
@@ -485,9 +451,9 @@ static void step(struct arili_job *job, struct arili_request *answer)
             s->ttl_ms = answer->got.kind == ARILI_RESP_INTEGER ? answer->got.number : -1;
             return;
         }
-        if (s->what == WHAT_EXPIRE) {
+        if (s->what == ARILI_RESEAL_EXPIRE) {
             header_came(s, &answer->got);
-        } else if (s->what == WHAT_GETEX) {
+        } else if (s->what == ARILI_RESEAL_GETEX) {
             value_came(s, answer);
         } else {
             ttl_came(s, &answer->got);
@@ -504,307 +470,4 @@ static void step(struct arili_job *job, struct arili_request *answer)
         }
         return;
     }
-}
-
-/* --- Beginning ------------------------------------------------------------------------------ */
-
-static struct reseal *begin(struct arili_running *run, enum what what,
-                            const struct arili_place *place, enum arili_ran *ran)
-{
-    struct arili_client *c = run->c;
-    *ran = ARILI_RAN;
-    if (!arili_run_alone(run)) {
-        *ran = ARILI_RAN_LATER;
-        return NULL;
-    }
-    struct arili_request *r = arili_here(run);
-    if (r == NULL) {
-        return NULL;
-    }
-    run->r = r;
-    r->database = c->database;
-    struct reseal *s = arili_run_remember(run, run->args[1], NULL)
-                           ? (struct reseal *)arili_job_new(c->peer.loop, sizeof *s, c, r, step)
-                           : NULL;
-    if (s == NULL) {
-        arili_request_free(c->peer.loop, r);
-        (void)arili_refuse(run, "ERR aril: out of memory");
-        return NULL;
-    }
-    s->job.done = reseal_done;
-    s->what = what;
-    s->tenant = c->tenant;
-    s->keys = run->keys;
-    atomic_fetch_add(&run->keys->refs, 1);
-    s->place = *place;
-    s->max_ms = arili_not_after(run, UINT64_MAX);
-    arili_flow_init(&s->plain, &c->peer.loop->blocks);
-    arili_client_append(c, r);
-    return s;
-}
-
-static bool keep_word(struct reseal *s, aril_bytes word)
-{
-    if (s->word_count >= WORDS_MAX || word.len >= WORD_BYTES) {
-        return false;
-    }
-    if (!arili_word_is_option(word)) { /* the server says what it is not */
-        word = ARILI_LITERAL("x");
-    }
-    memcpy(s->words[s->word_count++], word.data, word.len);
-    return true;
-}
-
-/* When the key would end, in milliseconds since 1970; 0: at once, UINT64_MAX: not a number. */
-static uint64_t wanted_of(const struct arili_running *run)
-{
-    const char *name = run->command->name;
-    const bool absolute = strstr(name, "at") != NULL;
-    const bool seconds = name[0] == 'e';
-    int64_t n = 0;
-    if (!arili_word_number(run->args[2], &n) || (seconds && n > INT64_MAX / 1000)) {
-        return UINT64_MAX;
-    }
-    if (n <= 0) {
-        return 0;
-    }
-    const uint64_t ms = (uint64_t)n * (seconds ? 1000 : 1);
-    return absolute ? ms : run->now_ms + ms;
-}
-
-/* Arguments of EXPIRE and its kin, with a time that the policy allows. They lie in the object. */
-struct cut {
-    aril_bytes args[2 + WORDS_MAX];
-    char room[ARILI_TIME_TEXT];
-};
-static void cut_time(struct arili_running *run, struct cut *ret)
-{
-    const char *name = run->command->name;
-    for (size_t i = 0; i < run->count; i++) {
-        ret->args[i] = run->args[i];
-    }
-    if (run->count > 2) { /* else it is PERSIST */
-        ret->args[2] = arili_time_cut(run, name[0] == 'e', strstr(name, "at") != NULL, run->args[2],
-                                      ret->room);
-    }
-    run->args = ret->args;
-}
-
-/* --- In a transaction ----------------------------------------------------------------------- */
-
-/* There nothing can be sealed again, so it is looked first whether that would be needed. */
-struct look {
-    struct arili_job job; /* first */
-    struct arili_place place;
-    uint64_t wanted_ms;
-};
-
-static void look_step(struct arili_job *job, struct arili_request *answer)
-{
-    struct look *l = (struct look *)job;
-    const aril_bytes name = { (const uint8_t *)l->place.name, l->place.name_len };
-    const aril_bytes head[] = { ARILI_LITERAL("GETRANGE"), name, ARILI_LITERAL("0"),
-                                ARILI_LITERAL("95") };
-    struct arili_value_header h;
-    if (answer == NULL) {
-        if (arili_job_link(job, arili_cluster_node(job->loop, arili_resp_slot(name)))) {
-            (void)arili_job_ask(job, ARILI_SHAPE_COLLECT, head, 4);
-        }
-        return;
-    }
-    const struct arili_got *got = &answer->got;
-    const bool value = got->kind == ARILI_RESP_BULK && got->len == ARILI_VALUE_HEADER_BYTES &&
-                       arili_value_peek(got->text, &h);
-    const bool lost = got->kind == ARILI_RESP_MORE;
-    if (job->client != NULL) {
-        job->client->look = lost || (value && h.not_after_ms < l->wanted_ms) ? 2 : 1;
-    }
-    arili_job_end(job);
-}
-
-static enum arili_ran look_first(struct arili_running *run, const struct arili_place *place,
-                                 uint64_t wanted_ms)
-{
-    struct arili_client *c = run->c;
-    struct look *l = (struct look *)arili_job_new(c->peer.loop, sizeof *l, c, NULL, look_step);
-    if (l == NULL) {
-        return arili_refuse(run, "ERR aril: out of memory");
-    }
-    l->place = *place;
-    l->wanted_ms = wanted_ms;
-    look_step(&l->job, NULL);
-    return ARILI_RAN_LATER;
-}
-
-static enum arili_ran in_transaction(struct arili_running *run, const struct arili_place *place,
-                                     uint64_t wanted_ms)
-{
-    struct arili_client *c = run->c;
-    const uint64_t known = arili_transaction_knows(c, place);
-    const int look = c->look;
-    c->look = 0;
-    if (known != 0 ? known >= wanted_ms : look == 1) {
-        return arili_run_keyed(run);
-    }
-    if (known == 0 && look == 0) {
-        return look_first(run, place, wanted_ms);
-    }
-    return arili_refuse(run,
-                        "ERR aril: '%s' would make a sealed value live longer than its seal "
-                        "says, which MULTI cannot do; set the key with its time to live, or "
-                        "do it outside MULTI",
-                        run->command->name);
-}
-
-/* --- Verbs ---------------------------------------------------------------------------------- */
-
-/* The options of EXPIRE. False: the server refuses them. */
-static bool expire_options(const struct arili_running *run, struct only *ret)
-{
-    bool gt = false;
-    *ret = (struct only){ .nx = false };
-    for (size_t i = 3; i < run->count; i++) {
-        bool *const option = arili_word_is(run->args[i], "nx")   ? &ret->nx
-                             : arili_word_is(run->args[i], "xx") ? &ret->xx
-                             : arili_word_is(run->args[i], "gt") ? &gt
-                             : arili_word_is(run->args[i], "lt") ? &ret->lt
-                                                                 : NULL;
-        if (option == NULL) {
-            return false;
-        }
-        *option = true;
-    }
-    return !(gt && ret->lt) && !(ret->nx && (ret->xx || gt || ret->lt));
-}
-
-enum arili_ran arili_run_expire(struct arili_running *run)
-{
-    struct arili_place place;
-    struct cut cut;
-    enum arili_ran ran = ARILI_RAN;
-    const bool persist = run->command->verb == ARILI_VERB_PERSIST;
-    if (!arili_run_place(run, run->args[1], &place)) {
-        return ARILI_RAN;
-    }
-    const uint64_t max = arili_not_after(run, UINT64_MAX) - CLOCK_STEP_MS;
-    uint64_t wanted = persist ? max : wanted_of(run);
-    struct only only = { .nx = false };
-    if (wanted == UINT64_MAX || wanted <= run->now_ms || run->count > 2 + WORDS_MAX ||
-        (!persist && !expire_options(run, &only))) {
-        return arili_run_keyed(run); /* the server says what is wrong with it, or ends the key */
-    }
-    wanted = wanted < max ? wanted : max;
-    cut_time(run, &cut);
-    if (run->c->in_multi) {
-        return in_transaction(run, &place, wanted);
-    }
-    struct reseal *s = begin(run, WHAT_EXPIRE, &place, &ran);
-    if (s == NULL) {
-        return ran;
-    }
-    s->wanted_ms = wanted;
-    s->only = only;
-    memcpy(s->verb, run->command->name, strlen(run->command->name));
-    for (size_t i = 2; i < run->count; i++) {
-        if (!keep_word(s, run->args[i])) {
-            arili_job_fail(&s->job, "ERR syntax error");
-            return ARILI_RAN;
-        }
-    }
-    step(&s->job, NULL);
-    return ARILI_RAN;
-}
-
-static enum arili_ran plain_getex(struct arili_running *run, const struct arili_place *place)
-{
-    enum arili_ran ran = ARILI_RAN;
-    if (!arili_send_begin(run, place, &ran)) {
-        return ran;
-    }
-    struct arili_request *r = run->r;
-    if (!arili_run_remember(run, run->args[1], NULL)) {
-        arili_request_free(run->c->peer.loop, r);
-        return arili_refuse(run, "ERR aril: out of memory");
-    }
-    memcpy(r->asked_one.context, place->context, sizeof r->asked_one.context);
-    r->asked_one.text = (aril_bytes){ r->key, r->key_len };
-    r->asked = &r->asked_one;
-    r->asked_count = 1;
-    arili_send_count(run, run->count);
-    arili_send_arg(run, run->args[0]);
-    arili_send_name(run, place);
-    for (size_t i = 2; i < run->count; i++) {
-        arili_send_option(run, run->args[i]);
-    }
-    return arili_send_end(run, ARILI_SHAPE_VALUE);
-}
-
-enum arili_ran arili_run_getex(struct arili_running *run)
-{
-    struct arili_place place;
-    struct arili_set_options o;
-    enum arili_ran ran = ARILI_RAN;
-    if (!arili_run_place(run, run->args[1], &place)) {
-        return ARILI_RAN;
-    }
-    arili_set_options(run->args + 2, run->count - 2, run->now_ms, &o);
-    const bool one = o.persist != o.has_ttl && !o.other && !o.nx && !o.xx && !o.get && !o.keepttl;
-    if (!one || o.bad_ttl || run->count > (o.persist ? 3u : 4u)) {
-        return plain_getex(run, &place); /* no option, or one that the server refuses */
-    }
-    if (run->c->in_multi) {
-        return arili_refuse(run,
-                            "ERR aril: GETEX with options is refused inside MULTI: it may have "
-                            "to seal the value again");
-    }
-    struct reseal *s = begin(run, WHAT_GETEX, &place, &ran);
-    if (s == NULL) {
-        return ran;
-    }
-    const uint64_t max = s->max_ms - CLOCK_STEP_MS;
-    s->wanted_ms = o.persist || o.ttl_ms > max - run->now_ms ? max : run->now_ms + o.ttl_ms;
-    /* The same in a command that does not send the value again. */
-    (void)snprintf(s->verb, sizeof s->verb, "%s",
-                   o.persist                             ? "PERSIST"
-                   : arili_word_is(run->args[2], "ex")   ? "EXPIRE"
-                   : arili_word_is(run->args[2], "px")   ? "PEXPIRE"
-                   : arili_word_is(run->args[2], "exat") ? "EXPIREAT"
-                                                         : "PEXPIREAT");
-    const bool seconds = arili_word_is(run->args[2], "ex") || arili_word_is(run->args[2], "exat");
-    char room[ARILI_TIME_TEXT];
-    if (!o.persist &&
-        !keep_word(s, arili_time_cut(run, seconds, run->args[2].len == 4, run->args[3], room))) {
-        arili_job_fail(&s->job, "ERR value is not an integer or out of range");
-        return ARILI_RAN;
-    }
-    step(&s->job, NULL);
-    return ARILI_RAN;
-}
-
-enum arili_ran arili_run_keepttl(struct arili_running *run, const struct arili_place *place)
-{
-    struct arili_set_options o;
-    enum arili_ran ran = ARILI_RAN;
-    arili_set_options(run->args + 3, run->count - 3, run->now_ms, &o);
-    if (o.other || o.has_ttl || o.persist || (o.nx && o.xx)) {
-        return arili_refuse(run, "ERR syntax error");
-    }
-    if (o.get || run->c->in_multi) {
-        return arili_refuse(run, "ERR aril: SET with KEEPTTL is refused %s",
-                            o.get ? "together with GET" : "inside MULTI");
-    }
-    struct reseal *s = begin(run, WHAT_KEEPTTL, place, &ran);
-    if (s == NULL) {
-        return ran;
-    }
-    s->seals = true;
-    s->nx = o.nx;
-    s->xx = o.xx;
-    if (run->c->value_arg == 2) {
-        arili_flow_move(&s->plain, &run->c->value);
-    } else {
-        arili_flow_put(&s->plain, run->args[2]);
-    }
-    step(&s->job, NULL);
-    return ARILI_RAN;
 }

@@ -199,7 +199,7 @@ struct arili_link *arili_link_take(struct arili_loop *loop, struct arili_node *n
     struct arili_link *link = node->idle;
     const bool room = link != NULL || node->links < loop->settings->config->upstream.links_max;
     if (!(room && arili_link_is_allowed(loop, node, tenant_of(holder))) &&
-        !(holder.job != NULL && arili_link_job_may(loop, node, holder.job->tenant))) {
+        !(holder.job != NULL && arili_link_job_may(loop, node, holder.job))) {
         return NULL;
     }
     if (link != NULL) {

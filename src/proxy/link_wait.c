@@ -24,10 +24,25 @@ static uint32_t count(const struct arili_loop *loop, const struct arili_node *no
     return n;
 }
 
+static uint32_t count_brief(const struct arili_loop *loop, const struct arili_node *node)
+{
+    uint32_t n = 0;
+    for (const struct arili_peer *p = loop->all_links; p != NULL; p = p->next) {
+        const struct arili_link *link = (const struct arili_link *)p;
+        n += !p->ended && link->node == node && link->holder.job != NULL && link->holder.job->brief;
+    }
+    return n;
+}
+
 bool arili_link_job_may(const struct arili_loop *loop, const struct arili_node *node,
-                        const struct arili_tenant *tenant)
+                        const struct arili_job *job)
 {
     const uint32_t max = loop->settings->config->upstream.links_max;
+    const struct arili_tenant *tenant = job->tenant;
+    if (job->brief) { /* whoever has the others may wait for memory that its client's answers have
+                       */
+        return count_brief(loop, node) <= (max - 1) / FEW_PARTS;
+    }
     return node->links < 2 * max && count(loop, node, tenant, true) <= (max - 1) / FEW_PARTS;
 }
 

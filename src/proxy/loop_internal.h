@@ -135,6 +135,7 @@ struct arili_job {
     uint32_t database;
     uint32_t owed; /* answers that are still to come */
     bool ending;
+    bool brief; /* once it has a link it waits for nothing but the server */
     bool waits; /* for a link: step is called again without an answer */
     uint32_t stage, tries;
     /* What it does next. answer NULL: it begins, or waited for a link. One that was lost has
@@ -298,7 +299,7 @@ bool arili_link_is_allowed(const struct arili_loop *loop, const struct arili_nod
                            const struct arili_tenant *tenant);
 /* Whether a job may have one beyond links_max: clients that have the others may wait for it. */
 bool arili_link_job_may(const struct arili_loop *loop, const struct arili_node *node,
-                        const struct arili_tenant *tenant);
+                        const struct arili_job *job);
 /* c is run again when it may find one to node; NULL: when there is any news. */
 void arili_link_wait(struct arili_client *c, const struct arili_node *node);
 /* One to node is free: whoever waits longest and may have it looks again. */

@@ -114,7 +114,7 @@ enum arili_ran arili_run_scan(struct arili_running *run);  /* verbs_scan.c */
 enum arili_ran arili_run_keyed(struct arili_running *run); /* verbs_key.c: keys renamed, raw */
 enum arili_ran arili_run_transaction(struct arili_running *run); /* transaction.c */
 enum arili_ran arili_run_login(struct arili_running *run);       /* login.c */
-enum arili_ran arili_run_expire(struct arili_running *run);      /* job_expire.c */
+enum arili_ran arili_run_expire(struct arili_running *run);      /* verbs_expire.c */
 enum arili_ran arili_run_keepttl(struct arili_running *run, const struct arili_place *place);
 enum arili_ran arili_run_getex(struct arili_running *run);
 enum arili_ran arili_run_walk(struct arili_running *run); /* job_walk.c: KEYS, DBSIZE, ... */

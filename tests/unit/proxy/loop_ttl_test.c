@@ -167,7 +167,7 @@ static void a_longer_time_of_expire_is_cut(void **state)
     (void)state;
     EXPIRES("expire", "100", "EXPIRE", "k", "5000");
     EXPIRES("expire", "99", "EXPIRE", "k", "99");
-    EXPIRES("pexpire", "100000", "PEXPIRE", "k", "5000000", "XX");
+    EXPIRES("pexpire", "100000", "PEXPIRE", "k", "5000000");
     EXPIRES("expireat", now_s, "EXPIREAT", "k", far_s);
     EXPIRES("pexpireat", now_ms, "PEXPIREAT", "k", far_ms);
     EXPIRES("EXPIRE", "100", "GETEX", "k", "EX", "5000");
