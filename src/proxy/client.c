@@ -45,7 +45,7 @@ aril_status arili_client_new(struct arili_loop *loop, uint32_t listener,
     memcpy(c->address, identity->address, sizeof c->address); /* before it is told of */
     c->address[sizeof c->address - 1] = '\0';
     if (!arili_client_introduce(c, identity)) { /* before anything knows of it */
-        arili_settings_drop(proxy, c->settings);
+        arili_settings_drop(c->settings);
         arili_free(c, sizeof *c);
         atomic_fetch_sub(&proxy->clients, 1);
         return ARIL_E_LIMIT;
@@ -166,11 +166,11 @@ void arili_client_free(struct arili_client *c)
     arili_flow_done(&c->tail);
     arili_client_drop_command(c);
     arili_free(c->links, c->link_cap * sizeof(struct arili_link *));
-    arili_settings_drop(c->peer.loop->proxy, c->settings);
+    arili_settings_drop(c->settings);
     arili_free(c, sizeof *c);
 }
 
-void arili_client_link_lost(struct arili_client *c, struct arili_link *link, const char *why)
+void arili_client_link_lost(struct arili_client *c, struct arili_link *link)
 {
     for (uint32_t i = 0; i < c->link_count; i++) {
         if (c->links[i] == link) {
@@ -188,6 +188,5 @@ void arili_client_link_lost(struct arili_client *c, struct arili_link *link, con
     if (link->sticky) { /* WATCH and MULTI went with it, and nothing could tell the client later */
         arili_peer_end(&c->peer);
     }
-    (void)why;
     arili_client_advance(c);
 }

@@ -184,7 +184,7 @@ static void begin_command(struct arili_client *c, uint64_t count)
     c->value_arg = UINT32_MAX;
     struct arili_settings *now = c->peer.loop->settings;
     if (c->settings != now) { /* a new configuration is followed from here */
-        arili_settings_drop(c->peer.loop->proxy, c->settings);
+        arili_settings_drop(c->settings);
         c->settings = now;
         atomic_fetch_add(&now->refs, 1);
         arili_client_take_limits(c);

@@ -91,31 +91,17 @@ static const char *known_tenant(const struct arili_client *c, const struct arili
 {
     const struct arili_proxy_config *config = c->settings->config;
     const struct arili_listen_config *l = &config->listeners[c->listener];
-    char hex[65];
+    const struct arili_tenant_config *known = NULL;
     if (l->tenant != NULL) {
         return l->tenant;
     }
-    for (size_t i = 0; i < 32 && identity->certificate.len == 32; i++) {
-        (void)snprintf(hex + 2 * i, 3, "%02x", identity->certificate.data[i]);
+    if ((l->auth & ARILI_AUTH_PEER) != 0 && identity->has_peer_cred) {
+        known = arili_config_tenant_by_uid(config, identity->uid);
     }
-    for (size_t t = 0; t < config->tenant_count; t++) {
-        const struct arili_tenant_config *tenant = &config->tenants[t];
-        for (size_t i = 0;
-             (l->auth & ARILI_AUTH_PEER) != 0 && identity->has_peer_cred && i < tenant->uid_count;
-             i++) {
-            if (tenant->uids[i] == identity->uid) {
-                return tenant->id;
-            }
-        }
-        for (size_t i = 0; (l->auth & ARILI_AUTH_CERTIFICATE) != 0 &&
-                           identity->certificate.len == 32 && i < tenant->certificate_count;
-             i++) {
-            if (strcmp(tenant->certificates[i], hex) == 0) {
-                return tenant->id;
-            }
-        }
+    if (known == NULL && (l->auth & ARILI_AUTH_CERTIFICATE) != 0) {
+        known = arili_config_tenant_by_certificate(config, identity->certificate);
     }
-    return NULL;
+    return known != NULL ? known->id : NULL;
 }
 
 bool arili_client_may_say(const struct arili_client *c)

@@ -346,7 +346,7 @@ void arili_link_lost(struct arili_link *link, aril_status st, const char *why)
         }
     }
     if (holder.client != NULL) {
-        arili_client_link_lost(holder.client, link, why);
+        arili_client_link_lost(holder.client, link);
     } else if (writes && !holder.job->ending) {
         arili_job_fail(holder.job, "ERR aril: the connection to the server was lost; the command "
                                    "was not done");

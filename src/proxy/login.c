@@ -106,7 +106,7 @@ static void login_done(struct arili_task *task)
         }
         arili_client_advance(c);
     }
-    arili_settings_drop(loop->proxy, t->settings);
+    arili_settings_drop(t->settings);
     arili_free(t, sizeof *t);
 }
 

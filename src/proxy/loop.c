@@ -119,7 +119,7 @@ aril_status arili_loop_new(struct arili_proxy *proxy, struct arili_loop **ret)
     if (loop->settings->config->upstream.cluster) {
         loop->slots = arili_alloc(ARILI_RESP_SLOTS * sizeof(struct arili_node *));
         if (loop->slots == NULL) {
-            arili_settings_drop(proxy, loop->settings);
+            arili_settings_drop(loop->settings);
             arili_name_cache_free(loop->names);
             arili_free(loop, sizeof *loop);
             return ARIL_E_NOMEM;
@@ -184,7 +184,7 @@ void arili_loop_free(struct arili_loop *loop)
     arili_key_table_done(&loop->keys);
     arili_name_cache_free(loop->names);
     arili_free(loop->slots, ARILI_RESP_SLOTS * sizeof(struct arili_node *));
-    arili_settings_drop(loop->proxy, loop->settings);
+    arili_settings_drop(loop->settings);
     arili_free(loop, sizeof *loop);
 }
 
@@ -379,7 +379,7 @@ void arili_loop_done(struct arili_task *task, uint64_t now_ns)
 static void look_at_settings(struct arili_loop *loop)
 {
     struct arili_settings *now = arili_settings_hold(loop->proxy);
-    arili_settings_drop(loop->proxy, loop->settings);
+    arili_settings_drop(loop->settings);
     loop->settings = now;
 }
 

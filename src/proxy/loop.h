@@ -34,7 +34,7 @@ struct arili_peer {
     bool queued;  /* in the list of those with something to do */
     struct arili_peer *next_queued;
     struct arili_peer *next, **at; /* in the list of all of its kind */
-    uint64_t deadline_ns;          /* ended when it has passed; 0: none */
+    uint64_t deadline_ns;          /* a link must have logged in by then; 0: it has */
     void *handle;                  /* the driver's */
 };
 

@@ -20,7 +20,7 @@ struct arili_settings {
     size_t password_len;
 };
 struct arili_settings *arili_settings_hold(struct arili_proxy *proxy);
-void arili_settings_drop(struct arili_proxy *proxy, struct arili_settings *s); /* NULL is fine */
+void arili_settings_drop(struct arili_settings *s); /* NULL is fine */
 
 struct arili_proxy {
     aril_runtime *rt;
@@ -47,7 +47,7 @@ struct arili_proxy {
     struct arili_tenant *tenants; /* only grows; a pointer to one stays good */
     uint32_t tenant_count;
 };
-/* The tenant, made if it is in the configuration and new. NOT_FOUND. */
+/* The tenant, which arili_proxy_new() or a reload made. NOT_FOUND: settings do not have it. */
 ARIL_MUST_USE aril_status arili_proxy_tenant(struct arili_proxy *proxy,
                                              const struct arili_settings *settings, aril_bytes id,
                                              struct arili_tenant **ret);
@@ -329,7 +329,7 @@ void arili_client_give_links(struct arili_client *c);
 /* The link of it to that node, taken if it has none. NULL: none is free. (send.c) */
 struct arili_link *arili_client_link(struct arili_client *c, struct arili_node *node);
 /* A link of it is over. */
-void arili_client_link_lost(struct arili_client *c, struct arili_link *link, const char *why);
+void arili_client_link_lost(struct arili_client *c, struct arili_link *link);
 /* Append a request that waits for an answer, or has it. */
 void arili_client_append(struct arili_client *c, struct arili_request *r);
 /* local, filled for an answer. */

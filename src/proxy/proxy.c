@@ -33,9 +33,8 @@ struct arili_settings *arili_settings_hold(struct arili_proxy *proxy)
     return s;
 }
 
-void arili_settings_drop(struct arili_proxy *proxy, struct arili_settings *s)
+void arili_settings_drop(struct arili_settings *s)
 {
-    (void)proxy;
     if (s != NULL && atomic_fetch_sub(&s->refs, 1) == 1) {
         settings_free(s);
     }
@@ -210,7 +209,7 @@ void arili_proxy_free(struct arili_proxy *proxy)
     if (proxy->settings != NULL) {
         tell_service(proxy, ARILI_TELL_END, ARIL_OK);
     }
-    arili_settings_drop(proxy, proxy->settings);
+    arili_settings_drop(proxy->settings);
     while (proxy->tenants != NULL) {
         struct arili_tenant *next = proxy->tenants->next;
         arili_tenant_free(proxy->tenants);
@@ -229,7 +228,7 @@ static aril_status reload(struct arili_proxy *proxy, struct arili_proxy_config *
     struct arili_settings *old = arili_settings_hold(proxy);
     const char *fixed = arili_config_fixed_difference(old->config, config);
     aril_status st = ARIL_OK;
-    arili_settings_drop(proxy, old);
+    arili_settings_drop(old);
     if (fixed != NULL) {
         st = arili_error_set(error, ARIL_E_USAGE_STATE,
                              "%s: %s cannot change while arild runs; restart it", config->path,
@@ -252,7 +251,7 @@ static aril_status reload(struct arili_proxy *proxy, struct arili_proxy_config *
         settings_free(now);
         return st;
     }
-    arili_settings_drop(proxy, old);
+    arili_settings_drop(old);
     return ARIL_OK;
 }
 

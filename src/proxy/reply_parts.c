@@ -44,11 +44,11 @@ static void put_line(struct arili_flow *out, char type, aril_bytes text)
 
 static void put_nil(struct arili_request *r, struct arili_flow *out, bool of_array)
 {
-    if (of_array && !r->resp3) {
-        arili_flow_put(out, ARILI_LITERAL("*-1\r\n"));
-        return;
+    if (of_array) {
+        arili_say_nil_array(out, r->resp3);
+    } else {
+        arili_say_nil(out, r->resp3);
     }
-    arili_say_nil(out, r->resp3);
 }
 
 void arili_reply_raw(struct arili_request *r, const struct arili_resp_event *e,

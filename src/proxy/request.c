@@ -70,7 +70,7 @@ static void release(struct arili_loop *loop, struct arili_request *r)
     arili_block_drop(&loop->blocks, r->waiting);
     arili_free(r->sent, r->sent_len);
     arili_tenant_keys_drop(r->keys);
-    arili_settings_drop(loop->proxy, r->settings);
+    arili_settings_drop(r->settings);
     if (r->key == r->key_room) {
         arili_wipe(r->key_room, r->key_len);
     } else {

@@ -182,9 +182,8 @@ struct arili_request {
     struct arili_request *current;     /* of these, the one whose answer is being read */
     bool begun;                        /* an event of the answer came */
     bool said;                         /* something of it went to the client */
-    bool cut;   /* a value that was streamed was bad at its end: the client must be closed */
-    bool moved; /* MOVED or ASK: to be sent elsewhere; got.text says where */
-    bool asking;
+    bool cut;         /* a value that was streamed was bad at its end: the client must be closed */
+    bool moved;       /* MOVED or ASK: to be sent elsewhere; got.text says where */
     uint64_t pending; /* values of the answer that are still to come */
 
     /* A piece of a value that waits for its key. */

@@ -110,9 +110,9 @@ static aril_status fill(struct arili_proxy *proxy, struct snapshot *s)
     return fill_tenants(proxy, s);
 }
 
-static void done(struct arili_proxy *proxy, struct snapshot *s)
+static void done(struct snapshot *s)
 {
-    arili_settings_drop(proxy, s->settings);
+    arili_settings_drop(s->settings);
     arili_free(s->tenants, (s->tenant_cap > 0 ? s->tenant_cap : 1) * sizeof *s->tenants);
     arili_free(s, sizeof *s);
 }
@@ -126,7 +126,7 @@ void arili_proxy_metrics(struct arili_proxy *proxy, const aril_metrics_sink *sin
     if (fill(proxy, s) == ARIL_OK) {
         arili_status_metrics(&s->status, sink);
     }
-    done(proxy, s);
+    done(s);
 }
 
 aril_status arili_proxy_status_json(struct arili_proxy *proxy, char **ret, size_t *ret_bytes)
@@ -137,6 +137,6 @@ aril_status arili_proxy_status_json(struct arili_proxy *proxy, char **ret, size_
     if (st == ARIL_OK) {
         st = arili_status_json(&s->status, ret, ret_bytes);
     }
-    done(proxy, s);
+    done(s);
     return st;
 }
