@@ -72,6 +72,9 @@ void arili_send_arg(struct arili_running *run, aril_bytes arg);
 void arili_send_option(struct arili_running *run, aril_bytes arg);
 void arili_send_flow(struct arili_running *run, struct arili_flow *value); /* which is empty then */
 void arili_send_name(struct arili_running *run, const struct arili_place *place);
+/* The name of a key, whose place is found once more: long ones are not kept. On failure the link is
+ * ended and the request with it, and that was said. */
+bool arili_send_key(struct arili_running *run, aril_bytes key, struct arili_place *ret);
 /* A value, sealed, as one argument. On failure the link is ended and the request with it. */
 bool arili_send_value(struct arili_running *run, const uint8_t *context, uint64_t not_after_ms,
                       aril_bytes value, const struct arili_flow *flow);

@@ -301,12 +301,31 @@ bool arili_run_seals(struct arili_running *run)
     return st == ARIL_OK;
 }
 
+static aril_status find_place(const struct arili_running *run, aril_bytes key,
+                              struct arili_place *ret)
+{
+    ARILI_ENSURE(key.len <= run->c->name_max, ARIL_E_USAGE_RANGE);
+    return arili_place_make(run->c->peer.loop->names, run->c->tenant, run->keys, run->c->database,
+                            key, ret);
+}
+
+bool arili_send_key(struct arili_running *run, aril_bytes key, struct arili_place *ret)
+{
+    const aril_status st = find_place(run, key, ret);
+    if (st != ARIL_OK) { /* half a command was written */
+        arili_request_free(run->c->peer.loop, run->r);
+        run->r = NULL;
+        arili_link_lost(run->link, ARIL_E_INTERRUPTED, "a name could not be made");
+        (void)arili_refuse(run, "ERR aril: %s", aril_status_text(st));
+        return false;
+    }
+    arili_send_name(run, ret);
+    return true;
+}
+
 bool arili_run_place(struct arili_running *run, aril_bytes key, struct arili_place *ret)
 {
-    const aril_status st = key.len > run->c->name_max
-                               ? ARIL_E_USAGE_RANGE
-                               : arili_place_make(run->c->peer.loop->names, run->c->tenant,
-                                                  run->keys, run->c->database, key, ret);
+    const aril_status st = find_place(run, key, ret);
     if (st == ARIL_OK) {
         return true;
     }

@@ -239,8 +239,8 @@ static enum arili_ran watch(struct arili_running *run)
     arili_send_count(run, run->count);
     arili_send_arg(run, run->args[0]);
     for (size_t i = 1; i < run->count; i++) {
-        if (arili_run_place(run, run->args[i], &place)) {
-            arili_send_name(run, &place);
+        if (!arili_send_key(run, run->args[i], &place)) {
+            return ARILI_RAN;
         }
     }
     run->link->sticky = true;

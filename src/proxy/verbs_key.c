@@ -29,8 +29,10 @@ enum arili_ran arili_run_keyed(struct arili_running *run)
     }
     arili_send_count(run, run->count);
     for (size_t i = 0; i < run->count; i++) {
-        if (arili_run_key_from(run, i) == i && arili_run_place(run, run->args[i], &place)) {
-            arili_send_name(run, &place);
+        if (arili_run_key_from(run, i) == i) {
+            if (!arili_send_key(run, run->args[i], &place)) {
+                return ARILI_RAN;
+            }
         } else if (run->c->value_arg == i) {
             arili_send_flow(run, &run->c->value);
         } else if (i > first && run->policy->values == ARILI_VALUES_SEAL) {

@@ -96,8 +96,8 @@ static enum arili_ran mget(struct arili_running *run)
     arili_send_count(run, run->count);
     arili_send_arg(run, run->args[0]);
     for (size_t i = 1; i < run->count; i++) {
-        if (arili_run_place(run, run->args[i], &place)) {
-            arili_send_name(run, &place);
+        if (!arili_send_key(run, run->args[i], &place)) {
+            return ARILI_RAN;
         }
     }
     return arili_send_end(run, ARILI_SHAPE_VALUES);
@@ -161,12 +161,8 @@ static enum arili_ran mset(struct arili_running *run)
     arili_send_count(run, run->count);
     arili_send_arg(run, run->args[0]);
     for (size_t i = 1; i < run->count; i += 2) {
-        if (!arili_run_place(run, run->args[i], &place)) {
-            arili_link_lost(run->link, ARIL_E_INTERRUPTED, "half a command was sent");
-            return ARILI_RAN;
-        }
-        arili_send_name(run, &place);
-        if (!arili_send_value(run, place.context, not_after, run->args[i + 1], NULL)) {
+        if (!arili_send_key(run, run->args[i], &place) ||
+            !arili_send_value(run, place.context, not_after, run->args[i + 1], NULL)) {
             return ARILI_RAN;
         }
         arili_transaction_changes(run->c, &place, not_after);
