@@ -151,6 +151,29 @@ static void a_map_that_is_none_is_not_taken(void **state)
     }
 }
 
+/* What is watched is with one server: it alone can say whether it changed. */
+static void keys_of_two_servers_are_not_watched_together(void **state)
+{
+    (void)state;
+    aril_bytes args[4];
+    size_t count = 0;
+    struct proxy_peer *c = proxy_accept(&p);
+    ASKS(c, "WATCH", "0");
+    serve_map(node(6380), MAP_TWO);
+    const uint16_t port = p.links[p.link_count - 1].address.port;
+    for (unsigned i = 1; i < 64; i++) { /* one in two has its name with the other server */
+        const char key[] = { (char)('0' + i), '\0' };
+        if (!proxy_command(node(port), args, COUNT(args), &count)) {
+            proxy_heard_begins(c, "-CROSSSLOT aril: ");
+            return;
+        }
+        proxy_say(node(port), TEXT("+OK\r\n"));
+        proxy_heard_is(c, "+OK\r\n");
+        ASKS(c, "WATCH", key);
+    }
+    fail_msg("all keys were watched");
+}
+
 /* A client that does not read stops two links; when it has read, others can use both. */
 static void a_link_that_was_held_back_is_read_from_by_whoever_has_it_next(void **state)
 {
@@ -483,6 +506,7 @@ int main(void)
         T(a_time_to_live_is_extended_where_the_key_is),
         T(a_node_that_knows_of_nobody_is_not_believed),
         T(nodes_that_come_and_go_are_forgotten),
+        T(keys_of_two_servers_are_not_watched_together),
     };
 #undef T
     return cmocka_run_group_tests(tests, temp_folder_make_quick, temp_folder_remove);
