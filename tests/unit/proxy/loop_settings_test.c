@@ -74,12 +74,36 @@ static void a_transaction_keeps_its_policy(void **state)
     proxy_heard_is(c, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$-1\r\n+PONG\r\n");
 }
 
+static void no_more_commands_are_under_way_than_pipeline_max(void **state)
+{
+    (void)state;
+    aril_bytes args[4];
+    size_t count = 0;
+    aril_error error;
+    struct arili_proxy_config *config = proxy_peers_config();
+    config->pipeline_max = 2;
+    assert_status(arili_proxy_reload(p.proxy, config, &error), ARIL_OK);
+    proxy_tick(&p, 100);
+    struct proxy_peer *c = proxy_accept(&p);
+    proxy_say(c, TEXT("GET a\r\nGET b\r\nGET c\r\nGET d\r\n"));
+    struct proxy_peer *s = proxy_link(&p, 0);
+    for (int i = 0; i < 2; i++) {
+        assert_true(proxy_command(s, args, COUNT(args), &count));
+    }
+    assert_false(proxy_command(s, args, COUNT(args), &count));
+    proxy_say(s, TEXT("$-1\r\n"));
+    assert_true(proxy_command(s, args, COUNT(args), &count));
+    assert_false(proxy_command(s, args, COUNT(args), &count));
+    proxy_heard_is(c, "$-1\r\n");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(answers_under_way_keep_their_policy),
         T(a_transaction_keeps_its_policy),
+        T(no_more_commands_are_under_way_than_pipeline_max),
     };
 #undef T
     return cmocka_run_group_tests(tests, temp_folder_make_quick, temp_folder_remove);
