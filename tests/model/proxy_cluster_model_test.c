@@ -92,7 +92,8 @@ static void a_cluster_answers_as_one_server_with_a_pipeline_of_one(void **state)
 /* --- What cannot be one */
 
 /* Sends one inline command; its answer must begin so. */
-static void expect(int fd, const char *begins, const char *format, ...)
+static void __attribute__((format(printf, 3, 4)))
+expect(int fd, const char *begins, const char *format, ...)
 {
     char line[128];
     struct wire_bytes out = { .len = 0 };

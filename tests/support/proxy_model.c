@@ -303,7 +303,9 @@ static void greet(struct run *r, unsigned n)
 void pmodel_run(const struct pmodel_setup *setup)
 {
     static struct run r;
-    r = (struct run){ .setup = setup, .source = { { setup->seed }, (uint64_t)time(NULL) } };
+    r = (struct run){ .setup = setup };
+    r.source.random.state = setup->seed;
+    r.source.now_s = (uint64_t)time(NULL);
     for (unsigned n = 0; n < PMODEL_CLIENTS; n++) {
         greet(&r, n);
     }

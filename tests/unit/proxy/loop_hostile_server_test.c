@@ -45,6 +45,9 @@ static void expect_served_on(struct proxy_peer *c, bool resp3)
 
 /* --- What is no RESP ------------------------------------------------------------------------ */
 
+#define NINE "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n"
+#define DEEP NINE NINE ":1\r\n" /* arrays, one in the other */
+
 static const char *const garbage[] = {
     "HTTP/1.1 400 Bad Request\r\n\r\n",
     "?\r\n",
@@ -56,8 +59,7 @@ static const char *const garbage[] = {
     ":1x\r\n",
     "$?\r\n",
     "+OK\nx\r\n",
-    "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n"
-    "*1\r\n*1\r\n:1\r\n",
+    DEEP,
     "+OK\r\n+OK\r\n", /* one too many */
 };
 
