@@ -154,7 +154,6 @@ libevent-dev|build||the event loop of arild
 libcurl4-openssl-dev|build||key bundles and cache stores by HTTP; loaded when a URL is used
 liblz4-dev|build||reads what cachekit compressed
 libxxhash-dev|build||checks what cachekit compressed
-libevent-dev|build||the event loops of arild
 libcmocka-dev|test||the unit tests
 g++|test|g++|checks that the public headers are C++
 python3|test|python3|scripts of the build and test oracles
