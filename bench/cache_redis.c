@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache.h"
 #include "harness.h"
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <signal.h>
+#include "redis.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 /*
  * Gets of a value from a real Redis of this host: through the cache, L1 off, against the same
@@ -22,68 +15,6 @@
  */
 #define VALUES    16u
 #define TURNS_MAX 6000u
-
-struct server {
-    pid_t pid;
-    char folder[64], socket[96], unix_uri[128], tcp_uri[64];
-};
-
-/* A port that nobody has just now. */
-static unsigned free_port(void)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof at;
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    BENCH_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 &&
-                getsockname(fd, (struct sockaddr *)&at, &len) == 0);
-    (void)close(fd);
-    return ntohs(at.sin_port);
-}
-
-static bool server_start(struct server *s, size_t processor)
-{
-    const char *base = getenv("TMPDIR");
-    (void)snprintf(s->folder, sizeof s->folder, "%.40s/aril-redis-XXXXXX",
-                   base != NULL ? base : "/tmp");
-    BENCH_CHECK(mkdtemp(s->folder) != NULL);
-    (void)snprintf(s->socket, sizeof s->socket, "%s/s", s->folder);
-    char port[8];
-    (void)snprintf(port, sizeof port, "%u", free_port());
-    (void)snprintf(s->unix_uri, sizeof s->unix_uri, "redis+unix:%s", s->socket);
-    (void)snprintf(s->tcp_uri, sizeof s->tcp_uri, "redis://127.0.0.1:%s", port);
-    s->pid = fork();
-    BENCH_CHECK(s->pid >= 0);
-    if (s->pid == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)bench_pin(processor);
-        BENCH_CHECK(freopen("/dev/null", "w", stdout) != NULL);
-        execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1",
-               "--unixsocket", s->socket, "--save", "", "--appendonly", "no", "--dir", s->folder,
-               (char *)NULL);
-        _exit(127);
-    }
-    for (int i = 0; i < 1000; i++) {
-        const struct timespec pause = { .tv_nsec = 5000000 };
-        int status;
-        if (access(s->socket, F_OK) == 0) {
-            return true;
-        }
-        if (waitpid(s->pid, &status, WNOHANG) == s->pid) {
-            break;
-        }
-        (void)nanosleep(&pause, NULL);
-    }
-    (void)rmdir(s->folder);
-    return false;
-}
-
-static void server_stop(const struct server *s)
-{
-    (void)kill(s->pid, SIGTERM);
-    (void)waitpid(s->pid, NULL, 0);
-    (void)unlink(s->socket);
-    (void)rmdir(s->folder);
-}
 
 /* --- One size ------------------------------------------------------------------------------- */
 
@@ -190,41 +121,33 @@ static void measure(const char *uri, const char *stem, size_t bytes, size_t turn
     bench_cache_free(&s.world);
 }
 
-static bool start_or_say(struct server *server, size_t processor)
-{
-    if (!server_start(server, processor)) {
-        (void)fputs("bench: cache.l2.redis is unavailable: redis-server does not start\n", stderr);
-        return false;
-    }
-    return true;
-}
-
 /* On the processor of this thread: nobody waits for the other one to wake, and nothing overlaps. */
 static void measure_on_one_processor(void)
 {
-    struct server server;
-    if (!bench_wants("cache.l2.redis_one_cpu") || !start_or_say(&server, 0)) {
+    struct bench_redis server;
+    if (!bench_wants("cache.l2.redis_one_cpu") ||
+        !bench_redis_start(&server, 0, "cache.l2.redis_one_cpu")) {
         return;
     }
     measure(server.tcp_uri, "cache.l2.redis_one_cpu.get.64KiB", (size_t)64 << 10, 6000);
     measure(server.tcp_uri, "cache.l2.redis_one_cpu.get.4MiB", (size_t)4 << 20, 400);
-    server_stop(&server);
+    bench_redis_stop(&server);
 }
 
 void bench_cache_redis(void)
 {
-    struct server server;
+    struct bench_redis server;
     if (!bench_wants("cache.l2.redis")) {
         return;
     }
     measure_on_one_processor();
     /* This thread is pinned, and a server has a processor of its own where there are two. */
-    if (!start_or_say(&server, bench_processors() > 1 ? 1 : 0)) {
+    if (!bench_redis_start(&server, 1, "cache.l2.redis")) {
         return;
     }
     measure(server.tcp_uri, "cache.l2.redis.get.64KiB", (size_t)64 << 10, 6000);
     measure(server.tcp_uri, "cache.l2.redis.get.4MiB", (size_t)4 << 20, 400);
     measure(server.unix_uri, "cache.l2.redis_unix.get.64KiB", (size_t)64 << 10, 6000);
     measure(server.unix_uri, "cache.l2.redis_unix.get.4MiB", (size_t)4 << 20, 400);
-    server_stop(&server);
+    bench_redis_stop(&server);
 }

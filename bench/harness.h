@@ -161,6 +161,7 @@ void bench_keyring(void);     /* keyring.c */
 void bench_cache_l1(void);    /* cache_l1.c */
 void bench_cache_redis(void); /* cache_redis.c */
 void bench_cache_async(void); /* cache_async.c */
+void bench_proxy_place(void); /* proxy_place.c */
 /* In a child: make count tenants and print what that took. */
 void bench_tenants_child(size_t count);
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness.h"
+#include "proxy.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,7 +106,10 @@ int main(int argc, char **argv)
     bench_cache_l1();
     bench_cache_redis();
     bench_cache_async();
-
+    bench_proxy_place();
+    bench_proxy_load();
+    bench_proxy_conns();
+    bench_proxy_copies();
     bench_tenants();
     bench_results_end();
     return 0;

@@ -32,6 +32,17 @@ static const struct target {
     { "cache.l2.redis.get.64KiB.ratio_plain", true, 0.85 },
     { "cache.l2.redis.get.4MiB.ratio_plain", true, 0.85 },
     { "cache.async.put.4MiB.ratio_raw_io", true, 0.8 },
+    { "proxy.place.hit.ns", false, 100 },
+    { "proxy.place.miss.ns", false, 4000 },
+    { "proxy.set.64KiB.ratio_plainproxy", true, 0.8 },
+    { "proxy.get.64KiB.ratio_plainproxy", true, 0.8 },
+    { "proxy.get.4MiB.ratio_plainproxy", true, 0.8 },
+    { "proxy.get.1KiB.pipeline16.ratio_plainproxy", true, 0.7 },
+    { "proxy_one_cpu.set.64KiB.ratio_plainproxy", true, 0.8 },
+    { "proxy_one_cpu.get.64KiB.ratio_plainproxy", true, 0.8 },
+    { "proxy_one_cpu.get.4MiB.ratio_plainproxy", true, 0.8 },
+    { "proxy_one_cpu.get.1KiB.pipeline16.ratio_plainproxy", true, 0.7 },
+    { "proxy.conn.10000.rss_mib", false, 256 },
 };
 #define TARGETS (sizeof targets / sizeof targets[0])
 
@@ -76,7 +87,7 @@ static const struct target *target_of(const char *key)
 static void print(const char *key, double value)
 {
     const int digits = value >= 1000 ? 0 : value >= 100 ? 1 : 3;
-    (void)printf("%-46s %12.*f", key, digits, value);
+    (void)printf("%-54s %12.*f", key, digits, value);
     const struct target *t = target_of(key);
     if (t != NULL) {
         const bool met = t->at_least ? value >= t->value : value <= t->value;

@@ -21,6 +21,20 @@ install(DIRECTORY "${source_dir}/include/aril" DESTINATION "${CMAKE_INSTALL_INCL
 if(TARGET aril_command)
     install(TARGETS aril_command RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endif()
+if(TARGET arild)
+    install(TARGETS arild RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+    # The prefix may be chosen at installation, and a unit needs whole paths. Files below lib/ are
+    # where systemd looks for them under /usr and /usr/local.
+    install(CODE "
+        set(bindir \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\")
+        configure_file(\"${source_dir}/packaging/arild.service\"
+                       \"${generated_dir}/arild.service\" @ONLY)")
+    install(FILES "${generated_dir}/arild.service" DESTINATION lib/systemd/system)
+    install(FILES "${source_dir}/packaging/aril.sysusers" DESTINATION lib/sysusers.d
+            RENAME aril.conf)
+    install(FILES "${source_dir}/packaging/aril.tmpfiles" DESTINATION lib/tmpfiles.d
+            RENAME aril.conf)
+endif()
 foreach(section RANGE 1 8)
     file(GLOB pages CONFIGURE_DEPENDS "${source_dir}/man/*.${section}")
     if(pages)

@@ -2,16 +2,24 @@
 # One set of objects, three libraries:
 #   aril           libaril.so; OpenSSL inside, only the names of tools/exports.txt visible
 #   aril_static    libaril.a; the same as one object file
-#   aril_test_lib  libaril_test.a; everything visible, for tests and benchmarks
+#   aril_inside    libaril_inside.a; everything visible, for our own programs, tests and benchmarks;
+#                  not installed
 
 set(source_dir "${CMAKE_CURRENT_SOURCE_DIR}")
 set(generated_dir "${CMAKE_CURRENT_BINARY_DIR}/generated")
 
 file(GLOB library_sources CONFIGURE_DEPENDS
      "${source_dir}/src/*/*.c" "${source_dir}/src/*/*/*.c")
+list(FILTER library_sources EXCLUDE REGEX "/src/proxy/")
 add_library(aril_objects OBJECT ${library_sources})
 target_include_directories(aril_objects PRIVATE "${source_dir}/include" "${source_dir}/src")
 target_link_libraries(aril_objects PRIVATE aril_flags)
+
+# The proxy is no part of the library: only our own programs and the tests have it.
+file(GLOB proxy_sources CONFIGURE_DEPENDS "${source_dir}/src/proxy/*.c")
+add_library(aril_proxy_objects OBJECT ${proxy_sources})
+target_include_directories(aril_proxy_objects PRIVATE "${source_dir}/include" "${source_dir}/src")
+target_link_libraries(aril_proxy_objects PRIVATE aril_flags)
 
 # The keyring's file is SQLite's, and cachekit's values are LZ4 blocks; nothing else besides libc is
 # linked. xxHash is headers alone. The libraries of TPM 2.0 and PKCS#11 modules are loaded when a
@@ -31,9 +39,10 @@ if(openssl_sources AND openssl_include_options)
         COMPILE_OPTIONS "${openssl_include_options}")
 endif()
 
-add_library(aril_test_lib STATIC $<TARGET_OBJECTS:aril_objects>)
-set_target_properties(aril_test_lib PROPERTIES OUTPUT_NAME aril_test LINKER_LANGUAGE C)
-target_link_libraries(aril_test_lib PUBLIC
+add_library(aril_inside STATIC
+    $<TARGET_OBJECTS:aril_objects> $<TARGET_OBJECTS:aril_proxy_objects>)
+set_target_properties(aril_inside PROPERTIES LINKER_LANGUAGE C)
+target_link_libraries(aril_inside PUBLIC
     aril_libssl PkgConfig::SQLITE PkgConfig::LZ4 dl m pthread)
 
 # A sanitizer's runtime belongs to the program, so these builds have no libraries

@@ -14,6 +14,8 @@ set(tests_dir "${source_dir}/tests")
 set(vectors_dir "${source_dir}/../shared/vectors")
 execute_process(COMMAND "${source_dir}/tools/setup.sh" where oracles
                 OUTPUT_VARIABLE node_modules OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+execute_process(COMMAND "${source_dir}/tools/setup.sh" where clients
+                OUTPUT_VARIABLE client_modules OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 execute_process(COMMAND "${source_dir}/tools/setup.sh" where llama
                 OUTPUT_VARIABLE llama_modules OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 
@@ -24,6 +26,7 @@ set(test_environment
     "ARIL_BUILD_DIR=${CMAKE_CURRENT_BINARY_DIR}"
     "ARIL_SOURCE_DIR=${source_dir}"
     "ARIL_NODE_MODULES=${node_modules}"
+    "ARIL_CLIENT_MODULES=${client_modules}"
     "ARIL_LLAMA_MODULES=${llama_modules}"
     "ARIL_PYTHON=${ARIL_PYTHON}"
     "ARIL_SANITIZE=${ARIL_SANITIZE}"
@@ -45,10 +48,10 @@ file(GLOB support_sources CONFIGURE_DEPENDS
      "${tests_dir}/support/*.c" "${tests_dir}/contract/*_contract.c")
 if(support_sources)
     add_library(aril_test_support STATIC ${support_sources})
-    target_link_libraries(aril_test_support PUBLIC aril_test_flags aril_test_lib)
+    target_link_libraries(aril_test_support PUBLIC aril_test_flags aril_inside)
 else()
     add_library(aril_test_support INTERFACE)
-    target_link_libraries(aril_test_support INTERFACE aril_test_flags aril_test_lib)
+    target_link_libraries(aril_test_support INTERFACE aril_test_flags aril_inside)
 endif()
 
 # --- a PKCS#11 module that lies and fails, for the keystore that loads one
@@ -87,7 +90,12 @@ function(aril_add_test source)
     add_executable(${target} "${source}")
     set_target_properties(${target} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/${label}")
-    target_link_libraries(${target} PRIVATE aril_test_support aril_test_lib)
+    if(name MATCHES "^unit/arild/admin")
+        target_link_libraries(${target} PRIVATE arild_admin)
+    elseif(name MATCHES "^unit/arild/")
+        target_link_libraries(${target} PRIVATE arild_parts)
+    endif()
+    target_link_libraries(${target} PRIVATE aril_test_support aril_inside)
     if(label STREQUAL "fault")
         target_link_options(${target} PRIVATE -Wl,--wrap=arili_alloc)
     endif()
@@ -128,7 +136,7 @@ file(GLOB maker_sources CONFIGURE_DEPENDS
      "${tests_dir}/tools/make_vectors.c" "${tests_dir}/tools/maker*.c")
 if(maker_sources)
     add_executable(make_vectors ${maker_sources})
-    target_link_libraries(make_vectors PRIVATE aril_test_support aril_test_lib)
+    target_link_libraries(make_vectors PRIVATE aril_test_support aril_inside)
     set_target_properties(make_vectors PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/tools")
 endif()
@@ -136,15 +144,22 @@ endif()
 # --- what tests/scripts/oracles_test.sh talks to
 
 add_executable(oracle_helper "${tests_dir}/tools/oracle_helper.c")
-target_link_libraries(oracle_helper PRIVATE aril_test_support aril_test_lib)
+target_link_libraries(oracle_helper PRIVATE aril_test_support aril_inside)
 set_target_properties(oracle_helper PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/tools")
 
 # --- what tests/scripts/format_cache_test.py opens the values of
 
 add_executable(cache_maker "${tests_dir}/tools/cache_maker.c")
-target_link_libraries(cache_maker PRIVATE aril_test_support aril_test_lib)
+target_link_libraries(cache_maker PRIVATE aril_test_support aril_inside)
 set_target_properties(cache_maker PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/tools")
+
+# --- the admin listener over a proxy that is none, for tests/scripts/arild_page_test.py
+
+add_executable(fake_admin "${tests_dir}/tools/fake_admin.c")
+target_link_libraries(fake_admin PRIVATE arild_admin aril_test_flags aril_inside)
+set_target_properties(fake_admin PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/tools")
 
 # --- fuzz targets: the corpus is replayed in every build, fuzzers need clang
@@ -154,7 +169,7 @@ foreach(source IN LISTS fuzz_sources)
     cmake_path(GET source STEM target)
     string(REGEX REPLACE "_fuzz$" "" name "${target}")
     add_executable(${name}_replay "${source}" "${tests_dir}/fuzz/replay_main.c")
-    target_link_libraries(${name}_replay PRIVATE aril_test_support aril_test_lib)
+    target_link_libraries(${name}_replay PRIVATE aril_test_support aril_inside)
     set_target_properties(${name}_replay PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests/fuzz")
     file(GLOB corpus CONFIGURE_DEPENDS "${tests_dir}/fuzz/corpus/${name}/*")
@@ -163,7 +178,7 @@ foreach(source IN LISTS fuzz_sources)
         LABELS fuzz TIMEOUT 600 SKIP_RETURN_CODE 77 ENVIRONMENT "${test_environment}")
     if(ARIL_FUZZERS)
         add_executable(${target} "${source}")
-        target_link_libraries(${target} PRIVATE aril_test_support aril_test_lib)
+        target_link_libraries(${target} PRIVATE aril_test_support aril_inside)
         target_link_options(${target} PRIVATE -fsanitize=fuzzer)
         set_target_properties(${target} PROPERTIES
             RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/fuzz")

@@ -44,6 +44,17 @@ ROWS = [
       "cache.l2.redis_one_cpu.get.4MiB.ratio_plain"], "{:.0%}, {:.0%}"),
     ("put 4 MiB blocks into files, asynchronously, share of the speed of the same without sealing",
      ["cache.async.put.4MiB.ratio_raw_io"], "{:.0%}"),
+    ("set and get 64 KiB, get 4 MiB, 16 gets of 1 KiB at once through `arild`, one client, share "
+     "of the speed of the same `arild` without sealing",
+     ["proxy.set.64KiB.ratio_plainproxy", "proxy.get.64KiB.ratio_plainproxy",
+      "proxy.get.4MiB.ratio_plainproxy", "proxy.get.1KiB.pipeline16.ratio_plainproxy"],
+     "{:.0%}, {:.0%}, {:.0%}, {:.0%}"),
+    ("the same with client, server and `arild` on one core",
+     ["proxy_one_cpu.set.64KiB.ratio_plainproxy", "proxy_one_cpu.get.64KiB.ratio_plainproxy",
+      "proxy_one_cpu.get.4MiB.ratio_plainproxy",
+      "proxy_one_cpu.get.1KiB.pipeline16.ratio_plainproxy"], "{:.0%}, {:.0%}, {:.0%}, {:.0%}"),
+    ("memory of `arild` with 10,000 idle connections", ["proxy.conn.10000.rss_mib"],
+     "{:.0f} MiB"),
     ("memory with 10,000 tenants", ["tenants.10000.rss_mib"], "{:.0f} MiB"),
 ]
 

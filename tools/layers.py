@@ -25,6 +25,8 @@ LAYERS = {
     "kv": ["session", "identity", "audit", "record", "crypto", "format", "base"],
     "resp": ["format", "base"],
     "cache": ["keyring", "identity", "audit", "record", "resp", "crypto", "format", "base"],
+    "proxy": ["cache", "keyring", "identity", "audit", "record", "resp", "crypto", "format",
+              "base"],
     "tenants": ["kv", "session", "identity", "audit", "record", "crypto", "format", "base"],
 }
 
@@ -37,9 +39,17 @@ LIBRARIES = {
     "curl/": ["cmd/aril/fetch", "src/cache/stores/http"],
     "lz4.h": ["src/cache/envelope.c", "tests/"],
     "xxhash.h": ["src/cache/envelope.c", "tests/"],
+    "event2/": ["cmd/arild/", "tests/"],
     "jansson.h": ["cmd/", "bench/", "tests/"],
     "cmocka.h": ["tests/"],
 }
+
+# The daemon is made of the proxy, which is not public: it may include these folders of src/, and
+# what it shares with the command aril is compiled from there.
+DAEMON = "arild"
+DAEMON_MAY = ["proxy", "base"]
+DAEMON_FILES = ["crypto/tls.h"]
+DAEMON_SHARED = ["args.h", "failure.h", "out.h"]
 
 # What counts as the C library and the kernel.
 SYSTEM = re.compile(
@@ -109,13 +119,26 @@ class Checker:
         if not (self.root / "include" / include).is_file():
             self.error(name, line, f"<{include}> is not a file below include/")
 
+    def daemon_may(self, include):
+        inside = include.split("/")[0] in DAEMON_MAY or include in DAEMON_FILES
+        return ((inside and (self.root / "src" / include).is_file()) or
+                (include in DAEMON_SHARED and (self.root / "cmd" / "aril" / include).is_file()))
+
     def check_cmd(self, path, name):
+        """Public headers, the folder's own, and proxy/ where it is what the file is about."""
         folder = self.root / "cmd" / path.relative_to(self.root / "cmd").parts[0]
+        has_proxy = path.name.startswith("proxy")
         for line, mark, include in includes(path):
-            if mark == '"':
+            if mark == '"' and folder.name == DAEMON and self.daemon_may(include):
+                continue
+            if mark == '"' and has_proxy and include.startswith("proxy/"):
+                if not (self.root / "src" / include).is_file():
+                    self.error(name, line, f'"{include}" is not a file below src/')
+            elif mark == '"':
                 if not (folder / include).is_file() and not (path.parent / include).is_file():
                     self.error(name, line, f'"{include}" is not in cmd/{folder.name}; commands '
-                               "include public headers <aril/...> and their own folder")
+                               "include public headers <aril/...>, their own folder, and proxy/ "
+                               "from proxy*.c and arild")
             elif include.startswith("aril/"):
                 self.check_public(name, line, include)
             else:

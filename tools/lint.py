@@ -15,6 +15,8 @@ import re
 import subprocess
 import sys
 
+import proxy_commands
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 COLUMNS_MAX = 100
 SOURCE_SUFFIXES = {".c", ".h", ".def", ".py", ".sh", ".cmake", ".in"}
@@ -144,6 +146,10 @@ class Linter:
         for symbol in sorted(set(listed) - declared):
             self.error(name, 1, "exports", f"{symbol} is listed and not declared with ARIL_API")
 
+    def lint_commands(self):
+        for name, text in proxy_commands.errors():
+            self.error(name, 1, "commands", text)
+
     def run(self):
         names = files()
         for name in names:
@@ -161,6 +167,7 @@ class Linter:
             if path.suffix in {".c", ".h"}:
                 self.lint_c(name, text)
         self.lint_exports()
+        self.lint_commands()
         return len(names)
 
 

@@ -7,7 +7,7 @@
 #   tools/setup.sh test            and what "make test" needs (the default)
 #   tools/setup.sh demo            and what "make demo" needs
 #   tools/setup.sh check           and what "make check" and "make fuzz" need
-#   tools/setup.sh where NAME      prints the folder of openssl, oracles or llama
+#   tools/setup.sh where NAME      prints the folder of openssl, oracles, clients or llama
 #   tools/setup.sh openssl-update  builds OpenSSL again if there is a newer one
 #
 # Environment:
@@ -150,6 +150,7 @@ libjansson-dev|build||JSON in configuration and reports
 libsqlite3-dev|build||the file of the keyring
 libtss2-dev|build||keystores in a TPM 2.0; loaded when one is used
 libp11-kit-dev|build||headers of PKCS#11, for keystores in an HSM
+libevent-dev|build||the event loop of arild
 libcurl4-openssl-dev|build||key bundles and cache stores by HTTP; loaded when a URL is used
 liblz4-dev|build||reads what cachekit compressed
 libxxhash-dev|build||checks what cachekit compressed
@@ -160,6 +161,9 @@ python3-cryptography|test||an independent implementation to test against
 swtpm|test|swtpm|a TPM 2.0 in software
 softhsm2|test|softhsm2-util|a PKCS#11 token in software
 redis-server|test|redis-server|the store that the cache is tested with
+faketime|test|faketime|jumps of the clock under arild
+chromium|test|chromium|shows arild's status page, without a screen
+python3-redis|test||a Redis client that the proxy is tested with
 npm|test demo|npm|fetches test oracles and the demo's llama.cpp
 clang|check|clang|the second compiler, sanitizers and libFuzzer
 libclang-rt-dev|check||the runtime of clang's sanitizers
@@ -197,7 +201,7 @@ mode_wants() {
 }
 
 is_required() {
-    [[ $1 != npm && $1 != shellcheck ]]
+    [[ $1 != npm && $1 != shellcheck && $1 != chromium ]]
 }
 
 apt_install() {
@@ -325,12 +329,12 @@ where() {
     local dir
     case ${1:-} in
     openssl) openssl_where ;;
-    oracles | llama)
+    oracles | clients | llama)
         dir=$(npm_dir "$1")
         [[ -e $dir/.done ]] || return 1
         printf '%s/node_modules\n' "$dir"
         ;;
-    *) fail "usage: tools/setup.sh where openssl|oracles|llama" ;;
+    *) fail "usage: tools/setup.sh where openssl|oracles|clients|llama" ;;
     esac
 }
 
@@ -385,6 +389,7 @@ main() {
     case $mode in
     test | check)
         setup_npm oracles "npm test oracles (@noble, @hpke)"
+        setup_npm clients "npm Redis clients (ioredis, redis, GLIDE, LangChain)"
         ;;
     esac
     if [[ $mode != build ]]; then

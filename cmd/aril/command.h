@@ -11,4 +11,5 @@ int command_identity(int argc, char **argv);
 int command_identity_sign(int argc, char **argv);
 int command_identity_verify(int argc, char **argv);
 int command_keys(int argc, char **argv);
+int command_proxy(int argc, char **argv);
 #endif

@@ -13,6 +13,8 @@
 
 struct fetch {
     const char *source;                /* borrowed; "-" is standard input */
+    const char *unix_socket;           /* NULL, or where an http source is reached. Borrowed */
+    bool direct;                       /* no proxy of the environment, and no redirects */
     const char *ca;                    /* certificates that are trusted; NULL: the system's */
     uint32_t timeout_ms;               /* to connect, and without a byte; 0: 10000 */
     size_t bytes_max;                  /* longer is an error */

@@ -201,7 +201,7 @@ static CURLcode set_numbers(const struct curl_api *a, CURL *curl, const struct f
         long value;
     } numbers[] = {
         { CURLOPT_NOSIGNAL, 1 },
-        { CURLOPT_FOLLOWLOCATION, 1 },
+        { CURLOPT_FOLLOWLOCATION, f->direct ? 0 : 1 },
         { CURLOPT_MAXREDIRS, REDIRECTS_MAX },
         { CURLOPT_CONNECTTIMEOUT_MS, timeout },
         { CURLOPT_TIMEOUT_MS, timeout > WHOLE_TIMEOUT_MS ? timeout : WHOLE_TIMEOUT_MS },
@@ -247,6 +247,12 @@ static CURLcode set_pointers(const struct curl_api *a, CURL *curl, struct transf
     }
     if (rc == CURLE_OK) {
         rc = a->easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, take_progress);
+    }
+    if (rc == CURLE_OK && t->f->direct) {
+        rc = a->easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    }
+    if (rc == CURLE_OK && t->f->unix_socket != NULL) {
+        rc = a->easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, t->f->unix_socket);
     }
     if (rc == CURLE_OK && t->f->ca != NULL) {
         rc = a->easy_setopt(curl, CURLOPT_CAINFO, t->f->ca);

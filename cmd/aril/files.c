@@ -167,7 +167,23 @@ static bool publish(const char *temporary, const char *path, bool force)
     return link(temporary, path) == 0 && unlink(temporary) == 0;
 }
 
-int file_store(const char *path, aril_bytes bytes, bool force)
+/* Owner first: a change of it may take bits of the mode away. */
+static bool make_like(int fd, const struct stat *like)
+{
+    struct stat now;
+    if (like == NULL) {
+        return true;
+    }
+    if (fstat(fd, &now) != 0) {
+        return false;
+    }
+    const bool same = now.st_uid == like->st_uid && now.st_gid == like->st_gid;
+    return (same || fchown(fd, like->st_uid, like->st_gid) == 0) &&
+           fchmod(fd, like->st_mode & (S_IRWXU | S_IRWXG | S_IRWXO)) == 0;
+}
+
+/* like: NULL for a file of its own mode, 0600. */
+static int store(const char *path, aril_bytes bytes, bool force, const struct stat *like)
 {
     char temporary[PATH_MAX];
     if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary) {
@@ -177,7 +193,7 @@ int file_store(const char *path, aril_bytes bytes, bool force)
     if (fd < 0) {
         return errno;
     }
-    bool done = write_all(fd, bytes) && fsync(fd) == 0;
+    bool done = make_like(fd, like) && write_all(fd, bytes) && fsync(fd) == 0;
     int error = errno;
     if (close(fd) != 0 && done) {
         done = false;
@@ -191,6 +207,16 @@ int file_store(const char *path, aril_bytes bytes, bool force)
         (void)unlink(temporary);
     }
     return done ? 0 : error;
+}
+
+int file_store(const char *path, aril_bytes bytes, bool force)
+{
+    return store(path, bytes, force, NULL);
+}
+
+int file_replace(const char *path, aril_bytes bytes, const struct stat *like)
+{
+    return store(path, bytes, true, like);
 }
 
 static int write_file(const char *command, const char *path, aril_bytes bytes, bool force)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 /* Files that commands read and write whole. "-" is standard input or output. The functions
  * print what went wrong and return an exit code, 0 when all is well. */
@@ -40,4 +41,7 @@ int file_write(const char *command, const char *path, aril_bytes bytes, bool for
 
 /* The same without a word: 0, or the errno of what failed; EEXIST without force. */
 int file_store(const char *path, aril_bytes bytes, bool force);
+
+/* Replace a file by one with the same owner, group and mode, which like has. 0, or errno. */
+int file_replace(const char *path, aril_bytes bytes, const struct stat *like);
 #endif

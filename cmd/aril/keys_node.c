@@ -226,16 +226,20 @@ static int node_revoke(int argc, char **argv)
     static const char command[] = "aril keys node revoke";
     struct keys_options options = { .keyring = NULL };
     bool yes = false;
+    bool keep_names = false;
     const struct args_option own[] = {
         { "yes", ARGS_FLAG, &yes, NULL, "do not ask", 0, 0 },
+        { "keep-names", ARGS_FLAG, &keep_names, NULL,
+          "rotate data keys alone: caches stay warm, and the node can still tell names", 0, 0 },
     };
     const struct args_spec spec = {
         .command = command,
         .operands = "NAME",
         .summary = "Revoke a node, for ever, and rotate every data and name key that it could\n"
-                   "open. Names change with the name keys: caches of those tenants start cold.",
+                   "open. Names change with the name keys: caches of those tenants start cold,\n"
+                   "unless --keep-names.",
         .options = own,
-        .option_count = 1,
+        .option_count = sizeof own / sizeof own[0],
         .operands_min = 1,
         .operands_max = 1,
     };
@@ -256,7 +260,8 @@ static int node_revoke(int argc, char **argv)
     size_t rotated = 0;
     aril_error error = { .status = ARIL_OK };
     const aril_status st =
-        aril_keyring_node_revoke(s.keyring, keys_bytes(operands[0]), &rotated, &error);
+        aril_keyring_node_revoke(s.keyring, keys_bytes(operands[0]),
+                                 keep_names ? ARIL_REVOKE_KEEP_NAMES : 0, &rotated, &error);
     if (st != ARIL_OK) {
         return failure_error(command, st, &error, operands[0]);
     }

@@ -23,6 +23,7 @@ static const struct command {
     { "identity", "make, show and use signing keys", command_identity },
     { "keys", "keep, rotate and destroy the keys of tenants", command_keys },
     { "cache", "keep values in stores that cannot read them", command_cache },
+    { "proxy", "who may use arild: tokens and passphrases", command_proxy },
     { "bench", "measure this machine", command_bench },
     { "help", "explain a command", command_help },
 };

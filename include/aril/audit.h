@@ -30,10 +30,12 @@ typedef enum aril_event_kind {
     ARIL_EVENT_KEY = 9,                 /* a key of a keyring was made or changed its state */
     ARIL_EVENT_KEYRING = 10,            /* a keyring was opened, locked, unlocked, backed up or
                                            recovered, or one of these was refused (status) */
-    ARIL_EVENT_FLEET = 11               /* a node was enrolled or revoked, a bundle written, taken
+    ARIL_EVENT_FLEET = 11,              /* a node was enrolled or revoked, a bundle written, taken
                                            or refused (status), a receipt noted */
+    ARIL_EVENT_SERVICE = 12             /* a daemon began or ended, took a configuration over, or
+                                           refused one (status) */
 } aril_event_kind;
-#define ARIL_EVENT_KINDS 12u
+#define ARIL_EVENT_KINDS 13u
 
 /** Why an epoch began. */
 typedef enum aril_rotate_reason {
@@ -61,24 +63,48 @@ typedef struct aril_event {
     uint32_t epoch;
     uint64_t sequence;          /* of the refused record; 0 where it has no meaning */
     uint64_t foreign_tag;       /* tenant tag found in the record of an isolation violation */
-    uint64_t records;           /* summaries: how many */
+    uint64_t records;           /* summaries: how many. Sessions and refusals: how many like this
+                                   one were left out since the last, by a source that bounds them */
     uint64_t bytes;             /* summaries: bytes of plaintext */
     uint64_t interval_start_ns; /* summaries: boot clock when the interval began */
     uint8_t key_id[32];         /* keyrings: which key, zero where there is none */
     uint8_t key_purpose;        /* aril_key_purpose of aril/keyring.h, 0 where there is none */
     uint8_t key_state;          /* aril_key_state after it, 0 where there is none */
-    const char *action;         /* keyrings: what was done or refused, "rotate"; static storage,
-                                   NULL where there is none */
+    const char *action;         /* what was done or refused, "rotate"; static storage, NULL where
+                                   there is none */
+    const char *subject;        /* what it was done to: a sealed name of a store, the address of a
+                                   peer; borrowed like tenant, printable ASCII of at most
+                                   ARIL_EVENT_SUBJECT_MAX bytes, NULL where there is none. The sink
+                                   in memory does not keep it. Since: 0.4 */
 } aril_event;
+#define ARIL_EVENT_SUBJECT_MAX 600u
 
 #define ARIL_AUDIT_SINK_ABI 1u
+
+/** Room that is enough for the JSON of every event, with its NUL. */
+#define ARIL_EVENT_JSON_BYTES 2560u
+
+/**
+ * Write one event as a JSON object in one line, as it stands in the array of
+ * aril_audit_memory_json(): for sinks that write lines. Tenant ids that are not printable ASCII
+ * appear as "hex:...". "action" and "subject" are there where the event has them, "suppressed"
+ * where others were left out.
+ *
+ * @param ret_json  Buffer of @p cap bytes; may be NULL when cap is 0.
+ * @param ret_len   Bytes of JSON without the final NUL, also when the buffer is
+ *                  too small (then ARIL_E_USAGE_TOO_SMALL and nothing is written).
+ *
+ * Threads: any. Blocks: no. Allocates: no, so a sink may call it from event(). Since: 0.4
+ */
+ARIL_API ARIL_MUST_USE aril_status aril_audit_event_json(const aril_event *event, char *ret_json,
+                                                         size_t cap, size_t *ret_len);
 
 /**
  * Where events go. Rules for every sink:
  *  - Threads. event() is called from any thread, also at the same time.
  *  - Time. event() must not block for long: it runs inside seal and open, on
  *    their failure and rotation paths.
- *  - Calls back into the library from event() are not allowed.
+ *  - Calls back into the library from event() are not allowed, but for aril_audit_event_json().
  *  - Failure. event() cannot fail; a sink that loses events counts them itself.
  */
 typedef struct aril_audit_sink {

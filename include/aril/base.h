@@ -12,9 +12,9 @@ extern "C" {
 #define ARIL_MUST_USE __attribute__((warn_unused_result))
 
 #define ARIL_VERSION_MAJOR 0
-#define ARIL_VERSION_MINOR 3
+#define ARIL_VERSION_MINOR 4
 #define ARIL_VERSION_PATCH 0
-#define ARIL_VERSION       "0.3.0"
+#define ARIL_VERSION       "0.4.0"
 
 /**
  * Result of every call that can fail.
@@ -45,7 +45,7 @@ ARIL_API const char *aril_status_name(aril_status st);
 ARIL_API const char *aril_status_text(aril_status st);
 ARIL_API const char *aril_status_hint(aril_status st);
 
-/** Version of the library that is loaded, "0.3.0". Static storage. */
+/** Version of the library that is loaded, "0.4.0". Static storage. */
 ARIL_API const char *aril_version(void);
 
 /** A borrowed, read-only span. data may be NULL only when len is 0. */

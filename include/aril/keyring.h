@@ -470,13 +470,21 @@ typedef int aril_node_visit_fn(void *user, const aril_node_info *info);
 ARIL_API ARIL_MUST_USE aril_status aril_keyring_nodes(aril_keyring *keyring,
                                                       aril_node_visit_fn *visit, void *user,
                                                       aril_error *error);
+enum {
+    ARIL_REVOKE_KEEP_NAMES = 1u << 0 /* rotate DATA keys alone */
+};
 /**
  * Authority: revoke a node by name. Every DATA and NAME key that it could open is rotated; NAME
  * keys too, so names change and caches start cold for those tenants. In one transaction.
+ * @param flags  0, or ARIL_REVOKE_KEEP_NAMES: names stay, and caches stay warm. The node can then
+ * still compute names, and so tell which keys are in a store that it reaches, and delete them; it
+ * opens nothing that is written from now on, and makes nothing that others take for real.
  * @param ret_rotated  Optional; keys that were rotated.
+ * @retval ARIL_E_USAGE_RANGE  Other flags.
  */
 ARIL_API ARIL_MUST_USE aril_status aril_keyring_node_revoke(aril_keyring *keyring, aril_bytes name,
-                                                            size_t *ret_rotated, aril_error *error);
+                                                            uint32_t flags, size_t *ret_rotated,
+                                                            aril_error *error);
 
 /**
  * Authority: sign the next bundle and write it to a file, atomically. It holds every live key of

@@ -55,6 +55,17 @@ static void write_keyring(struct arili_json *j, const aril_event *event)
     }
 }
 
+/* What those of sessions and refusals may have. */
+static void write_refusal(struct arili_json *j, const aril_event *event)
+{
+    if (event->action != NULL) {
+        write_name(j, "action", event->action);
+    }
+    if (event->records > 0) {
+        write_number(j, "suppressed", event->records);
+    }
+}
+
 /* What only some kinds have. */
 static void write_details(struct arili_json *j, const aril_event *event)
 {
@@ -74,18 +85,23 @@ static void write_details(struct arili_json *j, const aril_event *event)
         arili_json_key(j, "foreign_tag");
         arili_json_hex(j, "", (aril_bytes){ tag, sizeof tag });
         write_number(j, "sequence", event->sequence);
+        write_refusal(j, event);
         break;
     }
     case ARIL_EVENT_REPLAY:
     case ARIL_EVENT_AUTH_FAILURE:
         write_number(j, "sequence", event->sequence);
+        write_refusal(j, event);
         break;
     case ARIL_EVENT_KEY:
     case ARIL_EVENT_KEYRING:
     case ARIL_EVENT_FLEET:
+    case ARIL_EVENT_SERVICE:
         write_keyring(j, event);
         break;
     case ARIL_EVENT_SESSION:
+        write_refusal(j, event);
+        break;
     case ARIL_EVENT_RETIRE:
     case ARIL_EVENT_CLOSE:
         break;
@@ -105,6 +121,9 @@ static void write_event(struct arili_json *j, const aril_event *event)
     write_name(j, "direction", arili_direction_name(event->direction));
     write_number(j, "epoch", event->epoch);
     write_details(j, event);
+    if (event->subject != NULL) {
+        write_name(j, "subject", event->subject);
+    }
     arili_json_object_end(j);
 }
 
@@ -155,6 +174,22 @@ aril_status aril_audit_memory_json(const aril_audit_memory *memory, const aril_a
     *ret_len = counted.out.len;
     ARILI_ENSURE(counted.out.len < cap, ARIL_E_USAGE_TOO_SMALL);
     const struct arili_json written = write_all(&copy, ret_json, cap);
+    ARILI_TRY(arili_json_end(&written, ret_len));
+    ret_json[*ret_len] = '\0';
+    return ARIL_OK;
+}
+
+aril_status aril_audit_event_json(const aril_event *event, char *ret_json, size_t cap,
+                                  size_t *ret_len)
+{
+    ARILI_ENSURE(event != NULL && ret_len != NULL && (ret_json != NULL || cap == 0),
+                 ARIL_E_USAGE_NULL);
+    struct arili_json counted = arili_json_init(NULL, 0);
+    write_event(&counted, event);
+    *ret_len = counted.out.len;
+    ARILI_ENSURE(counted.out.len < cap, ARIL_E_USAGE_TOO_SMALL);
+    struct arili_json written = arili_json_init(ret_json, cap);
+    write_event(&written, event);
     ARILI_TRY(arili_json_end(&written, ret_len));
     ret_json[*ret_len] = '\0';
     return ARIL_OK;

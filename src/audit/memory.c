@@ -108,6 +108,7 @@ static enum room_name room_of(const aril_event *event)
     case ARIL_EVENT_RETIRE:
     case ARIL_EVENT_CLOSE:
     case ARIL_EVENT_KEY:
+    case ARIL_EVENT_SERVICE:
         return LIFECYCLE;
     case ARIL_EVENT_KEYRING:
     case ARIL_EVENT_FLEET:

@@ -29,6 +29,8 @@ const char *aril_event_kind_name(aril_event_kind kind)
         return "keyring";
     case ARIL_EVENT_FLEET:
         return "fleet";
+    case ARIL_EVENT_SERVICE:
+        return "service";
     }
     return "unknown";
 }

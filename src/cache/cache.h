@@ -115,12 +115,6 @@ ARIL_MUST_USE aril_status arili_scope_find(aril_cache *cache, aril_bytes tenant,
 /* Take over what changed in the keyring: generations, keys that open no more. */
 void arili_scopes_look(aril_cache *cache);
 void arili_scopes_free(aril_cache *cache);
-/* What a floor is called in the keyring. */
-#define ARILI_FLOOR_NAME_BYTES 81u
-ARIL_MUST_USE aril_status arili_scope_floor_name(const aril_cache *cache, aril_bytes tenant,
-                                                 aril_bytes space,
-                                                 uint8_t ret[ARILI_FLOOR_NAME_BYTES]);
-
 /* The NAME key that is active, which the caller puts back, and the names under it. */
 ARIL_MUST_USE aril_status arili_scope_naming(aril_cache *cache, struct arili_scope *s,
                                              aril_tenant_key **ret_key,

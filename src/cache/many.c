@@ -16,7 +16,7 @@ aril_status aril_cache_bump(aril_cache *cache, aril_bytes tenant, aril_bytes spa
     uint64_t generation;
     ARILI_TRY(arili_cache_key_check(&some));
     ARILI_TRY(arili_scope_find(cache, tenant, space, &scope, &now, error));
-    ARILI_TRY(arili_scope_floor_name(cache, tenant, space, name_bytes));
+    ARILI_TRY(arili_cache_floor_name(&cache->rt->crypto, cache->hash, tenant, space, name_bytes));
     aril_status st;
     do {
         /* Another process may raise it between the two. */

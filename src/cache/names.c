@@ -10,11 +10,13 @@
 #define NAME_LABEL     ARILI_LITERAL("aril cache name v1")
 #define HASH_TAG_LABEL ARILI_LITERAL("aril cache hash tag v1")
 #define LISTING_LABEL  ARILI_LITERAL("aril cache listing v1")
+#define FLOOR_LABEL    ARILI_LITERAL("aril cache floor v1")
+#define FLOOR_TEXT     ARILI_LITERAL("cache generation:")
 
 #define PART_BYTES    9u
 #define LISTED_MARK   '~'
-#define SIV_KEY_BYTES 64u
-#define SIV_IV_BYTES  16u
+#define SIV_KEY_BYTES ARILI_SIV_KEY_BYTES
+#define SIV_IV_BYTES  ARILI_SIV_IV_BYTES
 /* Listed plaintexts are padded to multiples of this, so names tell lengths only roughly. */
 #define LISTED_STEP 16u
 #define LISTED_MAX  (2u + ARILI_CACHE_LISTED_KEY_MAX + 2u + LISTED_STEP)
@@ -139,8 +141,7 @@ aril_status arili_naming_init(const struct arili_crypto *c, enum arili_hash hash
     return ARIL_OK;
 }
 
-/* As Redis finds hash tags: between the first { and the next }, if that is not empty. */
-static aril_bytes hash_tag(aril_bytes key)
+aril_bytes arili_cache_hash_tag(aril_bytes key)
 {
     const uint8_t *open = memchr(key.data, '{', key.len);
     if (open == NULL) {
@@ -156,11 +157,24 @@ static void wipe_siv_key(uint8_t (*key)[SIV_KEY_BYTES])
     arili_wipe(*key, sizeof *key);
 }
 
-static aril_status siv_key(const struct arili_crypto *c, enum arili_hash hash,
-                           const aril_tenant_key *name_key, uint8_t ret[SIV_KEY_BYTES])
+aril_status arili_cache_listing_key(const struct arili_crypto *c, enum arili_hash hash,
+                                    const aril_tenant_key *name_key, uint8_t ret[SIV_KEY_BYTES])
 {
     return c->ops->hkdf_expand(c->provider, hash, arili_tenant_key_bytes(name_key), LISTING_LABEL,
                                ret, SIV_KEY_BYTES);
+}
+
+/* That of naming, or it is derived to room. */
+static aril_status listing_key(const struct arili_crypto *c, enum arili_hash hash,
+                               const struct arili_naming *naming, const aril_tenant_key *name_key,
+                               uint8_t room[SIV_KEY_BYTES], const uint8_t **ret)
+{
+    *ret = naming->listing;
+    if (*ret == NULL) {
+        ARILI_TRY(arili_cache_listing_key(c, hash, name_key, room));
+        *ret = room;
+    }
+    return ARIL_OK;
 }
 
 /* prefix of the namespace || database || type: what a listed name is bound to. */
@@ -194,8 +208,9 @@ static aril_status put_listed(const struct arili_crypto *c, enum arili_hash hash
     arili_store32(sealed, key->database);
     sealed[4] = (uint8_t)key->type;
     listed_aad(naming, key->database, key->type, aad);
-    ARILI_DEFER(wipe_siv_key) uint8_t siv[SIV_KEY_BYTES];
-    ARILI_TRY(siv_key(c, hash, name_key, siv));
+    const uint8_t *siv;
+    ARILI_DEFER(wipe_siv_key) uint8_t room[SIV_KEY_BYTES];
+    ARILI_TRY(listing_key(c, hash, naming, name_key, room, &siv));
     ARILI_TRY(c->ops->siv_seal(c->provider, siv, (aril_bytes){ aad, sizeof aad },
                                (aril_bytes){ plain, len }, sealed + LISTED_HEAD,
                                sealed + LISTED_HEAD + SIV_IV_BYTES));
@@ -213,7 +228,8 @@ aril_status arili_cache_name(const struct arili_crypto *c, enum arili_hash hash,
     memcpy(at, naming->prefix, ARILI_CACHE_PREFIX_TEXT);
     at += ARILI_CACHE_PREFIX_TEXT;
     *at++ = '{';
-    const aril_bytes tag = want.hash_tags ? hash_tag(key->key) : (aril_bytes){ NULL, 0 };
+    const aril_bytes tag =
+        want.hash_tags ? arili_cache_hash_tag(key->key) : (aril_bytes){ NULL, 0 };
     if (tag.len > 0) {
         ARILI_TRY(put_part(c, hash, name_key, HASH_TAG_LABEL, tag, at));
         at += ARILI_CACHE_PART_TEXT;
@@ -275,7 +291,7 @@ static aril_status check_hash_tag(const struct arili_crypto *c, enum arili_hash 
                                   const uint8_t part[ARILI_CACHE_PART_TEXT])
 {
     char want[ARILI_CACHE_PART_TEXT];
-    const aril_bytes tag = hash_tag(key);
+    const aril_bytes tag = arili_cache_hash_tag(key);
     ARILI_ENSURE(tag.len > 0, ARIL_E_AUTH);
     ARILI_TRY(put_part(c, hash, name_key, HASH_TAG_LABEL, tag, want));
     ARILI_ENSURE(arili_equal_ct((const uint8_t *)want, part, sizeof want), ARIL_E_AUTH);
@@ -299,8 +315,9 @@ aril_status arili_cache_name_open(const struct arili_crypto *c, enum arili_hash 
                               len - LISTED_HEAD - SIV_IV_BYTES };
     const uint32_t database = arili_load32(sealed);
     listed_aad(naming, database, sealed[4], aad);
-    ARILI_DEFER(wipe_siv_key) uint8_t siv[SIV_KEY_BYTES];
-    ARILI_TRY(siv_key(c, hash, name_key, siv));
+    const uint8_t *siv;
+    ARILI_DEFER(wipe_siv_key) uint8_t room[SIV_KEY_BYTES];
+    ARILI_TRY(listing_key(c, hash, naming, name_key, room, &siv));
     ARILI_TRY(c->ops->siv_open(c->provider, siv, (aril_bytes){ aad, sizeof aad },
                                sealed + LISTED_HEAD, body, ret->room));
     struct arili_reader r = arili_reader_init((aril_bytes){ ret->room, body.len });
@@ -315,5 +332,28 @@ aril_status arili_cache_name_open(const struct arili_crypto *c, enum arili_hash 
                                  .field = field,
                                  .database = database,
                                  .type = (aril_cache_type)sealed[4] };
+    ret->hash_tagged = tag != NULL;
+    return ARIL_OK;
+}
+
+/* --- Floors --------------------------------------------------------------------------------- */
+
+_Static_assert(ARILI_FLOOR_NAME_BYTES == sizeof "cache generation:" - 1 + 64, "text and digest");
+
+aril_status arili_cache_floor_name(const struct arili_crypto *c, enum arili_hash hash,
+                                   aril_bytes tenant, aril_bytes space,
+                                   uint8_t ret[ARILI_FLOOR_NAME_BYTES])
+{
+    static const char hex[] = "0123456789abcdef";
+    uint8_t len[2];
+    uint8_t digest[ARILI_HASH_BYTES_MAX];
+    arili_store16(len, (uint16_t)tenant.len);
+    const aril_bytes parts[] = { FLOOR_LABEL, { len, sizeof len }, tenant, space };
+    ARILI_TRY(c->ops->hash(c->provider, hash, parts, 4, digest));
+    memcpy(ret, FLOOR_TEXT.data, FLOOR_TEXT.len);
+    for (size_t i = 0; i < 32; i++) {
+        ret[FLOOR_TEXT.len + 2 * i] = (uint8_t)hex[digest[i] >> 4];
+        ret[FLOOR_TEXT.len + 2 * i + 1] = (uint8_t)hex[digest[i] & 15];
+    }
     return ARIL_OK;
 }

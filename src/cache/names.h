@@ -24,7 +24,9 @@
 struct arili_naming {
     uint8_t key_id[ARIL_KEY_ID_BYTES];
     char prefix[ARILI_CACHE_PREFIX_TEXT]; /* "a1:T:S:" */
-    struct arili_naming *next;            /* a former one */
+    const uint8_t *listing;    /* borrowed: the listing key of the NAME key; NULL: each call that
+                                  needs it derives it */
+    struct arili_naming *next; /* a former one */
 };
 
 /* The 32 bytes that stand for all of a key. Checks nothing. */
@@ -35,6 +37,13 @@ ARIL_MUST_USE aril_status arili_cache_context(const struct arili_crypto *c, enum
 ARIL_MUST_USE aril_status arili_naming_init(const struct arili_crypto *c, enum arili_hash hash,
                                             const aril_tenant_key *name_key, aril_bytes space,
                                             struct arili_naming *ret);
+
+/* The key of listable names, and of what else is AES-256-SIV under a NAME key: who keeps it keeps
+ * it in a secure cell. */
+ARIL_MUST_USE aril_status arili_cache_listing_key(const struct arili_crypto *c,
+                                                  enum arili_hash hash,
+                                                  const aril_tenant_key *name_key,
+                                                  uint8_t ret[ARILI_SIV_KEY_BYTES]);
 
 struct arili_name_want {
     bool listable, hash_tags;
@@ -53,11 +62,22 @@ ARIL_MUST_USE aril_status arili_cache_name(const struct arili_crypto *c, enum ar
 struct arili_listed_name {
     uint8_t room[2 * ARILI_CACHE_LISTED_KEY_MAX];
     aril_cache_key key; /* without tenant and space */
+    bool hash_tagged;   /* the name has the part of a hash tag */
 };
 ARIL_MUST_USE aril_status arili_cache_name_open(const struct arili_crypto *c, enum arili_hash hash,
                                                 const struct arili_naming *naming,
                                                 const aril_tenant_key *name_key, aril_bytes space,
                                                 aril_bytes name, struct arili_listed_name *ret);
+
+/* The hash tag of a key as Redis finds it: between the first { and the next }; empty: there is
+ * none. */
+aril_bytes arili_cache_hash_tag(aril_bytes key);
+
+/* What the generation floor of a namespace is called in the keyring. */
+#define ARILI_FLOOR_NAME_BYTES 81u
+ARIL_MUST_USE aril_status arili_cache_floor_name(const struct arili_crypto *c, enum arili_hash hash,
+                                                 aril_bytes tenant, aril_bytes space,
+                                                 uint8_t ret[ARILI_FLOOR_NAME_BYTES]);
 
 /* cache_salt of a domain inside the tenant, without a NUL. */
 #define ARILI_CACHE_SALT_CHARS 43u

@@ -5,12 +5,9 @@
 #include "cache/cache.h"
 #include "keyring/keyring.h"
 
-#define TABLE_MIN   64u
-#define NS_PER_MS   UINT64_C(1000000)
-#define MS_PER_S    UINT64_C(1000)
-#define FLOOR_TEXT  ARILI_LITERAL("cache generation:")
-#define FLOOR_LABEL ARILI_LITERAL("aril cache floor v1")
-_Static_assert(ARILI_FLOOR_NAME_BYTES == sizeof "cache generation:" - 1 + 64, "text and digest");
+#define TABLE_MIN 64u
+#define NS_PER_MS UINT64_C(1000000)
+#define MS_PER_S  UINT64_C(1000)
 
 /* --- Checks --------------------------------------------------------------------------------- */
 
@@ -170,24 +167,6 @@ void arili_scopes_free(aril_cache *cache)
 
 /* --- What the keyring says ------------------------------------------------------------------ */
 
-aril_status arili_scope_floor_name(const aril_cache *cache, aril_bytes tenant, aril_bytes space,
-                                   uint8_t ret[ARILI_FLOOR_NAME_BYTES])
-{
-    static const char hex[] = "0123456789abcdef";
-    const struct arili_crypto *c = &cache->rt->crypto;
-    uint8_t len[2];
-    uint8_t digest[ARILI_HASH_BYTES_MAX];
-    arili_store16(len, (uint16_t)tenant.len);
-    const aril_bytes parts[] = { FLOOR_LABEL, { len, sizeof len }, tenant, space };
-    ARILI_TRY(c->ops->hash(c->provider, cache->hash, parts, 4, digest));
-    memcpy(ret, FLOOR_TEXT.data, FLOOR_TEXT.len);
-    for (size_t i = 0; i < 32; i++) {
-        ret[FLOOR_TEXT.len + 2 * i] = (uint8_t)hex[digest[i] >> 4];
-        ret[FLOOR_TEXT.len + 2 * i + 1] = (uint8_t)hex[digest[i] & 15];
-    }
-    return ARIL_OK;
-}
-
 struct marking {
     uint64_t mark;
 };
@@ -218,7 +197,7 @@ static aril_status scope_read(aril_cache *cache, struct arili_scope *s, aril_err
     uint64_t generation;
     uint64_t gone = 0;
     ARILI_DEFER(arili_tenant_key_putp) aril_tenant_key *key = NULL;
-    ARILI_TRY(arili_scope_floor_name(cache, s->tenant, s->space, name));
+    ARILI_TRY(arili_cache_floor_name(&cache->rt->crypto, cache->hash, s->tenant, s->space, name));
     ARILI_TRY(aril_keyring_floor_get(cache->keyring, (aril_bytes){ name, sizeof name }, &generation,
                                      error));
     ARILI_TRY(aril_keyring_tenant_key(cache->keyring, s->tenant, ARIL_KEY_NAME, &key, error));

@@ -2,11 +2,11 @@
 #include "cache/value.h"
 #include "base/ensure.h"
 #include "base/mem.h"
-#include "crypto/contexts.h"
+#include "cache/value_internal.h"
 #include <stdatomic.h>
+#include <stddef.h>
 
 #define SEGMENT     ARILI_VALUE_SEGMENT_BYTES
-#define SEGMENT_OUT (ARILI_VALUE_SEGMENT_BYTES + ARILI_VALUE_TAG_BYTES)
 #define ZEROS_BYTES 65536u
 /* One segment: the value, zeros in pieces, the trailer. */
 #define SPANS_MAX (2u + SEGMENT / ZEROS_BYTES + 1u)
@@ -61,31 +61,13 @@ struct arili_value_plan arili_value_plan(uint64_t value_bytes, size_t tag_count,
 
 /* --- One segment ---------------------------------------------------------------------------- */
 
-struct segment {
-    uint64_t index;
-    uint64_t from, len; /* of the body */
-    uint64_t stored_at; /* of the stored value */
-};
-
-static struct segment segment_at(uint64_t body_bytes, uint64_t index)
-{
-    const uint64_t from = index * SEGMENT;
-    const uint64_t left = body_bytes - from;
-    return (struct segment){ .index = index,
-                             .from = from,
-                             .len = left < SEGMENT ? left : SEGMENT,
-                             .stored_at = ARILI_VALUE_HEADER_BYTES + index * SEGMENT_OUT };
-}
-
-/* A context keyed for one value, and the nonce of one of its segments. */
-static aril_status key_context(aril_runtime *rt, const aril_tenant_key *key,
-                               const uint8_t value_nonce[ARILI_VALUE_NONCE_BYTES], uint64_t index,
-                               struct arili_context_lease *ret_lease,
-                               uint8_t ret_nonce[ARILI_AEAD_NONCE_BYTES])
+aril_status arili_value_key_context(aril_runtime *rt, const aril_tenant_key *key,
+                                    const uint8_t value_nonce[ARILI_VALUE_NONCE_BYTES],
+                                    uint64_t index, struct arili_context_lease *ret_lease,
+                                    uint8_t ret_nonce[ARILI_AEAD_NONCE_BYTES])
 {
     uint8_t nonce[ARILI_XAES_NONCE_BYTES];
-    memcpy(nonce, value_nonce, ARILI_VALUE_NONCE_BYTES);
-    arili_store32(nonce + ARILI_VALUE_NONCE_BYTES, (uint32_t)index);
+    arili_value_segment_nonce(value_nonce, index, nonce);
     ARILI_TRY(arili_contexts_get(rt->contexts, 0, NULL, ret_lease));
     const aril_status st =
         arili_xaes_message(arili_tenant_key_xaes(key), nonce, ret_lease->ctx, ret_nonce);
@@ -108,7 +90,7 @@ struct seal_work {
 };
 
 /* What of the plaintext lies in a segment: value, zeros, trailer. */
-static size_t spans_of(const struct seal_work *w, const struct segment *seg,
+static size_t spans_of(const struct seal_work *w, const struct arili_value_segment *seg,
                        aril_bytes spans[SPANS_MAX])
 {
     const aril_bytes value = w->s->value;
@@ -136,12 +118,12 @@ static size_t spans_of(const struct seal_work *w, const struct segment *seg,
 static aril_status seal_segment(const struct seal_work *w, uint64_t index)
 {
     const struct arili_crypto *c = &w->s->rt->crypto;
-    const struct segment seg = segment_at(w->s->plan.body_bytes, index);
+    const struct arili_value_segment seg = arili_value_segment_at(w->s->plan.body_bytes, index);
     struct arili_context_lease lease;
     uint8_t nonce[ARILI_AEAD_NONCE_BYTES];
     aril_bytes spans[SPANS_MAX];
     uint8_t *body = w->out + seg.stored_at;
-    ARILI_TRY(key_context(w->s->rt, w->s->key, w->nonce, index, &lease, nonce));
+    ARILI_TRY(arili_value_key_context(w->s->rt, w->s->key, w->nonce, index, &lease, nonce));
     const size_t count = spans_of(w, &seg, spans);
     const aril_status st =
         c->ops->aead_seal(lease.ctx, nonce, (aril_bytes){ w->aad, sizeof w->aad }, spans, count,
@@ -212,21 +194,26 @@ void arili_value_open_begin(struct arili_value_opening *o, aril_runtime *rt,
                             const struct arili_value_header *header,
                             const uint8_t context[ARILI_CACHE_CONTEXT_BYTES])
 {
-    *o = (struct arili_value_opening){ .rt = rt, .key = key, .header = *header };
+    memset(o, 0, offsetof(struct arili_value_opening, trailer));
+    o->rt = rt;
+    o->key = key;
+    o->header = *header;
     o->trailer.value_bytes = header->body_bytes;
+    o->trailer.tag_count = 0; /* and so nothing of its tags is read */
     memcpy(o->aad, stored, ARILI_VALUE_HEADER_BYTES);
     memcpy(o->aad + ARILI_VALUE_HEADER_BYTES, context, ARILI_CACHE_CONTEXT_BYTES);
 }
 
 /* Decrypt a segment: its first bytes to out, what is beyond them to scratch. */
-static aril_status open_segment(const struct arili_value_opening *o, const struct segment *seg,
-                                const uint8_t *stored, const aril_span *out, size_t count)
+static aril_status open_segment(const struct arili_value_opening *o,
+                                const struct arili_value_segment *seg, const uint8_t *stored,
+                                const aril_span *out, size_t count)
 {
     const struct arili_crypto *c = &o->rt->crypto;
     struct arili_context_lease lease;
     uint8_t nonce[ARILI_AEAD_NONCE_BYTES];
     const uint8_t *body = stored + seg->stored_at;
-    ARILI_TRY(key_context(o->rt, o->key, o->header.nonce, seg->index, &lease, nonce));
+    ARILI_TRY(arili_value_key_context(o->rt, o->key, o->header.nonce, seg->index, &lease, nonce));
     const aril_status st =
         c->ops->aead_open(lease.ctx, nonce, (aril_bytes){ o->aad, sizeof o->aad },
                           (aril_bytes){ body, (size_t)seg->len }, body + seg->len, out, count);
@@ -247,7 +234,7 @@ static void scratch_done(struct scratch *s)
 static aril_status open_at(const struct arili_value_opening *o, const uint8_t *stored,
                            uint64_t index)
 {
-    const struct segment seg = segment_at(o->header.body_bytes, index);
+    const struct arili_value_segment seg = arili_value_segment_at(o->header.body_bytes, index);
     const uint64_t value = o->trailer.value_bytes;
     const uint64_t inside = seg.from >= value            ? 0
                             : value - seg.from < seg.len ? value - seg.from
@@ -284,7 +271,8 @@ static aril_status open_last(const struct arili_value_opening *o, aril_bytes sto
                              struct scratch *ret)
 {
     const uint64_t body = o->header.body_bytes;
-    const struct segment seg = segment_at(body, arili_value_segments(body) - 1);
+    const struct arili_value_segment seg =
+        arili_value_segment_at(body, arili_value_segments(body) - 1);
     ARILI_ENSURE(seg.len > 0, ARIL_E_FORMAT_TRUNCATED);
     ret->len = (size_t)seg.len;
     ret->data = arili_alloc(ret->len);
@@ -319,69 +307,4 @@ aril_status arili_value_open_end(struct arili_value_opening *o, aril_bytes store
         arili_wipe(o->out, (size_t)o->trailer.value_bytes);
     }
     return st;
-}
-
-/* --- In pieces ------------------------------------------------------------------------------ */
-
-static aril_status begin_segment(struct arili_value_opening *o)
-{
-    const struct arili_crypto *c = &o->rt->crypto;
-    uint8_t nonce[ARILI_AEAD_NONCE_BYTES];
-    ARILI_TRY(key_context(o->rt, o->key, o->header.nonce, o->segment, &o->lease, nonce));
-    o->leased = true;
-    return c->ops->aead_open_begin(o->lease.ctx, nonce, (aril_bytes){ o->aad, sizeof o->aad });
-}
-
-static aril_status end_segment(struct arili_value_opening *o)
-{
-    const aril_status st = o->rt->crypto.ops->aead_open_end(o->lease.ctx, o->tag);
-    arili_contexts_put(o->rt->contexts, &o->lease);
-    o->leased = false;
-    o->segment++;
-    o->segment_at = 0;
-    return st;
-}
-
-/* Use some of the piece: of the ciphertext, or of the tag behind it. */
-static aril_status use_piece(struct arili_value_opening *o, const struct segment *seg,
-                             aril_bytes *piece)
-{
-    const bool in_body = o->segment_at < seg->len;
-    const size_t end = (size_t)(in_body ? seg->len : seg->len + sizeof o->tag);
-    const size_t left = end - o->segment_at;
-    const aril_bytes part = { piece->data, piece->len < left ? piece->len : left };
-    if (in_body) {
-        ARILI_TRY(o->rt->crypto.ops->aead_open_more(o->lease.ctx, part,
-                                                    o->out + seg->from + o->segment_at));
-    } else {
-        memcpy(o->tag + (o->segment_at - seg->len), part.data, part.len);
-    }
-    o->segment_at += part.len;
-    piece->data += part.len;
-    piece->len -= part.len;
-    return o->segment_at == seg->len + sizeof o->tag ? end_segment(o) : ARIL_OK;
-}
-
-aril_status arili_value_open_piece(struct arili_value_opening *o, aril_bytes piece)
-{
-    const uint64_t count = arili_value_segments(o->header.body_bytes);
-    while (piece.len > 0) {
-        ARILI_ENSURE(o->segment < count, ARIL_E_FORMAT_LENGTH);
-        const struct segment seg = segment_at(o->header.body_bytes, o->segment);
-        if (!o->leased) {
-            ARILI_TRY(begin_segment(o));
-        }
-        ARILI_TRY(use_piece(o, &seg, &piece));
-    }
-    return ARIL_OK;
-}
-
-aril_status arili_value_open_done(struct arili_value_opening *o)
-{
-    if (o->leased) {
-        arili_contexts_put(o->rt->contexts, &o->lease);
-        o->leased = false;
-    }
-    ARILI_ENSURE(o->segment == arili_value_segments(o->header.body_bytes), ARIL_E_FORMAT_TRUNCATED);
-    return ARIL_OK;
 }

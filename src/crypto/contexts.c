@@ -10,6 +10,7 @@ struct slot {
     struct arili_aead_ctx *ctx; /* NULL until first needed; belongs to whoever has the lease */
     _Atomic uint64_t uid;       /* 0: holds no key */
     uint64_t used;              /* tick of its shard; under its lock */
+    bool lone;                  /* in no shard: made for one lease, and freed with it */
 };
 
 /* The lock is held while a slot is looked up, never while a cipher runs: so forgetting a key
@@ -141,6 +142,17 @@ __attribute__((cold)) static aril_status slot_key(const struct arili_crypto *c, 
     return st;
 }
 
+/* For a key that is not remembered, when every shard lent its place for such: messages that come in
+ * pieces hold theirs for long, and one thread may have any number of them under way. */
+__attribute__((cold)) static aril_status slot_alone(struct slot **ret)
+{
+    struct slot *const slot = arili_alloc(sizeof *slot);
+    ARILI_ENSURE(slot != NULL, ARIL_E_NOMEM);
+    slot->lone = true;
+    *ret = slot;
+    return ARIL_OK;
+}
+
 /* A slot of the thread's own shard, else of the next one that has one free. */
 static aril_status slot_take(struct arili_contexts *cache, uint64_t uid, struct slot **ret,
                              bool *ret_keyed)
@@ -156,13 +168,22 @@ static aril_status slot_take(struct arili_contexts *cache, uint64_t uid, struct 
             }
         }
         if ((i - thread_number) % ARILI_CONTEXT_SHARDS == ARILI_CONTEXT_SHARDS - 1) {
-            sched_yield(); /* everything is lent out */
+            /* Everything is lent out. */
+            if (uid == 0) {
+                return slot_alone(ret);
+            }
+            sched_yield();
         }
     }
 }
 
-static void slot_return(struct slot *slot)
+static void slot_return(const struct arili_crypto *c, struct slot *slot)
 {
+    if (slot->lone) {
+        c->ops->aead_free(slot->ctx);
+        arili_free(slot, sizeof *slot);
+        return;
+    }
     atomic_store_explicit(&slot->lent, false, memory_order_release);
 }
 
@@ -216,7 +237,7 @@ aril_status arili_contexts_get(struct arili_contexts *cache, uint64_t uid,
     if (!keyed) {
         const aril_status st = slot_key(cache->crypto, slot, uid, key);
         if (st != ARIL_OK) {
-            slot_return(slot);
+            slot_return(cache->crypto, slot);
             return st;
         }
     }
@@ -231,7 +252,7 @@ void arili_contexts_put(struct arili_contexts *cache, struct arili_context_lease
         cache->crypto->ops->aead_wipe(lease->ctx); /* a key of one message */
     }
     *lease = (struct arili_context_lease){ 0 };
-    slot_return(slot);
+    slot_return(cache->crypto, slot);
 }
 
 /* With the shard locked: wipe uid out of the set. Whether nobody has a lease of it. */

@@ -34,7 +34,8 @@ struct arili_context_lease {
 /* The context keyed with the 32 bytes at key. uid names the key and is never used
  * for another one in this process; uid 0 means "do not remember" (one-off keys, which
  * _put wipes). With uid 0 key may be NULL: the context is not keyed (for XAES).
- * A thread may hold several leases; it waits only when every shard is lent out. The
+ * A thread may hold several leases. With a uid it waits when every place for it is lent out;
+ * with uid 0 it never does: the context is then made for this lease and freed with it. Else the
  * first use of a place in the cache allocates, later ones do not. */
 ARIL_MUST_USE aril_status arili_contexts_get(struct arili_contexts *cache, uint64_t uid,
                                              const uint8_t key[ARILI_AEAD_KEY_BYTES],

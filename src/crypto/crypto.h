@@ -17,7 +17,7 @@
  *  - Secrets are wiped before memory goes back.
  *  - Members are appended and bump ARILI_CRYPTO_ABI.
  */
-#define ARILI_CRYPTO_ABI 4u
+#define ARILI_CRYPTO_ABI 6u
 
 #define ARILI_AEAD_KEY_BYTES   32u
 #define ARILI_AEAD_NONCE_BYTES 12u
@@ -78,7 +78,7 @@ struct arili_crypto_ops {
     /* Sets the key for both directions, replacing the one before. */
     ARIL_MUST_USE aril_status (*aead_key)(struct arili_aead_ctx *ctx,
                                           const uint8_t key[ARILI_AEAD_KEY_BYTES]);
-    /* Overwrites the key schedule; the context needs a new key before its next use. */
+    /* Overwrites the key schedules; the context needs a new key before its next use. */
     void (*aead_wipe)(struct arili_aead_ctx *ctx);
     /* Encrypts the spans, one after the other, to ret_body (exactly their sum);
      * ret_body may equal the one span's data, else must not overlap. On failure
@@ -88,7 +88,8 @@ struct arili_crypto_ops {
                                            aril_bytes aad, const aril_bytes *spans, size_t count,
                                            uint8_t *ret_body,
                                            uint8_t ret_tag[ARILI_AEAD_TAG_BYTES]);
-    /* Decrypts body into the spans, which hold exactly body.len together. ARIL_E_AUTH
+    /* Decrypts body into the spans, which hold exactly body.len together; one span alone may be
+     * body's own bytes, else they must not overlap. ARIL_E_AUTH
      * when the tag is wrong; on every failure the spans are undefined and the caller
      * wipes them. */
     ARIL_MUST_USE aril_status (*aead_open)(struct arili_aead_ctx *ctx,
@@ -97,8 +98,8 @@ struct arili_crypto_ops {
                                            const uint8_t tag[ARILI_AEAD_TAG_BYTES],
                                            const aril_span *ret_spans, size_t count);
     /* The same in pieces, as they come in: begin, more for each, end with the tag, which may be
-     * ARIL_E_AUTH. What more wrote is not verified until end said ARIL_OK; else the caller wipes
-     * it. Nothing else is done with the context meanwhile. */
+     * ARIL_E_AUTH. ret_plain may equal body.data. What more wrote is not verified until end said
+     * ARIL_OK; else the caller wipes it. Nothing else is done with the context meanwhile. */
     ARIL_MUST_USE aril_status (*aead_open_begin)(struct arili_aead_ctx *ctx,
                                                  const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
                                                  aril_bytes aad);
@@ -181,8 +182,8 @@ struct arili_crypto_ops {
 
     /* --- AES-256-SIV (RFC 5297): deterministic, for names that must be found again. aad is the
      * one component of associated data; when it is empty there is none. Seal: ret_iv and ret_body
-     * (plain.len, at least 1, at most ARILI_SIV_PLAIN_BYTES_MAX); open: ARIL_E_AUTH. On failure
-     * outputs are zero or unchanged. */
+     * (plain.len, at least 1, at most ARILI_SIV_PLAIN_BYTES_MAX); open: ARIL_E_AUTH. Text and body
+     * may be the same memory, else must not overlap. On failure outputs are zero or unchanged. */
     ARIL_MUST_USE aril_status (*siv_seal)(struct arili_provider *p,
                                           const uint8_t key[ARILI_SIV_KEY_BYTES], aril_bytes aad,
                                           aril_bytes plain, uint8_t ret_iv[ARILI_SIV_IV_BYTES],
@@ -203,6 +204,25 @@ struct arili_crypto_ops {
                                              const uint8_t key[ARILI_GCM128_KEY_BYTES],
                                              const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
                                              aril_bytes body, uint8_t *ret_plain);
+
+    /* --- AES-256-GCM, sealing in pieces: begin, more for each, end gives the tag. ret_body has
+     * plain.len and may equal plain.data. Nothing else is done with the context meanwhile; more and
+     * end without begin are ARIL_E_USAGE_STATE, as those of opening are. After a failure what was
+     * written is undefined and the tag unchanged. */
+    ARIL_MUST_USE aril_status (*aead_seal_begin)(struct arili_aead_ctx *ctx,
+                                                 const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
+                                                 aril_bytes aad);
+    ARIL_MUST_USE aril_status (*aead_seal_more)(struct arili_aead_ctx *ctx, aril_bytes plain,
+                                                uint8_t *ret_body);
+    ARIL_MUST_USE aril_status (*aead_seal_end)(struct arili_aead_ctx *ctx,
+                                               uint8_t ret_tag[ARILI_AEAD_TAG_BYTES]);
+
+    /* --- aes_blocks with what ctx keeps for it, beside its AES-256-GCM key and until _wipe: for
+     * many calls under one key, as XAES makes them. key NULL: that of the call before; without one
+     * USAGE_STATE. After a failure there is none. */
+    ARIL_MUST_USE aril_status (*aead_blocks)(struct arili_aead_ctx *ctx,
+                                             const uint8_t key[ARILI_AEAD_KEY_BYTES],
+                                             const uint8_t *in, size_t blocks, uint8_t *ret_out);
 };
 
 /* The provider and its table, handed around together. */

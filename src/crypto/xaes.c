@@ -31,7 +31,9 @@ void arili_xaes_done(struct arili_xaes *x)
     arili_wipe(x, sizeof *x);
 }
 
-static aril_status derive(const struct arili_xaes *x, const uint8_t *nonce, uint8_t *ret_key)
+/* key: that of x, or NULL when ctx has it. */
+static aril_status derive(const struct arili_xaes *x, const uint8_t *key, const uint8_t *nonce,
+                          struct arili_aead_ctx *ctx, uint8_t *ret_key)
 {
     uint8_t m[2 * BLOCK_BYTES];
     for (uint8_t i = 0; i < 2; i++) {
@@ -44,9 +46,24 @@ static aril_status derive(const struct arili_xaes *x, const uint8_t *nonce, uint
             block[k] ^= x->k1[k];
         }
     }
-    const aril_status st = x->crypto->ops->aes_blocks(x->crypto->provider, x->key, m, 2, ret_key);
+    const aril_status st = x->crypto->ops->aead_blocks(ctx, key, m, 2, ret_key);
     arili_wipe(m, sizeof m);
     return st;
+}
+
+static aril_status message(const struct arili_xaes *x, const uint8_t *key, const uint8_t *nonce,
+                           struct arili_aead_ctx *ctx, uint8_t *ret_nonce)
+{
+    uint8_t derived[ARILI_AEAD_KEY_BYTES];
+    aril_status st = derive(x, key, nonce, ctx, derived);
+    if (st == ARIL_OK) {
+        st = x->crypto->ops->aead_key(ctx, derived);
+    }
+    arili_wipe(derived, sizeof derived);
+    ARILI_TRY(st);
+    memcpy(ret_nonce, nonce + ARILI_XAES_NONCE_BYTES - ARILI_AEAD_NONCE_BYTES,
+           ARILI_AEAD_NONCE_BYTES);
+    return ARIL_OK;
 }
 
 aril_status arili_xaes_message(const struct arili_xaes *x,
@@ -54,14 +71,11 @@ aril_status arili_xaes_message(const struct arili_xaes *x,
                                struct arili_aead_ctx *ctx,
                                uint8_t ret_nonce[ARILI_AEAD_NONCE_BYTES])
 {
-    uint8_t key[ARILI_AEAD_KEY_BYTES];
-    aril_status st = derive(x, nonce, key);
-    if (st == ARIL_OK) {
-        st = x->crypto->ops->aead_key(ctx, key);
-    }
-    arili_wipe(key, sizeof key);
-    ARILI_TRY(st);
-    memcpy(ret_nonce, nonce + ARILI_XAES_NONCE_BYTES - ARILI_AEAD_NONCE_BYTES,
-           ARILI_AEAD_NONCE_BYTES);
-    return ARIL_OK;
+    return message(x, x->key, nonce, ctx, ret_nonce);
+}
+
+aril_status arili_xaes_next(const struct arili_xaes *x, const uint8_t nonce[ARILI_XAES_NONCE_BYTES],
+                            struct arili_aead_ctx *ctx, uint8_t ret_nonce[ARILI_AEAD_NONCE_BYTES])
+{
+    return message(x, NULL, nonce, ctx, ret_nonce);
 }

@@ -51,6 +51,15 @@ aril_status arili_value_parse(aril_bytes stored, struct arili_value_header *ret)
     return ARIL_OK;
 }
 
+bool arili_value_peek(const uint8_t header[ARILI_VALUE_HEADER_BYTES],
+                      struct arili_value_header *ret)
+{
+    const uint64_t body = arili_load64(header + BODY_LENGTH_AT);
+    return body <= ARILI_VALUE_BODY_MAX &&
+           arili_value_parse((aril_bytes){ header, (size_t)arili_value_stored_bytes(body) }, ret) ==
+               ARIL_OK;
+}
+
 void arili_value_write(const struct arili_value_header *h, uint8_t ret[ARILI_VALUE_HEADER_BYTES])
 {
     struct arili_writer w = arili_writer_init(ret, ARILI_VALUE_HEADER_BYTES);

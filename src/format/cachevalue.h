@@ -35,6 +35,9 @@ struct arili_value_header {
 /* Parse the header of a whole stored value and compare the lengths. FORMAT (class). On failure *ret
  * is unchanged. */
 ARIL_MUST_USE aril_status arili_value_parse(aril_bytes stored, struct arili_value_header *ret);
+/* The header alone, without a look at the lengths: for who has nothing else. False: it is none. */
+bool arili_value_peek(const uint8_t header[ARILI_VALUE_HEADER_BYTES],
+                      struct arili_value_header *ret);
 /* The one encoding of h. */
 void arili_value_write(const struct arili_value_header *h, uint8_t ret[ARILI_VALUE_HEADER_BYTES]);
 

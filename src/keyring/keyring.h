@@ -101,6 +101,11 @@ ARIL_MUST_USE aril_status arili_keyring_legacy(aril_keyring *kr, aril_bytes tena
                                                size_t *ret_count, aril_error *error);
 /* Whether this key is what seals for its tenant and label now. As cheap as a look-up. */
 bool arili_tenant_key_is_active(aril_keyring *kr, const aril_tenant_key *key);
+/* Whether aril_keyring_tenant_key() would give this DATA or NAME key of empty label, or another
+ * one; or why none: KEY (class), NOT_FOUND, CLOCK. Goes by the rows in memory: it unwraps nothing
+ * and does not look at the file. */
+ARIL_MUST_USE aril_status arili_tenant_key_current(aril_keyring *kr, const aril_tenant_key *key,
+                                                   bool *ret_same);
 
 /* --- Secrets (secrets.c). Under slow. */
 

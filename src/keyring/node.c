@@ -307,7 +307,7 @@ static aril_status find_node(const struct arili_change *ch, aril_bytes name, uin
 /* Every key that the node could open and that seals, or waits to. At once: the node knows the keys
  * of now. */
 static aril_status succeed_all(struct arili_change *ch, const struct arili_node_row *node,
-                               size_t *ret_rotated, aril_error *error)
+                               bool names, size_t *ret_rotated, aril_error *error)
 {
     const struct arili_rowset *set = ch->from;
     *ret_rotated = 0;
@@ -315,7 +315,7 @@ static aril_status succeed_all(struct arili_change *ch, const struct arili_node_
         const struct arili_key_row *said = &set->keys[i].said;
         const aril_key_slot slot = { said->purpose, said->owner, said->label };
         if ((i > 0 && arili_rowset_same_slot(set, i - 1, i)) ||
-            (said->purpose != ARIL_KEY_DATA && said->purpose != ARIL_KEY_NAME) ||
+            (said->purpose != ARIL_KEY_DATA && (said->purpose != ARIL_KEY_NAME || !names)) ||
             arili_slot_sealing(set, &slot, ch->now_s) == NULL ||
             !arili_node_serves(node, said->owner)) {
             continue;
@@ -327,15 +327,15 @@ static aril_status succeed_all(struct arili_change *ch, const struct arili_node_
     return ARIL_OK;
 }
 
-static aril_status revoke_node(aril_keyring *kr, aril_bytes name, size_t *ret_rotated,
-                               uint8_t *ret_id, aril_error *error)
+static aril_status revoke_node(aril_keyring *kr, aril_bytes name, uint32_t flags,
+                               size_t *ret_rotated, uint8_t *ret_id, aril_error *error)
 {
     ARILI_TRY(arili_rotation_finish(kr, error));
     ARILI_DEFER(arili_change_done) struct arili_change ch = { 0 };
     ARILI_TRY(arili_change_begin(kr, 0, &ch, error));
     struct arili_node_row node;
     ARILI_TRY(find_node(&ch, name, ret_id, &node, error));
-    ARILI_TRY(succeed_all(&ch, &node, ret_rotated, error));
+    ARILI_TRY(succeed_all(&ch, &node, (flags & ARIL_REVOKE_KEEP_NAMES) == 0, ret_rotated, error));
     node.revoked = true;
     node.revoked_s = ch.now_s;
     ARILI_TRY(arili_node_put(&ch, ret_id, &node));
@@ -343,17 +343,18 @@ static aril_status revoke_node(aril_keyring *kr, aril_bytes name, size_t *ret_ro
     return arili_change_commit(&ch, error);
 }
 
-aril_status aril_keyring_node_revoke(aril_keyring *keyring, aril_bytes name, size_t *ret_rotated,
-                                     aril_error *error)
+aril_status aril_keyring_node_revoke(aril_keyring *keyring, aril_bytes name, uint32_t flags,
+                                     size_t *ret_rotated, aril_error *error)
 {
     ARILI_ENSURE(keyring != NULL && name.data != NULL, ARIL_E_USAGE_NULL);
     ARILI_ENSURE(name.len >= 1 && name.len <= ARIL_NODE_NAME_BYTES_MAX, ARIL_E_USAGE_RANGE);
+    ARILI_ENSURE((flags & ~(uint32_t)ARIL_REVOKE_KEEP_NAMES) == 0, ARIL_E_USAGE_RANGE);
     ARILI_DEFER(arili_keyring_leavep) aril_keyring *held = NULL;
     ARILI_TRY(arili_keyring_enter(keyring, &held));
     ARILI_TRY(arili_authority_only(keyring, error));
     size_t rotated = 0;
     uint8_t id[ARIL_NODE_ID_BYTES] = { 0 };
-    const aril_status st = revoke_node(keyring, name, &rotated, id, error);
+    const aril_status st = revoke_node(keyring, name, flags, &rotated, id, error);
     if (ret_rotated != NULL) {
         *ret_rotated = st == ARIL_OK ? rotated : 0;
     }

@@ -169,6 +169,20 @@ aril_status aril_keyring_tenant_key(aril_keyring *keyring, aril_bytes tenant,
     return aril_keyring_slot_key(keyring, &slot, ret_key, error);
 }
 
+aril_status arili_tenant_key_current(aril_keyring *kr, const aril_tenant_key *key, bool *ret_same)
+{
+    const aril_key_slot slot = { .purpose = key->purpose, .owner = { key->owner, key->owner_len } };
+    const struct arili_key *now = NULL;
+    ARILI_ENSURE(!arili_is_forked(&kr->guard), ARIL_E_FORKED);
+    pthread_mutex_lock(&kr->quick);
+    const aril_status st = choose(kr, kr->rows, &slot, &now, NULL);
+    if (st == ARIL_OK) {
+        *ret_same = memcmp(arili_key_id(now), key->id, sizeof key->id) == 0;
+    }
+    pthread_mutex_unlock(&kr->quick);
+    return st;
+}
+
 /* --- The key of an id ---------------------------------------------------------------------- */
 
 /* Whether a key may open for that tenant. Any lock. */

@@ -193,6 +193,7 @@ static aril_status parse_header(struct arili_resp_decoder *d, aril_bytes line,
                                             : kind == ARILI_RESP_BULK || kind == ARILI_RESP_ARRAY;
         ARILI_ENSURE(may, ARIL_E_FORMAT_FIELD);
         ret->kind = ARILI_RESP_NIL;
+        ret->count = kind == ARILI_RESP_ARRAY;
         end_value(d);
         return ARIL_OK;
     }

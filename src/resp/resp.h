@@ -48,7 +48,8 @@ struct arili_resp_event {
     aril_bytes text; /* SIMPLE, ERROR, DOUBLE, BIGNUM, BODY; points into the input, or for an escape
                         in an inline command to a constant */
     int64_t number;  /* INTEGER, BOOL */
-    uint64_t count;  /* aggregates */
+    uint64_t count;  /* aggregates; of NIL 1 for that of an array, "*-1", which has another text in
+                        RESP2 */
     uint64_t body_len; /* BULK, BLOB_ERROR, VERBATIM */
     bool last;         /* BODY: the bulk and its CRLF were read; text may be empty */
 };

@@ -36,6 +36,22 @@ static void an_armed_call_fails_once_with_its_status(void **state)
     faulty_crypto_arm(faulty, 1, ARIL_E_CRYPTO);
     assert_status(c->ops->aead_open(ctx, nonce, none, none, tag, NULL, 0), ARIL_E_CRYPTO);
     assert_status(c->ops->aead_open(ctx, nonce, none, none, tag, NULL, 0), ARIL_OK);
+    for (unsigned nth = 1; nth <= 3; nth++) {
+        static const char *const names[] = { "aead_seal_begin", "aead_seal_more", "aead_seal_end" };
+        const aril_bytes byte = { nonce, 1 };
+        uint8_t out = 0;
+        faulty_crypto_arm(faulty, nth, ARIL_E_CRYPTO);
+        assert_status(c->ops->aead_seal_begin(ctx, nonce, none),
+                      nth == 1 ? ARIL_E_CRYPTO : ARIL_OK);
+        if (nth > 1) {
+            assert_status(c->ops->aead_seal_more(ctx, byte, &out),
+                          nth == 2 ? ARIL_E_CRYPTO : ARIL_OK);
+        }
+        if (nth > 2) {
+            assert_status(c->ops->aead_seal_end(ctx, tag), ARIL_E_CRYPTO);
+        }
+        assert_string_equal(faulty_crypto_last(faulty), names[nth - 1]);
+    }
     c->ops->aead_free(ctx);
     assert_int_equal(faulty_crypto_alive(faulty), 0);
 }
@@ -67,6 +83,9 @@ int main(void)
     }
     int failed = aead_contract_run("openssl", provider());
     failed += aead_contract_run("faulty wrapper over openssl", faulty_crypto_table(faulty));
+    failed += aead_pieces_contract_run("openssl, in pieces", provider());
+    failed += aead_pieces_contract_run("faulty wrapper over openssl, in pieces",
+                                       faulty_crypto_table(faulty));
     failed += cmocka_run_group_tests(tests, NULL, NULL);
     faulty_crypto_free(faulty);
     provider_teardown(NULL);

@@ -198,7 +198,7 @@ static aril_status shred(void)
 static aril_status revoke_node(void)
 {
     h.error = (aril_error){ .status = ARIL_OK };
-    return aril_keyring_node_revoke(h.kr, TEXT("node-1"), NULL, &h.error);
+    return aril_keyring_node_revoke(h.kr, TEXT("node-1"), 0, NULL, &h.error);
 }
 static aril_status write_bundle(void)
 {

@@ -370,9 +370,9 @@ static bool salt_case(struct vectors *v, const json_t *group, const json_t *t)
 
 static bool floor_case(struct vectors *v, const json_t *group, const json_t *t)
 {
-    const struct aril_cache cache = { .rt = rt, .hash = vectors_profile(group)->hash };
     uint8_t name[ARILI_FLOOR_NAME_BYTES];
-    assert_status(arili_scope_floor_name(&cache, text(vectors_string(t, "tenant")),
+    assert_status(arili_cache_floor_name(&rt->crypto, vectors_profile(group)->hash,
+                                         text(vectors_string(t, "tenant")),
                                          vectors_hex(v, t, "space"), name),
                   ARIL_OK);
     vectors_expect(name, sizeof name, text(vectors_string(t, "floor")));

@@ -250,7 +250,7 @@ static void revoke_node(unsigned number)
     size_t rotated = 0;
     (void)snprintf(name, sizeof name, "node-%02u", number);
     const bool there = m->enrolled && !m->revoked;
-    agree("revoke", aril_keyring_node_revoke(run.authority.kr, text_bytes(name), &rotated, NULL),
+    agree("revoke", aril_keyring_node_revoke(run.authority.kr, text_bytes(name), 0, &rotated, NULL),
           there ? ARIL_OK : ARIL_E_NOT_FOUND);
     if (there) {
         assert_int_equal(rotated, 2 * model_revoke(&run.model, m)); /* data and name keys */

@@ -129,7 +129,7 @@ static aril_status change_one(aril_keyring *kr, uint64_t random, aril_error *err
         return aril_keyring_shred(kr, text_bytes(tenant), what == 11, NULL, error);
     case 12:
         (void)snprintf(name, sizeof name, "node-%u", (unsigned)(random % NODES));
-        st = aril_keyring_node_revoke(kr, text_bytes(name), NULL, error);
+        st = aril_keyring_node_revoke(kr, text_bytes(name), 0, NULL, error);
         return st == ARIL_E_NOT_FOUND ? ARIL_OK : st;
     case 13:
         return aril_keyring_bundle_write(kr, bundle, &version, error);

@@ -269,7 +269,7 @@ static void op_revoke(void)
     km_node_revoke(&o.plan, ring.node_name);
     const size_t want = o.plan.rotated;
     const aril_status got =
-        aril_keyring_node_revoke(o.kr, text_bytes(ring.node_name), &rotated, &o.error);
+        aril_keyring_node_revoke(o.kr, text_bytes(ring.node_name), 0, &rotated, &o.error);
     ring_demand(got != ARIL_OK || rotated == want, "revoke rotated %zu keys, not %zu", rotated,
                 want);
     ring_end(&o, "node revoke", got);

@@ -276,6 +276,36 @@ def salt(profile, key, domain):
     return b64(mac(profile, key, LABEL["salt"] + domain)[:CONST["salt bytes"]])
 
 
+# --- Section 11
+
+def inner(profile, key, place, what, empty):
+    cipher = AESSIV(expand(profile, key, LABEL["listing"], 64))
+    return cipher, [LABEL["proxy " + what] + u(empty, 1) + place]
+
+
+def seal_inner(profile, key, place, what, text):
+    cipher, aad = inner(profile, key, place, what, text == b"")
+    sealed = cipher.encrypt(text, aad) if text else cipher.encrypt(b"\0", aad)[:16]
+    return b"~" + b64(sealed).encode() if what == "field" else sealed
+
+
+def open_inner(profile, key, place, what, sealed):
+    if what == "field":
+        ensure(sealed[:1] == b"~", "FORMAT_KIND")
+        sealed = unb64(sealed[1:].decode("latin-1"), len(sealed))
+    ensure(len(sealed) >= 16, "FORMAT_TRUNCATED")
+    ensure(len(sealed) <= 16 + (1 << 20), "FORMAT_LENGTH")
+    if len(sealed) == 16:
+        cipher, aad = inner(profile, key, place, what, True)
+        ensure(cipher.encrypt(b"\0", aad)[:16] == sealed, "AUTH")
+        return b""
+    cipher, aad = inner(profile, key, place, what, False)
+    try:
+        return cipher.decrypt(sealed, aad)
+    except InvalidTag:
+        raise Refused("ARIL_E_AUTH") from None
+
+
 def key_id(profile, key):
     return expand(profile, key, b"aril key id v1", 32)
 

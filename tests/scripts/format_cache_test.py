@@ -19,6 +19,7 @@ from format_rules import ROOT, Refused, vectors
 try:
     import cache_rules as rules
     import gen_cache_vectors as gen
+    import gen_proxy_vectors as gen_proxy
 except ImportError as missing:
     print(f"python3-cryptography is missing: {missing}")
     sys.exit(77)
@@ -126,6 +127,44 @@ def check_names(group):
     return sum(len(cases) for cases in group.values() if isinstance(cases, list))
 
 
+def check_inner(group):
+    """Section 11: fields and members, what is refused, contexts of fields."""
+    profile, name_key = group["profile"], bytes.fromhex(group["name_key"])
+    tenant = group["tenant"].encode()
+    for case in group["inner"] + group["refused"]:
+        k = key_of(tenant, {**case, "field": "", "type": rules.TYPE["string"]})
+        place = rules.context(profile, k)
+        assert place.hex() == case["context"]
+        if "status" in case:
+            status, _ = status_of(rules.open_inner, profile, name_key, place, case["what"],
+                                  bytes.fromhex(case["sealed"]))
+            assert status == case["status"], case
+            continue
+        text = (bytes.fromhex(case["text"]) if "text" in case
+                else rules.counter(case["text_length"]))
+        sealed = rules.seal_inner(profile, name_key, place, case["what"], text)
+        if "sealed" in case:
+            assert sealed.hex() == case["sealed"], case
+        else:
+            assert len(sealed) == case["sealed_length"]
+            assert hashlib.sha256(sealed).hexdigest() == case["sealed_sha256"]
+        assert rules.open_inner(profile, name_key, place, case["what"], sealed) == text
+    for case in group["fields"]:
+        k = key_of(tenant, {**case, "type": rules.TYPE["hash field"]})
+        assert rules.context(profile, k).hex() == case["context"]
+    return sum(len(cases) for cases in group.values() if isinstance(cases, list))
+
+
+def check_proxy():
+    content = vectors("cache-proxy.json")
+    count = sum(check_inner(group) for group in content["groups"])
+    for case in content["lengths"]:
+        if case["plain"] is not None:
+            assert rules.stored_length(case["plain"]) == case["stored"]
+    assert count > 300, "the vectors are there"
+    return count + len(content["lengths"])
+
+
 def check_vectors():
     count, values = 0, vectors("cache-value.json")
     for group in values["groups"]:
@@ -141,7 +180,8 @@ def check_vectors():
 
 def check_committed():
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, gen.__file__, folder], check=True)
+        for maker in (gen, gen_proxy):
+            subprocess.run([sys.executable, "-B", maker.__file__, folder], check=True)
         for path in pathlib.Path(folder).iterdir():
             committed = ROOT / "tests/data/vectors" / path.name
             assert path.read_bytes() == committed.read_bytes(), path.name
@@ -149,7 +189,7 @@ def check_committed():
     for (target, name), content in corpora.items():
         path = gen.CORPUS / target / name
         assert path.exists() and path.read_bytes() == content, path
-    return 2 + len(corpora)
+    return 3 + len(corpora)
 
 
 # --- What a cache stored
@@ -222,7 +262,7 @@ def check_cache():
 
 
 def main():
-    count = check_vectors() + check_committed() + check_cache()
+    count = check_vectors() + check_proxy() + check_committed() + check_cache()
     print(f"{count} passed, 0 failed")
 
 

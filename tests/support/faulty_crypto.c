@@ -163,6 +163,36 @@ static aril_status faulty_aead_open_end(struct arili_aead_ctx *ctx,
     return of_ctx(ctx)->f->inner.ops->aead_open_end(of_ctx(ctx)->inner, tag);
 }
 
+static aril_status faulty_aead_seal_begin(struct arili_aead_ctx *ctx,
+                                          const uint8_t nonce[ARILI_AEAD_NONCE_BYTES],
+                                          aril_bytes aad)
+{
+    GATE(of_ctx(ctx)->f, "aead_seal_begin");
+    return of_ctx(ctx)->f->inner.ops->aead_seal_begin(of_ctx(ctx)->inner, nonce, aad);
+}
+
+static aril_status faulty_aead_seal_more(struct arili_aead_ctx *ctx, aril_bytes plain,
+                                         uint8_t *ret_body)
+{
+    GATE(of_ctx(ctx)->f, "aead_seal_more");
+    return of_ctx(ctx)->f->inner.ops->aead_seal_more(of_ctx(ctx)->inner, plain, ret_body);
+}
+
+static aril_status faulty_aead_seal_end(struct arili_aead_ctx *ctx,
+                                        uint8_t ret_tag[ARILI_AEAD_TAG_BYTES])
+{
+    GATE(of_ctx(ctx)->f, "aead_seal_end");
+    return of_ctx(ctx)->f->inner.ops->aead_seal_end(of_ctx(ctx)->inner, ret_tag);
+}
+
+static aril_status faulty_aead_blocks(struct arili_aead_ctx *ctx,
+                                      const uint8_t key[ARILI_AEAD_KEY_BYTES], const uint8_t *in,
+                                      size_t blocks, uint8_t *ret_out)
+{
+    GATE(of_ctx(ctx)->f, "aead_blocks");
+    return of_ctx(ctx)->f->inner.ops->aead_blocks(of_ctx(ctx)->inner, key, in, blocks, ret_out);
+}
+
 static aril_status faulty_aes_blocks(struct arili_provider *p,
                                      const uint8_t key[ARILI_AEAD_KEY_BYTES], const uint8_t *in,
                                      size_t blocks, uint8_t *ret_out)
@@ -378,6 +408,10 @@ static const struct arili_crypto_ops faulty_ops = {
     .aead_open_begin = faulty_aead_open_begin,
     .aead_open_more = faulty_aead_open_more,
     .aead_open_end = faulty_aead_open_end,
+    .aead_seal_begin = faulty_aead_seal_begin,
+    .aead_seal_more = faulty_aead_seal_more,
+    .aead_seal_end = faulty_aead_seal_end,
+    .aead_blocks = faulty_aead_blocks,
     .aes_blocks = faulty_aes_blocks,
     .hash = faulty_hash,
     .xof = faulty_xof,
@@ -404,7 +438,7 @@ static const struct arili_crypto_ops faulty_ops = {
     .gcm128_open = faulty_gcm128_open,
 };
 /* A member that is added to the table has to be wrapped above. */
-_Static_assert(sizeof(struct arili_crypto_ops) == 36 * sizeof(void *), "every member is wrapped");
+_Static_assert(sizeof(struct arili_crypto_ops) == 40 * sizeof(void *), "every member is wrapped");
 
 struct faulty_crypto *faulty_crypto_new(const struct arili_crypto *inner)
 {

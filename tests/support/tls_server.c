@@ -96,7 +96,7 @@ void tls_cert_make(const struct tls_cert *cert)
     assert_int_equal(X509_set_issuer_name(x, X509_get_subject_name(issuer)), 1);
     assert_int_equal(X509_set_pubkey(x, key), 1);
     add_extension(x, issuer, NID_basic_constraints,
-                  cert->issuer != NULL ? "critical,CA:FALSE" : "critical,CA:TRUE");
+                  cert->issuer != NULL && !cert->is_ca ? "critical,CA:FALSE" : "critical,CA:TRUE");
     if (cert->san != NULL) {
         add_extension(x, issuer, NID_subject_alt_name, cert->san);
     }

@@ -11,6 +11,7 @@ struct tls_cert {
     const char *name;   /* of NAME.crt and NAME.key in the temporary folder */
     const char *san;    /* "DNS:a.example,IP:127.0.0.1"; NULL: none */
     const char *issuer; /* name of one made before; NULL: itself, and it is a CA */
+    bool is_ca;         /* may issue others though it has an issuer */
     int days;           /* valid from the day before to so many days from now; may be negative */
 };
 void tls_cert_make(const struct tls_cert *cert);

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static aril_audit_memory *memory;
@@ -135,8 +136,13 @@ static void each_kind_has_its_details(void **state)
             isolation || kind == ARIL_EVENT_REPLAY || kind == ARIL_EVENT_AUTH_FAILURE;
         const bool rotate = kind == ARIL_EVENT_ROTATE;
         const bool keyring = kind >= ARIL_EVENT_KEY;
-        assert_int_equal(json_object_size(e),
-                         8u + 3u * summary + refused + isolation + rotate + 4u * keyring);
+        const bool bounded = refused || kind == ARIL_EVENT_SESSION;
+        assert_int_equal(json_object_size(e), 8u + 3u * summary + refused + isolation + rotate +
+                                                  4u * keyring + 2u * bounded);
+        if (bounded) {
+            assert_text(e, "action", "create");
+            assert_number(e, "suppressed", 6);
+        }
         if (summary) {
             assert_number(e, "records", 6);
             assert_number(e, "bytes", 7);
@@ -162,7 +168,7 @@ static void each_kind_has_its_details(void **state)
 static void the_key_is_written_where_there_is_one(void **state)
 {
     (void)state;
-    for (unsigned kind = ARIL_EVENT_KEY; kind <= ARIL_EVENT_FLEET; kind++) {
+    for (unsigned kind = ARIL_EVENT_KEY; kind <= ARIL_EVENT_SERVICE; kind++) {
         aril_audit_memory_clear(memory);
         aril_event event = { .kind = (aril_event_kind)kind, .key_purpose = 1, .key_state = 200 };
         for (size_t i = 0; i < sizeof event.key_id; i++) {
@@ -180,6 +186,78 @@ static void the_key_is_written_where_there_is_one(void **state)
         assert_int_equal(json_object_size(event_at(json, 1)), 9);
         assert_text(event_at(json, 1), "action", "none");
     }
+}
+
+static void one_event_is_a_line_of_the_same_json(void **state)
+{
+    (void)state;
+    aril_event event = { .kind = ARIL_EVENT_AUTH_FAILURE,
+                         .status = ARIL_E_AUTH,
+                         .unix_s = 1700000000,
+                         .tenant = text("ac\"me\n"),
+                         .action = "value" };
+    size_t len = 0;
+    send(event);
+    char *kept = json_dumps(event_at(json_of(NULL), 0), JSON_COMPACT);
+    assert_status(aril_audit_event_json(&event, buffer, sizeof buffer, &len), ARIL_OK);
+    assert_int_equal(strlen(buffer), len);
+    assert_null(strchr(buffer, '\n'));
+    assert_string_equal(buffer, kept);
+    free(kept);
+    event.subject = "a1:name \"quoted\"";
+    assert_status(aril_audit_event_json(&event, buffer, sizeof buffer, &len), ARIL_OK);
+    json_decref(root);
+    root = json_loadb(buffer, len, JSON_REJECT_DUPLICATES, NULL);
+    assert_text(root, "subject", event.subject);
+}
+
+static void the_longest_event_has_room(void **state)
+{
+    (void)state;
+    static uint8_t tenant[ARIL_TENANT_ID_BYTES_MAX];
+    static char subject[ARIL_EVENT_SUBJECT_MAX + 1];
+    size_t len = 0;
+    memset(subject, '"', sizeof subject - 1);
+    for (unsigned pass = 0; pass < 2; pass++) { /* as text that is all escapes, and in hex */
+        memset(tenant, pass == 0 ? '"' : 0xff, sizeof tenant);
+        for (unsigned kind = 0; kind < ARIL_EVENT_KINDS; kind++) {
+            const aril_event event = { .kind = (aril_event_kind)kind,
+                                       .status = ARIL_E_REPLAY_SUPERSEDED,
+                                       .unix_s = UINT64_MAX,
+                                       .boot_ns = UINT64_MAX,
+                                       .tenant = { tenant, sizeof tenant },
+                                       .epoch = UINT32_MAX,
+                                       .sequence = UINT64_MAX,
+                                       .records = UINT64_MAX,
+                                       .bytes = UINT64_MAX,
+                                       .interval_start_ns = UINT64_MAX,
+                                       .key_purpose = 5,
+                                       .key_state = 3,
+                                       .action = "thirty bytes of something done",
+                                       .subject = subject };
+            assert_status(aril_audit_event_json(&event, buffer, ARIL_EVENT_JSON_BYTES, &len),
+                          ARIL_OK);
+        }
+    }
+}
+
+static void one_event_needs_room_and_pointers(void **state)
+{
+    (void)state;
+    const aril_event event = { .kind = ARIL_EVENT_CLOSE };
+    size_t len = 0;
+    size_t again = 0;
+    assert_status(aril_audit_event_json(&event, NULL, 0, &len), ARIL_E_USAGE_TOO_SMALL);
+    assert_true(len > 0);
+    memset(buffer, 'z', sizeof buffer);
+    assert_status(aril_audit_event_json(&event, buffer, len, &again), ARIL_E_USAGE_TOO_SMALL);
+    assert_int_equal(buffer[0], 'z');
+    assert_int_equal(again, len);
+    assert_status(aril_audit_event_json(&event, buffer, len + 1, &again), ARIL_OK);
+    assert_int_equal(strlen(buffer), len);
+    assert_status(aril_audit_event_json(NULL, buffer, sizeof buffer, &len), ARIL_E_USAGE_NULL);
+    assert_status(aril_audit_event_json(&event, NULL, 1, &len), ARIL_E_USAGE_NULL);
+    assert_status(aril_audit_event_json(&event, buffer, sizeof buffer, NULL), ARIL_E_USAGE_NULL);
 }
 
 static void totals_and_losses_are_written(void **state)
@@ -307,6 +385,9 @@ int main(void)
         TEST(what_all_events_share_is_written),
         TEST(each_kind_has_its_details),
         TEST(the_key_is_written_where_there_is_one),
+        TEST(one_event_is_a_line_of_the_same_json),
+        TEST(the_longest_event_has_room),
+        TEST(one_event_needs_room_and_pointers),
         TEST(totals_and_losses_are_written),
         TEST(the_filter_chooses_the_events_but_not_the_totals),
         TEST(every_tenant_id_has_one_text),

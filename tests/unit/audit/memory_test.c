@@ -251,6 +251,7 @@ static void refusals_of_keyrings_and_fleets_are_violations(void **state)
     } cases[] = { { ARIL_EVENT_KEY, false },
                   { ARIL_EVENT_KEYRING, true },
                   { ARIL_EVENT_FLEET, true },
+                  { ARIL_EVENT_SERVICE, false },
                   { ARIL_EVENT_SESSION, false } };
     for (size_t i = 0; i < COUNT(cases); i++) {
         aril_audit_memory *memory = memory_new(1, 1);

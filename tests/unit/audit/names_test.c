@@ -8,8 +8,8 @@ static void every_kind_has_its_word(void **state)
 {
     (void)state;
     static const char *const words[] = {
-        "session", "encrypt",      "decrypt", "rotate",  "retire", "close", "isolation-violation",
-        "replay",  "auth-failure", "key",     "keyring", "fleet"
+        "session", "encrypt",      "decrypt", "rotate",  "retire", "close",  "isolation-violation",
+        "replay",  "auth-failure", "key",     "keyring", "fleet",  "service"
     };
     assert_int_equal(COUNT(words), ARIL_EVENT_KINDS);
     for (unsigned kind = 0; kind < ARIL_EVENT_KINDS; kind++) {

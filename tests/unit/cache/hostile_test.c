@@ -351,7 +351,9 @@ static void a_bump_is_seen_though_the_first_look_failed(void **state)
     aril_cache_result result;
     struct arili_crypto_ops ops = *w.rt->crypto.ops;
     assert_status(cache_put(&ch, key, TEXT("value")), ARIL_OK);
-    assert_status(arili_scope_floor_name(ch.cache, TEXT("alice"), TEXT("s"), floor), ARIL_OK);
+    assert_status(
+        arili_cache_floor_name(&w.rt->crypto, ch.cache->hash, TEXT("alice"), TEXT("s"), floor),
+        ARIL_OK);
     /* As another process would, that sends no messages. */
     assert_status(
         aril_keyring_floor_raise(ch.keys.kr, (aril_bytes){ floor, sizeof floor }, 1, &ch.error),

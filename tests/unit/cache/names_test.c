@@ -282,6 +282,39 @@ static void a_listed_name_says_its_key_to_who_has_the_secret(void **state)
     aril_tenant_key_put(k);
 }
 
+/* Whether the listing key is derived for the call or was kept, the name is the same; and one that
+ * was kept is used: with another one the name is another. */
+static void a_listing_key_that_was_kept_gives_the_same_name(void **state)
+{
+    (void)state;
+    static struct arili_listed_name listed;
+    aril_tenant_key *k = name_key(1);
+    const aril_cache_key key = string_key("s", "some key");
+    const struct arili_name_want want = { true, false };
+    uint8_t siv[ARILI_SIV_KEY_BYTES], ctx[32];
+    struct arili_naming naming;
+    struct named derived, kept;
+    assert_status(name_of(k, &key, true, false, &derived), ARIL_OK);
+    assert_status(arili_naming_init(&rt->crypto, ARILI_SHA256, k, key.space, &naming), ARIL_OK);
+    assert_null(naming.listing);
+    assert_status(arili_cache_listing_key(&rt->crypto, ARILI_SHA256, k, siv), ARIL_OK);
+    naming.listing = siv;
+    context(&key, ARILI_SHA256, ctx);
+    for (unsigned other = 0; other < 2; other++) {
+        siv[0] ^= (uint8_t)other;
+        assert_status(arili_cache_name(&rt->crypto, ARILI_SHA256, &naming, k, want, &key, ctx,
+                                       kept.name, &kept.len),
+                      ARIL_OK);
+        assert_int_equal(kept.len, derived.len);
+        assert_int_equal(memcmp(kept.name, derived.name, kept.len) == 0, other == 0);
+        assert_status(arili_cache_name_open(&rt->crypto, ARILI_SHA256, &naming, k, key.space,
+                                            (aril_bytes){ (uint8_t *)derived.name, derived.len },
+                                            &listed),
+                      other == 0 ? ARIL_OK : ARIL_E_AUTH);
+    }
+    aril_tenant_key_put(k);
+}
+
 static void a_key_that_is_too_long_to_be_listed_is_refused(void **state)
 {
     (void)state;
@@ -407,6 +440,7 @@ int main(void)
         cmocka_unit_test(names_tell_keys_namespaces_and_secrets_apart),
         cmocka_unit_test(hash_tags_are_found_as_redis_finds_them),
         cmocka_unit_test(a_listed_name_says_its_key_to_who_has_the_secret),
+        cmocka_unit_test(a_listing_key_that_was_kept_gives_the_same_name),
         cmocka_unit_test(a_key_that_is_too_long_to_be_listed_is_refused),
         cmocka_unit_test(every_changed_byte_of_a_listed_name_is_refused),
         cmocka_unit_test(a_listed_name_is_not_moved_under_another_hash_tag),

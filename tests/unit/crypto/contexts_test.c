@@ -259,6 +259,37 @@ static void a_thread_may_hold_several_leases(void **state)
     }
 }
 
+/* One thread may have more messages in pieces under way than there are places for their keys. */
+static void one_off_leases_never_wait(void **state)
+{
+    static struct arili_context_lease leases[3 * ARILI_CONTEXT_SHARDS];
+    uint8_t key[ARILI_AEAD_KEY_BYTES];
+    (void)state;
+    for (unsigned i = 0; i < COUNT(leases); i++) {
+        make_key(i, key);
+        assert_status(arili_contexts_get(cache, 0, key, &leases[i]), ARIL_OK);
+    }
+    assert_int_equal(faulty_crypto_alive(faulty), COUNT(leases));
+    for (unsigned i = 0; i < COUNT(leases); i++) {
+        const struct tag got = tag_of(leases[i].ctx);
+        const struct tag want = tag_of_key(i);
+        assert_memory_equal(got.bytes, want.bytes, sizeof got.bytes);
+    }
+    /* Those that found no place fail alone, and are gone with their lease. */
+    struct arili_context_lease none_left = { 0 };
+    for (unsigned n = 1; n <= 2; n++) {
+        faulty_crypto_arm(faulty, n, ARIL_E_CRYPTO);
+        assert_status(arili_contexts_get(cache, 0, key, &none_left), ARIL_E_CRYPTO);
+        assert_null(none_left.ctx);
+        assert_int_equal(faulty_crypto_alive(faulty), COUNT(leases));
+    }
+    for (unsigned i = 0; i < COUNT(leases); i++) {
+        arili_contexts_put(cache, &leases[i]);
+    }
+    assert_int_equal(faulty_crypto_alive(faulty), ARILI_CONTEXT_SHARDS);
+    assert_int_equal(cost_of(1), 2); /* keys that are remembered have places of their own */
+}
+
 static void a_failure_gives_no_lease_and_blocks_nothing(void **state)
 {
     struct arili_context_lease lease = { 0 };
@@ -315,6 +346,7 @@ int main(void)
         TEST(one_off_keys_are_not_remembered),
         TEST(a_one_off_lease_may_come_without_a_key),
         TEST(a_thread_may_hold_several_leases),
+        TEST(one_off_leases_never_wait),
         TEST(a_failure_gives_no_lease_and_blocks_nothing),
         TEST(uids_are_unique_and_not_zero),
     };

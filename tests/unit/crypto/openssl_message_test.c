@@ -115,6 +115,13 @@ static void expect_siv(const struct siv_case *t)
     assert_status(siv_open(key, a, ct, body, out), ARIL_OK);
     assert_memory_equal(out, msg, m.len);
     assert_true(provider_all(out + m.len, sizeof out - m.len, 0xaa));
+    /* And in place. */
+    assert_status(siv_seal(key, a, (aril_bytes){ out, m.len }, iv, out), ARIL_OK);
+    assert_memory_equal(iv, ct, sizeof iv);
+    assert_memory_equal(out, ct + sizeof iv, m.len);
+    assert_status(siv_open(key, a, ct, (aril_bytes){ out, m.len }, out), ARIL_OK);
+    assert_memory_equal(out, msg, m.len);
+    assert_true(provider_all(out + m.len, sizeof out - m.len, 0xaa));
 }
 
 static void siv_gives_the_published_bytes(void **state)

@@ -42,6 +42,36 @@ static void every_bit_of_the_nonce_counts(void **state)
     assert_memory_equal(first, other, sizeof first);
 }
 
+/* Whether the next message of a key takes the short way is not to be seen. */
+static void the_next_message_of_a_key_is_as_any_other(void **state)
+{
+    const struct arili_crypto *const c = provider();
+    const aril_bytes none = { NULL, 0 };
+    struct arili_xaes x;
+    struct arili_aead_ctx *ctx = NULL;
+    uint8_t inner[2][ARILI_AEAD_NONCE_BYTES];
+    uint8_t tag[2][ARILI_AEAD_TAG_BYTES];
+    uint8_t nonce[ARILI_XAES_NONCE_BYTES] = { 0 };
+    (void)state;
+    assert_status(c->ops->aead_new(c->provider, &ctx), ARIL_OK);
+    assert_status(arili_xaes_init(c, key, &x), ARIL_OK);
+    memset(inner[0], 0xaa, sizeof inner[0]);
+    assert_status(arili_xaes_next(&x, nonce, ctx, inner[0]), ARIL_E_USAGE_STATE);
+    assert_true(provider_all(inner[0], sizeof inner[0], 0xaa));
+    for (nonce[0] = 0; nonce[0] < 3; nonce[0]++) {
+        assert_status(arili_xaes_message(&x, nonce, ctx, inner[0]), ARIL_OK);
+        assert_status(c->ops->aead_seal(ctx, inner[0], none, NULL, 0, NULL, tag[0]), ARIL_OK);
+        assert_status(arili_xaes_next(&x, nonce, ctx, inner[1]), ARIL_OK);
+        assert_status(c->ops->aead_seal(ctx, inner[1], none, NULL, 0, NULL, tag[1]), ARIL_OK);
+        assert_memory_equal(inner[0], inner[1], sizeof inner[0]);
+        assert_memory_equal(tag[0], tag[1], sizeof tag[0]);
+    }
+    c->ops->aead_wipe(ctx);
+    assert_status(arili_xaes_next(&x, nonce, ctx, inner[0]), ARIL_E_USAGE_STATE);
+    arili_xaes_done(&x);
+    c->ops->aead_free(ctx);
+}
+
 static void a_failing_step_gives_no_nonce(void **state)
 {
     struct faulty_crypto *const f = faulty_crypto_new(provider());
@@ -72,6 +102,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_bit_of_the_nonce_counts),
+        cmocka_unit_test(the_next_message_of_a_key_is_as_any_other),
         cmocka_unit_test(a_failing_step_gives_no_nonce),
     };
     return cmocka_run_group_tests(tests, provider_setup, provider_teardown);

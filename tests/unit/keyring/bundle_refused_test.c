@@ -243,7 +243,8 @@ static void a_revoked_node_takes_no_bundle_any_more(void **state)
 {
     (void)state;
     struct sealed_box box;
-    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("beta"), NULL, NULL), ARIL_OK);
+    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("beta"), 0, NULL, NULL),
+                  ARIL_OK);
     for (unsigned i = 0; i < 2; i++) {
         const aril_span next = fleet_next(&fleet.authority);
         refuse(&fleet.beta, next, ARIL_E_TRUST_REVOKED, "this node was revoked");
@@ -257,7 +258,8 @@ static void a_revoked_node_takes_no_bundle_any_more(void **state)
 static void a_revoked_node_is_told_so_even_by_a_bundle_that_ended(void **state)
 {
     (void)state;
-    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("beta"), NULL, NULL), ARIL_OK);
+    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("beta"), 0, NULL, NULL),
+                  ARIL_OK);
     const aril_span next = fleet_next(&fleet.authority);
     fake_clock_add_s(&fleet.w.clock, 30 * UINT64_C(86400));
     refuse(&fleet.beta, next, ARIL_E_TRUST_REVOKED, "this node was revoked");

@@ -52,7 +52,7 @@ static void enrol(void)
 static aril_status revoke_node(void)
 {
     h.error = (aril_error){ .status = ARIL_OK };
-    return aril_keyring_node_revoke(h.kr, text_bytes(name), NULL, &h.error);
+    return aril_keyring_node_revoke(h.kr, text_bytes(name), 0, NULL, &h.error);
 }
 static aril_status backup(void)
 {

@@ -109,7 +109,7 @@ static int every_call(void *arg)
         aril_keyring_card(h.kr, pem, sizeof pem, &len, &e),
         aril_keyring_node_add(h.kr, alice, NULL, 0, &e),
         aril_keyring_nodes(h.kr, ignore_node, NULL, &e),
-        aril_keyring_node_revoke(h.kr, alice, &len, &e),
+        aril_keyring_node_revoke(h.kr, alice, 0, &len, &e),
         aril_keyring_bundle_write(h.kr, away, &number, &e),
         aril_keyring_bundle_apply(h.kr, sealed, &changed, &e),
         aril_keyring_receipt(h.kr, pem, sizeof pem, &len, &e),

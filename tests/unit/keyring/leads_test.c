@@ -179,6 +179,27 @@ static void a_key_that_is_active_by_time_alone_is_not_retired_and_the_one_before
     seals(2);
 }
 
+static void a_node_is_revoked_and_names_stay(void **state)
+{
+    struct keyring_home n;
+    size_t rotated = 0;
+    const aril_key_slot name_slot = { .purpose = ARIL_KEY_NAME, .owner = data_slot.owner };
+    (void)state;
+    home_init(&n, &w, "node.aril", MEMORY_STORE_ALL);
+    home_make_node(&n, &h, "node-1");
+    assert_status(fleet_enrol(&h, &n, NULL), ARIL_OK);
+    assert_status(aril_keyring_node_revoke(h.kr, TEXT("node-1"), 2, &rotated, &h.error),
+                  ARIL_E_USAGE_RANGE);
+    assert_status(
+        aril_keyring_node_revoke(h.kr, TEXT("node-1"), ARIL_REVOKE_KEEP_NAMES, &rotated, &h.error),
+        ARIL_OK);
+    assert_int_equal(rotated, 1);
+    state_is(data_slot, 1, ARIL_KEY_DECRYPT_ONLY);
+    state_is(data_slot, 2, ARIL_KEY_ACTIVE);
+    state_is(name_slot, 1, ARIL_KEY_ACTIVE);
+    home_done(&n);
+}
+
 static void a_revoked_node_ignores_leads(void **state)
 {
     struct keyring_home n;
@@ -190,7 +211,7 @@ static void a_revoked_node_ignores_leads(void **state)
     fleet_pull(&h, &n);
     assert_status(home_rotate(&h, data_slot), ARIL_OK);
     fleet_pull(&h, &n);
-    assert_status(aril_keyring_node_revoke(h.kr, TEXT("node-1"), &rotated, &h.error), ARIL_OK);
+    assert_status(aril_keyring_node_revoke(h.kr, TEXT("node-1"), 0, &rotated, &h.error), ARIL_OK);
     assert_int_equal(rotated, 2);
     state_is(data_slot, 1, ARIL_KEY_DECRYPT_ONLY);
     state_is(data_slot, 2, ARIL_KEY_DECRYPT_ONLY);
@@ -273,6 +294,7 @@ int main(void)
         TEST(dates_count_from_when_it_seals),
         TEST(only_leaves_of_tenants_and_clients_wait),
         TEST(a_key_that_is_active_by_time_alone_is_not_retired_and_the_one_before_is),
+        TEST(a_node_is_revoked_and_names_stay),
         TEST(a_revoked_node_ignores_leads),
         TEST(a_clock_that_is_far_behind_changes_nothing_but_opens),
         TEST(a_clock_that_is_a_little_behind_does_not_turn_dates_back),

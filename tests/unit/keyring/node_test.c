@@ -203,7 +203,8 @@ static void two_nodes_of_one_name_are_not_enrolled(void **state)
     assert_status(add(&card, NULL, 0), ARIL_OK);
     refuse(&twins_card, ARIL_E_EXISTS, "gamma");
     /* The name is free again when its node is revoked. */
-    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("gamma"), NULL, NULL), ARIL_OK);
+    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("gamma"), 0, NULL, NULL),
+                  ARIL_OK);
     assert_status(add(&twins_card, NULL, 0), ARIL_OK);
     assert_int_equal(look("gamma").count, 2);
     home_done(&twin);
@@ -214,7 +215,8 @@ static void a_revoked_card_never_comes_back(void **state)
     (void)state;
     assert_status(add(&card, NULL, 0), ARIL_OK);
     fake_clock_add_s(&fleet.w.clock, 7);
-    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("gamma"), NULL, NULL), ARIL_OK);
+    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("gamma"), 0, NULL, NULL),
+                  ARIL_OK);
     const struct seen s = look("gamma");
     assert_true(s.revoked);
     assert_int_equal(s.revoked_s, FAKE_UNIX_S + 7);
@@ -224,9 +226,9 @@ static void a_revoked_card_never_comes_back(void **state)
     home_reopen(&fleet.authority);
     refuse(&card, ARIL_E_TRUST_REVOKED, "make a new keyring on the node");
     const struct keyring_trace before = keyring_trace(fleet.authority.kr);
-    assert_status(
-        aril_keyring_node_revoke(fleet.authority.kr, TEXT("gamma"), NULL, &fleet.authority.error),
-        ARIL_E_NOT_FOUND);
+    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("gamma"), 0, NULL,
+                                           &fleet.authority.error),
+                  ARIL_E_NOT_FOUND);
     assert_error(&fleet.authority.error, ARIL_E_NOT_FOUND, "no enrolled node gamma");
     assert_untouched(fleet.authority.kr, &before);
 }
@@ -380,7 +382,7 @@ static void cards_come_from_nodes_and_go_to_authorities(void **state)
     assert_status(aril_keyring_node_add(fleet.alpha.kr, fleet_text_bytes(&card), NULL, 0, &error),
                   ARIL_E_USAGE_STATE);
     assert_error(&error, ARIL_E_USAGE_STATE, "do this at the authority");
-    assert_status(aril_keyring_node_revoke(fleet.alpha.kr, TEXT("beta"), NULL, &error),
+    assert_status(aril_keyring_node_revoke(fleet.alpha.kr, TEXT("beta"), 0, NULL, &error),
                   ARIL_E_USAGE_STATE);
 }
 
@@ -402,7 +404,7 @@ static void a_locked_keyring_enrols_nobody(void **state)
     assert_status(aril_keyring_lock(fleet.authority.kr, NULL), ARIL_OK);
     refuse(&card, ARIL_E_KEY_LOCKED, "aril keys unlock");
     const struct keyring_trace before = keyring_trace(fleet.authority.kr);
-    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("alpha"), NULL, NULL),
+    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("alpha"), 0, NULL, NULL),
                   ARIL_E_KEY_LOCKED);
     assert_untouched(fleet.authority.kr, &before);
     assert_status(aril_keyring_unlock(fleet.authority.kr, NULL), ARIL_OK);

@@ -188,7 +188,8 @@ static void a_receipt_of_a_revoked_node_is_refused(void **state)
 {
     (void)state;
     const struct fleet_text t = receipt_of(&fleet.beta);
-    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("beta"), NULL, NULL), ARIL_OK);
+    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("beta"), 0, NULL, NULL),
+                  ARIL_OK);
     refuse(&t, ARIL_E_TRUST_REVOKED, "revoked");
 }
 
@@ -264,7 +265,8 @@ static void a_shred_does_not_wait_for_revoked_nodes(void **state)
 {
     (void)state;
     assert_status(aril_keyring_shred(fleet.authority.kr, TEXT("bob"), 1, NULL, NULL), ARIL_OK);
-    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("alpha"), NULL, NULL), ARIL_OK);
+    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("alpha"), 0, NULL, NULL),
+                  ARIL_OK);
     assert_int_equal(shred_info().nodes_open, 1);
 }
 
@@ -285,7 +287,7 @@ static void revoking_a_node_rotates_the_keys_that_it_held_and_no_other(void **st
     assert_status(home_create(&fleet.authority, slot_of(ARIL_KEY_DATA, "bob", "disk")), ARIL_OK);
     assert_status(home_create(&fleet.authority, slot_of(ARIL_KEY_API, "bob", NULL)), ARIL_OK);
     const struct keyring_trace before = keyring_trace(fleet.authority.kr);
-    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("beta"), &rotated, NULL),
+    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("beta"), 0, &rotated, NULL),
                   ARIL_OK);
     const struct keyring_trace after = keyring_trace(fleet.authority.kr);
     assert_int_equal(rotated, 3);
@@ -297,7 +299,7 @@ static void revoking_a_node_rotates_the_keys_that_it_held_and_no_other(void **st
     assert_int_equal(newest("bob", ARIL_KEY_TENANT), 1);
     assert_int_equal(newest("ada", ARIL_KEY_DATA), 1);
     assert_int_equal(newest("ada", ARIL_KEY_NAME), 1);
-    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("alpha"), &rotated, NULL),
+    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("alpha"), 0, &rotated, NULL),
                   ARIL_OK);
     assert_int_equal(rotated, 5);
     assert_int_equal(newest("ada", ARIL_KEY_DATA), 2);
@@ -323,7 +325,7 @@ static void keys_that_wait_for_their_time_are_left_behind_by_a_revocation(void *
     assert_status(fleet_enrol(&late, &bad, NULL), ARIL_OK);
     assert_status(home_rotate(&late, slot_of(ARIL_KEY_DATA, "bob", NULL)), ARIL_OK);
     fleet_pull(&late, &bad); /* knows the pending key */
-    assert_status(aril_keyring_node_revoke(late.kr, TEXT("bad"), NULL, NULL), ARIL_OK);
+    assert_status(aril_keyring_node_revoke(late.kr, TEXT("bad"), 0, NULL, NULL), ARIL_OK);
     fleet_pull(&late, &node);
     for (unsigned i = 0; i < 3; i++) {
         struct keyring_home *const both[] = { &late, &node };
@@ -345,7 +347,8 @@ static void a_revoked_node_opens_nothing_new_even_with_every_later_bundle(void *
     struct sealed_box before;
     struct sealed_box box;
     assert_status(box_seal(fleet.authority.kr, "bob", &before, NULL), ARIL_OK);
-    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("beta"), NULL, NULL), ARIL_OK);
+    assert_status(aril_keyring_node_revoke(fleet.authority.kr, TEXT("beta"), 0, NULL, NULL),
+                  ARIL_OK);
     uint8_t node[ARIL_NODE_ID_BYTES];
     forge_node_id(fleet.beta.kr, node);
     for (unsigned i = 0; i < 4; i++) {

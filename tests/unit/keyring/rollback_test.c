@@ -123,7 +123,7 @@ static aril_status write_bundle(void)
 }
 static aril_status revoke_node(void)
 {
-    return aril_keyring_node_revoke(h.kr, TEXT("node-1"), NULL, NULL);
+    return aril_keyring_node_revoke(h.kr, TEXT("node-1"), 0, NULL, NULL);
 }
 static aril_status shred(void)
 {

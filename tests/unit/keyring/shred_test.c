@@ -304,7 +304,7 @@ static void open_nodes_are_those_that_serve_it_and_gave_no_receipt(void **state)
     fleet_pull(&h, &nodes[2]); /* serves bob alone */
     assert_int_equal(shreds().last.nodes_open, 1);
     assert_status(box_open(nodes[0].kr, &box, &h.error), ARIL_E_KEY_DESTROYED);
-    assert_status(aril_keyring_node_revoke(h.kr, TEXT("n1"), NULL, &h.error), ARIL_OK);
+    assert_status(aril_keyring_node_revoke(h.kr, TEXT("n1"), 0, NULL, &h.error), ARIL_OK);
     assert_int_equal(shreds().last.nodes_open, 0);
     assert_int_equal(keyring_info(h.kr).shreds_pending, 0);
     for (size_t i = 0; i < COUNT(nodes); i++) {

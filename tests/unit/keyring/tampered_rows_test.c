@@ -205,7 +205,7 @@ static void an_older_version_of_some_rows_is_noticed(void **state)
     home_write(path, old);
     home_open(&h);
     assert_status(aril_keyring_floor_raise(h.kr, TEXT("model"), 8, NULL), ARIL_OK);
-    assert_status(aril_keyring_node_revoke(h.kr, TEXT("node-1"), NULL, NULL), ARIL_OK);
+    assert_status(aril_keyring_node_revoke(h.kr, TEXT("node-1"), 0, NULL, NULL), ARIL_OK);
     assert_status(home_rotate(&h, slot_of(ARIL_KEY_DATA, "bob", NULL)), ARIL_OK);
     home_close(&h);
     mix(path);

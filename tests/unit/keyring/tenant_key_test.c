@@ -360,6 +360,48 @@ static void a_clock_that_fails_is_no_time_at_all(void **state)
     atomic_store(&w.clock.status, ARIL_OK);
 }
 
+/* --- Whether it still is the one ----------------------------------------------------------- */
+
+static void expect_current(const aril_tenant_key *key, aril_status st, bool same)
+{
+    bool got = !same;
+    assert_status(arili_tenant_key_current(h.kr, key, &got), st);
+    assert_true(st != ARIL_OK || got == same);
+}
+
+static void a_key_is_current_as_long_as_it_would_be_handed_out(void **state)
+{
+    (void)state;
+    static const aril_key_purpose purposes[] = { ARIL_KEY_DATA, ARIL_KEY_NAME };
+    for (size_t i = 0; i < COUNT(purposes); i++) {
+        aril_tenant_key *former = NULL, *key = NULL;
+        assert_status(take(purposes[i], &former), ARIL_OK);
+        expect_current(former, ARIL_OK, true);
+        assert_status(home_rotate(&h, slot_of(purposes[i], "bob", NULL)), ARIL_OK);
+        expect_current(former, ARIL_OK, true);
+        assert_status(home_rotate(&h, slot_of(purposes[i], "alice", NULL)), ARIL_OK);
+        expect_current(former, ARIL_OK, false);
+        assert_status(take(purposes[i], &key), ARIL_OK);
+        /* It needs nothing unwrapped, and unwraps nothing. */
+        aril_keyring_forget(h.kr);
+        expect_current(key, ARIL_OK, true);
+        assert_int_equal(h.kr->cache.used, 0);
+        assert_status(aril_keyring_lock(h.kr, &h.error), ARIL_OK);
+        expect_current(key, ARIL_E_KEY_LOCKED, false);
+        assert_status(aril_keyring_unlock(h.kr, &h.error), ARIL_OK);
+        expect_current(key, ARIL_OK, true);
+        aril_tenant_key_put(key);
+        aril_tenant_key_put(former);
+    }
+    aril_tenant_key *key = NULL;
+    assert_status(take(ARIL_KEY_DATA, &key), ARIL_OK);
+    fake_clock_add_s(&w.clock, 180 * DAY_S);
+    expect_current(key, ARIL_E_KEY_OVERDUE, false);
+    assert_status(aril_keyring_shred(h.kr, TEXT("alice"), 0, NULL, &h.error), ARIL_OK);
+    expect_current(key, ARIL_E_KEY_DESTROYED, false);
+    aril_tenant_key_put(key);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -378,6 +420,7 @@ int main(void)
         TEST(overdue_warns_or_refuses_by_policy_and_opens_all_the_same),
         TEST(signing_keys_end_as_well),
         TEST(a_clock_that_fails_is_no_time_at_all),
+        TEST(a_key_is_current_as_long_as_it_would_be_handed_out),
     };
     return cmocka_run_group_tests_name("tenant keys", tests, temp_folder_make, temp_folder_remove);
 }
