@@ -44,7 +44,7 @@ answers "HSET" 2 hset cli:hash f v g w
 answers "HGETALL" v hgetall cli:hash
 answers "SADD" 2 sadd cli:set m n
 answers "an error" "WRONGTYPE .*" hget cli:name f
-answers "RESP3" '1# "f" => "v"' -3 --no-raw hgetall cli:hash
+answers "RESP3" '[12]# "f" => "v"' -3 --no-raw hgetall cli:hash
 answers "RESP3, a set" "[12]~ \"m\"" -3 --no-raw smembers cli:set
 answers "RESP3, nothing" "\(nil\)" -3 --no-raw get cli:none
 answers "another database" "" -n 1 get cli:name
