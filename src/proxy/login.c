@@ -20,9 +20,7 @@ struct login {
 static void set_name(struct arili_client *c, aril_bytes name)
 {
     if (name.data != NULL) {
-        const size_t n = name.len < sizeof c->local.name - 1 ? name.len : sizeof c->local.name - 1;
-        memcpy(c->local.name, name.data, n);
-        c->local.name[n] = '\0';
+        (void)arili_local_set_name(&c->local, name); /* it is a good one: hello() looked */
     }
 }
 
@@ -243,7 +241,12 @@ static enum arili_ran hello(struct arili_running *run)
             l.secret = run->args[i + 2];
             i += 2;
         } else if (arili_word_is(run->args[i], "setname") && i + 1 < run->count) {
+            struct arili_local scratch = { .name = "" };
             l.name = run->args[++i];
+            const char *const why = arili_local_set_name(&scratch, l.name);
+            if (why != NULL) {
+                return arili_refuse(run, "%s", why);
+            }
         } else {
             return arili_refuse(run, "ERR Syntax error in HELLO option");
         }

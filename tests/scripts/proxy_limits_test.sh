@@ -69,7 +69,7 @@ check "another tenant has its own limit" \
 # --- clients
 coproc HELD { redis-cli -s "$proxy_socket"; }
 # The shell forgets it when it has ended.
-# shellcheck disable=SC2153
+# shellcheck disable=SC2153 # bash names it so: the process of coproc HELD
 held_pid=$HELD_PID
 say_held() { # COMMAND: its answer, of the client that stays
     printf '%s\n' "$1" >&"${HELD[1]}"

@@ -203,6 +203,25 @@ static void a_wrong_passphrase_leaves_a_client_who_it_was(void **state)
                       "$13\r\nthe plaintext\r\n");
 }
 
+/* A name with a line end would be a line of CLIENT LIST. */
+static void hello_takes_the_names_that_setname_takes(void **state)
+{
+    (void)state;
+    struct proxy_peer *c = proxy_accept(&p);
+    ASKS(c, "HELLO", "2", "SETNAME", "a\nb");
+    proxy_heard_is(c,
+                   "-ERR Client names cannot contain spaces, newlines or special characters.\r\n");
+    ASKS(c, "CLIENT", "GETNAME");
+    proxy_heard_is(c, "$-1\r\n");
+    ASKS(c, "CLIENT", "SETNAME", "web1");
+    proxy_heard_is(c, "+OK\r\n");
+    ASKS(c, "HELLO", "2", "SETNAME", "a b");
+    proxy_heard_is(c,
+                   "-ERR Client names cannot contain spaces, newlines or special characters.\r\n");
+    ASKS(c, "CLIENT", "GETNAME");
+    proxy_heard_is(c, "$4\r\nweb1\r\n");
+}
+
 int main(void)
 {
 #define T(name, with) cmocka_unit_test_setup_teardown(name, with, teardown)
@@ -211,6 +230,7 @@ int main(void)
         T(in_resp2_no_kind_of_resp3_reaches_a_client, setup),
         T(answers_before_hello_are_in_the_protocol_of_before, setup),
         T(a_client_that_becomes_another_tenant_has_its_answers_first, setup_users),
+        T(hello_takes_the_names_that_setname_takes, setup),
         T(a_wrong_passphrase_leaves_a_client_who_it_was, setup_users),
     };
 #undef T
